@@ -1,0 +1,1 @@
+"""cloze: raw text to a pretrained and fine-tuned encoder."""
