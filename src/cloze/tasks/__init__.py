@@ -1,0 +1,1 @@
+"""Fine-tuning: a pretrained encoder and labelled text become a classifier and its scores."""

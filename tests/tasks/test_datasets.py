@@ -1,0 +1,109 @@
+"""Reading labelled files: what is kept, what is counted, and what each kind of broken file is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloze.errors import ClozeError
+from cloze.tasks.datasets import Examples, class_indices, class_names, read_table
+
+
+def table(tmp_path: Path, text: str | bytes, name: str = "reviews.txt") -> Path:
+    path = tmp_path / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def read(path: Path) -> Examples:
+    return read_table(path, "document", "label")
+
+
+def test_reads_what_stands_there_without_quoting(tmp_path: Path) -> None:
+    path = table(tmp_path, 'id\tdocument\tlabel\n7\t"최고, 정말\t1\n8\t\t0\n9\t \t0\n')
+    examples = read(path)
+    assert examples.ids == ["7", "8", "9"]
+    assert examples.texts == ['"최고, 정말', "", " "]
+    assert examples.labels == ["1", "0", "0"]
+    assert examples.counts == {"examples": 3, "empty": 2, "recomposed": 0}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last_end", [True, False])
+def test_line_ends_and_byte_order_mark_are_no_text(tmp_path: Path, end: str, last_end: bool) -> None:
+    text = "\ufeffdocument\tlabel" + end + "가\t0" + end + "나\u2028다\t1" + (end if last_end else "")
+    examples = read(table(tmp_path, text))
+    assert examples.texts == ["가", "나\u2028다"]
+    assert examples.labels == ["0", "1"]
+    assert examples.ids == ["2", "3"], "without an id column the line number names an example"
+
+
+def test_jamo_are_composed_and_counted(tmp_path: Path) -> None:
+    examples = read(table(tmp_path, "document\tlabel\n\u1112\u1161\u11ab국\t0\nㅋㅋ\t1\n"))
+    assert examples.texts == ["한국", "ㅋㅋ"]
+    assert examples.counts["recomposed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("id\ttext\tlabel\n1\t가\t0\n", ["no column 'document'", "'id', 'text', 'label'"]),
+        ("document\tlabel\n가\t0\n나\t다\t1\n", ["line 3", "3 tab-separated", "expected 2", "document, label"]),
+        ("document\tlabel\n가\t0\n\n", ["line 3", "1 tab-separated"]),
+        ("document\tlabel\n가\t \n", ["line 2", "no label", "'label'"]),
+        ("document\tlabel\n", ["no examples"]),
+        ("", ["is empty"]),
+        ("document\tlabel\n가\t0\n".encode() + b"\xb0\xa1\t1\n", ["line 3", "byte 21", "0xb0", "iconv"]),
+    ],
+)
+def test_broken_files_are_named_with_their_place(tmp_path: Path, text: str | bytes, told: list[str]) -> None:
+    with pytest.raises(ClozeError) as caught:
+        read(table(tmp_path, text))
+    for part in ["reviews.txt", *told]:
+        assert part in str(caught.value)
+
+
+def test_missing_file_and_folder_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ClozeError, match=r"none\.txt cannot be read"):
+        read(tmp_path / "none.txt")
+    with pytest.raises(ClozeError, match="cannot be read"):
+        read(tmp_path)
+
+
+def labelled(tmp_path: Path, name: str, labels: list[str]) -> Examples:
+    return read(table(tmp_path, "document\tlabel\n" + "".join(f"가\t{label}\n" for label in labels), name))
+
+
+def test_classes_are_ordered_by_number_or_name(tmp_path: Path) -> None:
+    numbers = labelled(tmp_path, "a.txt", ["10", "2", "-1", "2"])
+    assert class_names(numbers, numbers) == ["-1", "2", "10"]
+    words = labelled(tmp_path, "b.txt", ["hate", "10", "none"])
+    assert class_names(words, words) == ["10", "hate", "none"]
+    assert class_indices(["none", "10"], ["10", "hate", "none"]) == [2, 0]
+
+
+def test_one_class_or_an_unknown_label_cannot_be_trained(tmp_path: Path) -> None:
+    one, two = labelled(tmp_path, "one.txt", ["1", "1"]), labelled(tmp_path, "two.txt", ["0", "1"])
+    with pytest.raises(ClozeError, match=r"one\.txt: every one of the 2 examples has the label '1'"):
+        class_names(one, two)
+    strange = labelled(tmp_path, "strange.txt", ["0", "1", "ironic"])
+    with pytest.raises(ClozeError, match=r"strange\.txt, line 4: the label 'ironic' never occurs in .*two\.txt.*'0', '1'"):
+        class_names(two, strange)
+    assert class_names(two, one) == ["0", "1"], "a test set need not hold every class"
+
+
+@given(texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\t\n\r")), min_size=1))
+def test_any_text_without_tab_and_line_end_comes_back(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+    body = "".join(f"{text}\t0\n" for text in texts)
+    examples = read(table(tmp_path_factory.mktemp("any"), "document\tlabel\n" + body))
+    assert len(examples.texts) == len(texts)
+    assert examples.counts["recomposed"] == sum(a != b for a, b in zip(texts, examples.texts, strict=True))
+
+
+def test_the_real_files_are_read_whole(shared_data: Path) -> None:
+    examples = read(shared_data / "nsmc" / "ratings_test.txt")
+    assert examples.counts["examples"] == 25_000
+    assert set(examples.labels) == {"0", "1"}
