@@ -3,8 +3,8 @@
 No generator is carried along, so the numbers of epoch 70, row 5 are computed without those before them, in any order,
 on any rank. Seed and purpose become a 64-bit key (BLAKE2b); each counter is folded in with one step of SplitMix64
 (Steele, Lea, Flood 2014; Stafford's 13th finaliser): `key = mix(key + (counter + 1) * GOLDEN)`. Over the last counter
-this *is* SplitMix64 started at a random point. The step is a bijection of the counter, so hashes that differ in the last
-counter alone never collide.
+this *is* SplitMix64 started at a random point. The step is a bijection of the counter, so hashes that differ in the
+last counter alone never collide.
 
 Counters are integers or integer arrays and broadcast; negative ones count modulo 2**64. Leading scalars cost nothing
 per element, so put the array last.

@@ -1,0 +1,119 @@
+"""Flat batches: all tokens of all rows end to end, with the offsets where rows start. There is no padding.
+
+Axes: R rows, T tokens (special tokens included), M targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloze.inputs.formats import Plan, ranges
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Int64 = NDArray[np.int64]
+RowArrays = tuple[Int64, Int64, Int64, NDArray[np.int32]]
+"""ids [T], positions [T], segments [T], offsets [R + 1] of rows end to end."""
+
+
+class TakesTokens(Protocol):
+    """A token store, as far as rows need it."""
+
+    def take(self, starts: Int64, lengths: Int64) -> Int64:
+        """Int64 [sum(lengths)]: the ids of these spans of token positions, end to end."""
+
+
+@dataclass(slots=True)
+class Target:
+    """What one objective predicts, and where."""
+
+    positions: Tensor
+    """Int64 [M]: flat token positions, ascending; the rows' first tokens for objectives on whole rows."""
+    labels: Tensor
+    """Int64 [M]: token ids or classes."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows end to end, as tensors on one device."""
+
+    ids: Tensor
+    """Int64 [T]: token ids, corrupted where an objective asks for it."""
+    positions: Tensor
+    """Int64 [T]: place within the row, from 0."""
+    segments: Tensor
+    """Int64 [T]: 0 or 1."""
+    offsets: Tensor
+    """Int32 [R + 1]: where each row starts, then T; offsets[:-1] are the [CLS] tokens."""
+    longest: int
+    """Tokens of the longest row."""
+    rows: Int64
+    """Int64 [R], numpy: numbers of the rows in their plan or file, for messages."""
+    targets: dict[str, Target] = field(default_factory=dict)
+    """By objective: "masked_tokens", "sentence_pair", "classification"."""
+
+    @property
+    def tokens(self) -> int:
+        """T."""
+        return int(self.ids.shape[0])
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch with its tensors on `device`."""
+        targets = {name: Target(t.positions.to(device), t.labels.to(device)) for name, t in self.targets.items()}
+        return replace(
+            self,
+            ids=self.ids.to(device),
+            positions=self.positions.to(device),
+            segments=self.segments.to(device),
+            offsets=self.offsets.to(device),
+            targets=targets,
+        )
+
+
+def make_rows(store: TakesTokens, plan: Plan, rows: Int64, cls_id: int, sep_id: int) -> RowArrays:
+    """Fetch rows of a plan: [CLS] piece [SEP] piece [SEP] ..., in the order of `rows`, each with positions from 0.
+
+    [CLS] is in its first piece's segment, each [SEP] in that of the piece it closes.
+    """
+    pieces_of = plan.row_offsets[rows + 1] - plan.row_offsets[rows]
+    pieces = ranges(plan.row_offsets[rows], pieces_of)
+    lengths = plan.piece_lengths[pieces]
+    row = np.repeat(np.arange(rows.size), pieces_of)
+
+    # Before the first token of piece p stand the [CLS] of its row and of those before, and p [SEP]s.
+    specials = row + 1 + np.arange(pieces.size)
+    tokens = store.take(plan.piece_starts[pieces], lengths)
+    ids = np.full(tokens.size + rows.size + pieces.size, sep_id, dtype=np.int64)
+    ids[np.arange(tokens.size) + np.repeat(specials, lengths)] = tokens
+
+    first = np.cumsum(pieces_of) - pieces_of
+    slots = lengths + 1
+    slots[first] += 1
+    offsets = np.append(np.cumsum(slots)[first] - slots[first], ids.size).astype(np.int32)
+    ids[offsets[:-1]] = cls_id
+    return ids, ranges(0, np.diff(offsets)), np.repeat(plan.piece_segments[pieces].astype(np.int64), slots), offsets
+
+
+def to_torch(arrays: RowArrays, rows: Int64, targets: Mapping[str, tuple[Int64, Int64]]) -> Batch:
+    """A Batch that shares memory with these arrays; `targets` maps an objective to (positions [M], labels [M])."""
+    import torch
+
+    ids, positions, segments, offsets = arrays
+    return Batch(
+        ids=torch.from_numpy(ids),
+        positions=torch.from_numpy(positions),
+        segments=torch.from_numpy(segments),
+        offsets=torch.from_numpy(offsets),
+        longest=int(np.diff(offsets).max()),
+        rows=rows,
+        targets={
+            name: Target(torch.from_numpy(where), torch.from_numpy(labels)) for name, (where, labels) in targets.items()
+        },
+    )
