@@ -88,8 +88,8 @@ def plan(store: Spans, format: InputSettings, seed: int, copy: int) -> Plan:
     if store.sentence_offsets[-1] == 0:
         raise ClozeError(
             f"the token store holds {store.document_offsets.size - 1} documents, {store.sentence_offsets.size - 1} "
-            "sentences and 0 tokens, so there is no row to train on. See in the corpus stage's counts what was dropped, or "
-            "add sources."
+            "sentences and 0 tokens, so there is no row to train on. The corpus stage's counts say what was dropped: "
+            "keep more of it or add sources."
         )
     return _PLANNERS[format.format](store, format, seed, copy)
 
@@ -149,7 +149,7 @@ def _segment_pair(store: Spans, settings: InputSettings, seed: int, copy: int) -
     if documents.size == 1:
         raise ClozeError(
             f"inputs.format segment-pair needs at least 2 documents, found 1 (of {offsets.size - 1} sentences): a "
-            "random second segment must come from another document. Separate documents by a blank line, add sources, or "
+            "random second segment must come from another document. Separate documents by a blank line, add sources or "
             "use full-sentences."
         )
     longest = settings.length - 3

@@ -32,10 +32,10 @@ def mask(
 ) -> tuple[Int64, Int64, Int64]:
     """Choose and corrupt targets: (corrupted ids [T], positions [M] ascending, labels [M]), all int64.
 
-    ids [T]: rows end to end, each from a special token on; offsets [R + 1]: where they start; rows [R]: their numbers in
-    the plan of `copy`. special [V]: never a target, and ends a word; word_starts [V]: begins a word (read for unit
-    word); ordinary_ids: the random replacements. Labels are the original ids. A row has round(target_frac x ordinary
-    tokens) targets, at least one, fewer where whole words do not add up to it; a row of special tokens alone has none.
+    ids [T]: rows end to end, each beginning with a special token; offsets [R + 1]: where they start; rows [R]: their
+    numbers in the plan of `copy`. special [V]: never a target, and ends a word; word_starts [V]: begins a word (read
+    for unit word); ordinary_ids: the random replacements. Labels are the original ids. A row has round(target_frac x
+    its ordinary tokens) targets, at least one, fewer where whole words do not add up to it; none if all are special.
     """
     row_lengths = np.diff(offsets)
     row = np.repeat(np.arange(rows.size), row_lengths)
@@ -68,9 +68,9 @@ def mask(
 def _choose(keys: NDArray[np.uint64], sizes: Int64, row: Int64, budget: Int64) -> Bool:
     """Bool [W]: the words of each row in the order of their keys, skipping those that would exceed its budget.
 
-    So does create_masked_lm_predictions in google-research/bert. Where no word of a row fits, its first is taken, so that
-    every row has a target. The walk goes from rank to rank, all rows at once: keys, sizes, row [W] become tables [R, most
-    words], filled up at the end with words of size 0.
+    So does create_masked_lm_predictions in google-research/bert. Where no word of a row fits, its first is taken, so
+    that every row has a target. The walk goes from rank to rank, all rows at once: keys, sizes, row [W] become tables
+    [R, most words], filled up at the end with words of size 0.
     """
     words = np.bincount(row, minlength=budget.size)
     column = np.arange(row.size) - np.repeat(np.cumsum(words) - words, words)

@@ -1,0 +1,110 @@
+"""Show what was built: the decoded rows of a batch, coloured. Most data bugs are visible in ten rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+from cloze.inputs.batch import Batch
+from cloze.inputs.formats import FOLLOWS
+
+Int64 = NDArray[np.int64]
+
+_SEGMENT_STYLES = ("default", "cyan")
+_SPECIAL_STYLE = "dim"
+_TARGET_STYLES = {"masked": "bold white on red", "random": "bold black on yellow", "kept": "bold black on green"}
+
+
+class ShowsTokens(Protocol):
+    """The parts of a tokenizer that showing rows needs."""
+
+    mask_id: int
+    special_ids: list[int]
+    word_starts: NDArray[np.bool_]
+
+    def token(self, id: int) -> str:
+        """The vocabulary entry of an id."""
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of ids."""
+
+
+def render(batch: Batch, tokenizer: ShowsTokens, *, title: str = "rows") -> RenderableType:
+    """A legend, then a panel for each row: its number, length, targets, next-sentence label in words and its text.
+
+    A target stands as {original→replacement}, so the rows can be read without colours, too.
+    """
+    ids, labels, targets = batch.ids.numpy(), batch.ids.numpy().copy(), np.zeros(batch.tokens, dtype=np.bool_)
+    masked = batch.targets.get("masked_tokens")
+    if masked is not None:
+        targets[masked.positions.numpy()] = True
+        labels[masked.positions.numpy()] = masked.labels.numpy()
+    pairs = batch.targets.get("sentence_pair")
+    offsets = batch.offsets.tolist()
+    panels = []
+    for i, (start, end) in enumerate(pairwise(offsets)):
+        heading = f"row {batch.rows[i]:,} · {end - start} tokens · {int(targets[start:end].sum())} targets"
+        if pairs is not None:
+            heading += " · B follows A" if int(pairs.labels[i]) == FOLLOWS else " · B is random"
+        row = slice(start, end)
+        text = _row_text(ids[row], labels[row], targets[row], batch.segments.numpy()[row], tokenizer)
+        panels.append(Panel(text, title=heading, title_align="left"))
+    return Group(_legend(batch, title), *panels)
+
+
+def _legend(batch: Batch, title: str) -> Text:
+    """What colours and arrows mean, after a line of totals."""
+    lengths = np.diff(batch.offsets.numpy())
+    legend = Text(
+        f"{title}: {lengths.size} rows of {lengths.min()} to {lengths.max()} tokens, {batch.tokens:,} in all\n"
+    )
+    entries = [("special token", _SPECIAL_STYLE), ("segment A", _SEGMENT_STYLES[0]), ("segment B", _SEGMENT_STYLES[1])]
+    entries += [
+        ("{word→[MASK]} masked", _TARGET_STYLES["masked"]),
+        ("{word→other} random", _TARGET_STYLES["random"]),
+        ("{word→word} kept", _TARGET_STYLES["kept"]),
+    ]
+    return legend.append_text(Text("  ").join(Text(name, style=style) for name, style in entries))
+
+
+def _row_text(ids: Int64, labels: Int64, targets: NDArray[np.bool_], segments: Int64, tokenizer: ShowsTokens) -> Text:
+    """One row: words apart, the pieces of a word together, targets with what became of them."""
+    text = Text()
+    special = set(tokenizer.special_ids)
+    for start, end in _words(labels, special, tokenizer):
+        text.append(" " if start else "")
+        style = _SPECIAL_STYLE if labels[start] in special else _SEGMENT_STYLES[int(segments[start])]
+        if not targets[start:end].any():
+            text.append(_surface(labels[start:end].tolist(), tokenizer), style=style)
+            continue
+        for place in range(start, end):
+            original = _surface([int(labels[place])], tokenizer)
+            if not targets[place]:
+                text.append(original, style=style)
+                continue
+            kind = "masked" if ids[place] == tokenizer.mask_id else "kept" if ids[place] == labels[place] else "random"
+            text.append(f"{{{original}→{_surface([int(ids[place])], tokenizer)}}}", style=_TARGET_STYLES[kind])
+    return text
+
+
+def _words(labels: Int64, special: set[int], tokenizer: ShowsTokens) -> Iterator[tuple[int, int]]:
+    """Start and end of each word of a row; a special token stands alone."""
+    alone = np.isin(labels, list(special))
+    opens = tokenizer.word_starts[labels] | alone
+    opens[1:] |= alone[:-1]
+    opens[0] = True
+    starts = np.flatnonzero(opens).tolist()
+    return zip(starts, [*starts[1:], labels.size], strict=True)
+
+
+def _surface(ids: list[int], tokenizer: ShowsTokens) -> str:
+    """The text of part of a row; the vocabulary entries where that is none: special tokens, parts of a character."""
+    text = tokenizer.decode(ids).strip().removeprefix("##")
+    return text if text and "\ufffd" not in text else "".join(tokenizer.token(id) for id in ids)
