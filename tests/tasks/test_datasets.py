@@ -90,13 +90,17 @@ def test_one_class_or_an_unknown_label_cannot_be_trained(tmp_path: Path) -> None
     with pytest.raises(ClozeError, match=r"one\.txt: every one of the 2 examples has the label '1'"):
         class_names(one, two)
     strange = labelled(tmp_path, "strange.txt", ["0", "1", "ironic"])
-    with pytest.raises(ClozeError, match=r"strange\.txt, line 4: the label 'ironic' never occurs in .*two\.txt.*'0', '1'"):
+    with pytest.raises(
+        ClozeError, match=r"strange\.txt, line 4: the label 'ironic' never occurs in .*two\.txt.*'0', '1'"
+    ):
         class_names(two, strange)
     assert class_names(two, one) == ["0", "1"], "a test set need not hold every class"
 
 
 @given(texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\t\n\r")), min_size=1))
-def test_any_text_without_tab_and_line_end_comes_back(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+def test_any_text_without_tab_and_line_end_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
     body = "".join(f"{text}\t0\n" for text in texts)
     examples = read(table(tmp_path_factory.mktemp("any"), "document\tlabel\n" + body))
     assert len(examples.texts) == len(texts)

@@ -54,7 +54,9 @@ def read_table(path: Path, text_column: str, label_column: str) -> Examples:
             )
         label = fields[label_place].strip()
         if not label:
-            raise ClozeError(f"{path}, line {number}: no label in column {label_column!r}. Remove the line or label it.")
+            raise ClozeError(
+                f"{path}, line {number}: no label in column {label_column!r}. Remove the line or label it."
+            )
         text = unicodedata.normalize("NFC", fields[text_place])
         recomposed += text != fields[text_place]
         ids.append(str(number) if id_place is None else fields[id_place])
@@ -99,21 +101,21 @@ def _is_whole_number(name: str) -> bool:
 
 
 def _lines(path: Path) -> list[str]:
-    """Lines without their ends. Only \\n and \\r\\n end one: reviews hold U+2028 and its kin, where splitlines would cut."""
+    """Lines without their ends. Only \\n and \\r\\n end one: texts hold U+2028, where splitlines would cut."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ClozeError(
-            f"{path} cannot be read ({error.strerror}); expected a tab-separated file. Check the task's path; a relative "
-            "one starts from the recipe's `data` folder."
+            f"{path} cannot be read ({error.strerror}); expected a tab-separated file. Check the task's path; "
+            "a relative one starts from the recipe's `data` folder."
         ) from error
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ClozeError(
-            f"{path}, line {line}: byte {error.start:,} (0x{data[error.start]:02x}) is not UTF-8. Convert the file first, "
-            f"for example: iconv -f CP949 -t UTF-8 {path.name} > {path.stem}.utf8{path.suffix}"
+            f"{path}, line {line}: byte {error.start:,} (0x{data[error.start]:02x}) is not UTF-8. Convert the file "
+            f"first, for example: iconv -f CP949 -t UTF-8 {path.name} > {path.stem}.utf8{path.suffix}"
         ) from error
     if not text.strip():
         raise ClozeError(f"{path} is empty; expected a tab-separated file whose first line names the columns.")

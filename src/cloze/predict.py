@@ -1,0 +1,196 @@
+"""A saved model in use: classify texts, fill gaps, turn texts into vectors.
+
+model = cloze.load("runs/nsmc/tasks/nsmc/model")
+model.predict(["정말 재밌다"])[0].label
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloze.errors import ClozeError, DamagedError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from cloze.inputs.batch import Batch
+    from cloze.models import PretrainingModel
+    from cloze.models.classifier import Classifier
+    from cloze.tasks.features import Features
+    from cloze.tokens.tokenizer import Tokenizer
+
+GAP = re.compile(r"\s*(?:\[MASK\]|<mask>)")
+"""A gap, in BERT's and in RoBERTa's spelling; both work with every tokenizer. A space before it belongs to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The most likely class of a text."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    """Of every class; they add up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """One token for a gap."""
+
+    token: str
+    probability: float
+
+
+class LoadedModel:
+    """A model and its tokenizer, ready to use. Texts longer than `length` tokens are cut, with a warning."""
+
+    def __init__(self, model: PretrainingModel | Classifier, tokenizer: Tokenizer, *, name: str = "this model") -> None:
+        self.model, self.tokenizer, self.name = model, tokenizer, name
+
+    @property
+    def length(self) -> int:
+        """Longest row, special tokens included."""
+        return self.model.encoder.config.max_length
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Labels that `predict` chooses from; empty for a model without a classifier."""
+        return getattr(self.model, "classes", ())
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """The class of each text. Raises ClozeError if the model has no classifier."""
+        from cloze.models.classifier import Classifier
+        from cloze.tasks.metrics import log_softmax
+
+        if not isinstance(self.model, Classifier):
+            raise ClozeError(
+                f"{self.name} has no classifier: it was pretrained ({self.model.family}) but not fine-tuned. Add a task to "
+                "the recipe and run `cloze run RECIPE`; the classifier is then in runs/NAME/tasks/TASK/model."
+            )
+        found = []
+        for row in np.exp(log_softmax(self._map(self.model.logits, texts))) if texts else ():
+            best = int(row.argmax())
+            probabilities = dict(zip(self.classes, row.tolist(), strict=True))
+            found.append(Prediction(self.classes[best], float(row[best]), probabilities))
+        return found
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """A vector for each text, [texts, width]: the mean of its last hidden states, special tokens included."""
+        import torch
+
+        width = self.model.encoder.config.width
+
+        def mean(batch: Batch) -> Tensor:
+            hidden, lengths = self.model.encoder(batch), batch.offsets.diff()
+            rows = torch.repeat_interleave(torch.arange(len(lengths), device=hidden.device), lengths)
+            return hidden.new_zeros(len(lengths), width).index_add_(0, rows, hidden) / lengths[:, None]
+
+        return self._map(mean, texts) if texts else np.zeros((0, width), dtype=np.float32)
+
+    def fill(self, text: str, top: int = 5) -> list[list[Guess]]:
+        """The `top` most likely tokens for every [MASK] or <mask> of `text`, the likeliest first.
+
+        Raises ClozeError if the text has no gap or one beyond the longest row, or if the model has no head for gaps.
+        """
+        import torch
+
+        from cloze.models.classifier import Classifier
+
+        if isinstance(self.model, Classifier):
+            raise ClozeError(
+                f"{self.name} cannot fill gaps: it is a classifier ({', '.join(self.classes)}), and fine-tuning leaves "
+                "the head for masked words behind. Use the pretrained model, in runs/NAME/pretraining/model."
+            )
+        features = self._row_with_gaps(text)
+        gaps = torch.from_numpy(np.flatnonzero(features.ids == self.tokenizer.mask_id))
+        self.model.eval()
+        with torch.inference_mode():
+            batch = features.batch(np.zeros(1, dtype=np.int64)).to(self._device)
+            logits = self.model.masked_logits(self.model.encoder(batch)[gaps.to(self._device)])
+            best = logits.float().softmax(dim=1).topk(min(top, logits.shape[1]))
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [[Guess(self.tokenizer.token(i), p) for i, p in zip(*pair, strict=True)] for pair in pairs]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def _map(self, function: Callable[[Batch], Tensor], texts: Sequence[str]) -> NDArray[np.float32]:
+        """`function` over all texts, in flat batches of similar length; warns about texts that had to be cut."""
+        from cloze.tasks.features import featurise, map_rows
+
+        features = featurise([unicodedata.normalize("NFC", text) for text in texts], self.tokenizer, self.length)
+        if cut := features.counts["truncated"]:
+            message = f"{cut:,} of {len(texts):,} texts had more than {self.length} tokens; their ends were cut off"
+            warnings.warn(message, stacklevel=3)
+        self.model.eval()
+        return map_rows(function, features, device=self._device)
+
+    def _row_with_gaps(self, text: str) -> Features:
+        """One row with the mask token at every gap. The text between gaps is tokenised piece by piece."""
+        from cloze.tasks.features import Features
+
+        pieces = GAP.split(unicodedata.normalize("NFC", text))
+        if len(pieces) == 1:
+            raise ClozeError(f"there is no gap in {text!r}: write [MASK] where a word is missing.")
+        ids = [self.tokenizer.cls_id]
+        for place, piece in enumerate(self.tokenizer.encode(pieces)):
+            ids += [self.tokenizer.mask_id, *piece] if place else piece
+        if self.tokenizer.mask_id in ids[self.length - 1 :]:
+            raise ClozeError(
+                f"the text has {len(ids) - 1:,} tokens and a [MASK] beyond the first {self.length - 2:,}, which is all "
+                f"that {self.name} can read. Shorten the text."
+            )
+        row = np.array([*ids[: self.length - 1], self.tokenizer.sep_id], dtype=np.int32)
+        return Features(row, np.array([0, len(row)]), {})
+
+
+def load(folder: str | Path, device: Literal["auto", "cpu", "cuda"] = "auto") -> LoadedModel:
+    """Load a pretrained model or a classifier from its folder (config.json, model.safetensors, tokenizer.json).
+
+    Raises ClozeError if the folder is not one, naming the model folders inside it if there are any.
+    """
+    from cloze.interop.huggingface import load_classifier, load_model
+    from cloze.training.distributed import choose_device
+
+    folder = Path(folder)
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ClozeError(_not_a_model(folder))
+    try:
+        architectures = json.loads(path.read_bytes())["architectures"]
+        classifies = str(architectures[0]).endswith("ForSequenceClassification")
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise DamagedError(
+            f"{path} does not name an architecture ({error!r}): it is no model that cloze or transformers saved whole. "
+            "Write the folder again."
+        ) from None
+    model, tokenizer = load_classifier(folder) if classifies else load_model(folder)
+    model.to(choose_device(device))
+    return LoadedModel(model, tokenizer, name=str(folder))
+
+
+def _not_a_model(folder: Path) -> str:
+    """What `folder` is instead, and what to give."""
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        return f"{folder} {what}; expected a model's folder, such as runs/NAME/pretraining/model."
+    inside = [folder / "model", folder / "pretraining" / "model", *sorted(folder.glob("tasks/*/model"))]
+    models = [path for path in inside if (path / "config.json").is_file()]
+    if models:
+        return f"{folder} is not a model's folder, but holds some. Give one of: {', '.join(map(str, models))}."
+    held = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+    return (
+        f"{folder} is not a model's folder: it holds {held}; expected config.json, model.safetensors, tokenizer.json."
+    )
