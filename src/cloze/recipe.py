@@ -13,20 +13,38 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-Frac = Annotated[float, Field(ge=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=1)]
-Amount = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0.0)]
+# Numbers are strict: YAML gives numbers as numbers, and without it `steps: true` would train for one step.
+Frac = Annotated[float, Field(ge=0.0, le=1.0, strict=True, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Amount = Annotated[int, Field(ge=0, strict=True)]
+Positive = Annotated[float, Field(gt=0.0, strict=True, allow_inf_nan=False)]
+Decay = Annotated[float, Field(ge=0.0, strict=True, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 SEGMENT_FORMATS = ("segment-pair",)
 """Formats whose rows carry two segments and a next-sentence label."""
 
 
 class Settings(BaseModel):
-    """A section of the recipe. An unknown key is an error; the docstring under a field is its help text."""
+    """A section of the recipe. An unknown key is an error; the docstring under a field is its help text.
+
+    A docstring ends with the value's unit and where its default comes from; `recipe_file` prints both.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+
+def refuse(problems: list[tuple[str, str]]) -> None:
+    """Raise one error if settings do not fit together.
+
+    `problems`: (keys, message) for each; the keys are dotted from the section that checks and separated by spaces, and
+    the first one is where the user is sent. `recipe_file` reads them from the error's context.
+    """
+    if problems:
+        text = "; ".join(message for _, message in problems)
+        raise PydanticCustomError("unfit", "{text}", {"text": text, "problems": problems})
 
 
 class CorpusSettings(Settings):
@@ -35,10 +53,10 @@ class CorpusSettings(Settings):
     sources: list[Path] = []
     """Files or folders of raw text, relative to `data`. Unit: paths. Source: cloze."""
     kind: Literal["auto", "text", "namuwiki"] = "auto"
-    """How a file is read. auto: by its content; text: one sentence a line, a blank line between documents; namuwiki: the
-    JSON array of a dump. Unit: name. Source: cloze."""
+    """How a file is read. auto: by its content; text: one sentence a line, a blank line between documents; namuwiki:
+    the JSON array of a dump. Unit: name. Source: cloze."""
     max_documents: Count | None = None
-    """Stop after this many kept documents. Unit: documents; null: all. Source: study (20,000)."""
+    """Stop after this many kept documents; null: all. Unit: documents. Source: study (20,000)."""
     min_characters: Amount = 1
     """Shorter documents are dropped and counted. Unit: characters. Source: cloze."""
     validation_frac: Frac = 0.01
@@ -50,7 +68,7 @@ class TokenizerSettings(Settings):
 
     kind: Literal["wordpiece", "byte-bpe"] = "wordpiece"
     """wordpiece: BERT; byte-bpe: byte-level BPE as in RoBERTa. Unit: name. Source: BERT 3; RoBERTa 4.4."""
-    vocabulary_size: Annotated[int, Field(ge=64, le=1_000_000)] = 16_000
+    vocabulary_size: Annotated[int, Field(ge=64, le=1_000_000, strict=True)] = 16_000
     """Entries, special tokens included. Unit: tokens. Source: study (16,000; BERT 30,000; RoBERTa 50,000)."""
     alphabet_limit: Count = 6_000
     """WordPiece only: distinct characters kept; Korean needs thousands. Unit: characters. Source: study."""
@@ -91,7 +109,8 @@ class ModelSettings(Settings):
     activation: Literal["gelu", "gelu_tanh", "relu", "elu"] = "gelu"
     """gelu: exact (erf); gelu_tanh: the approximation with 0.044715. Unit: name. Source: BERT 3; arXiv:1606.08415."""
     norm_position: Literal["post", "pre"] = "post"
-    """Where LayerNorm stands: after each residual sum, or before each block. Unit: name. Source: BERT; arXiv:2002.04745."""
+    """Where LayerNorm stands. post: after each residual sum; pre: before each block. Unit: name. Source: BERT 3 (post);
+    arXiv:2002.04745 (pre)."""
     norm_eps: Positive = 1e-12
     """Added to the variance in LayerNorm. Unit: dimensionless. Source: BERT (1e-12; RoBERTa 1e-5)."""
     dropout: Frac = 0.1
@@ -99,17 +118,19 @@ class ModelSettings(Settings):
     attention_dropout: Frac = 0.1
     """Share of attention weights zeroed. Unit: share. Source: BERT A.2."""
     initialisation: Literal["normal", "ppmi"] = "normal"
-    """normal: truncated normal; ppmi: token embeddings from an SVD of the corpus's positive pointwise mutual information
-    and output bias from unigram counts. Unit: name. Source: BERT (normal); cloze (ppmi, docs/experiments.md)."""
+    """normal: truncated normal; ppmi: token embeddings from an SVD of the corpus's positive pointwise mutual
+    information, output bias from unigram counts. Unit: name. Source: BERT (normal); cloze (ppmi,
+    docs/experiments.md)."""
     initialisation_std: Positive = 0.02
     """Standard deviation of the truncated normal. Unit: dimensionless. Source: BERT (0.02)."""
     attention: Literal["auto", "explicit", "padded", "varlen"] = "auto"
-    """Attention backend; all mean the same. auto: varlen on CUDA where torch has it, else padded. Unit: name. Source: cloze."""
+    """Attention backend; all mean the same. auto: varlen on CUDA where torch has it, else padded. Unit: name.
+    Source: cloze."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> ModelSettings:
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}: every head needs the same width")
+        message = f"width {self.width} is not a multiple of heads {self.heads}: every head needs the same width"
+        refuse([("heads width", message)] if self.width % self.heads else [])
         return self
 
 
@@ -119,7 +140,7 @@ class InputSettings(Settings):
     format: Literal["segment-pair", "full-sentences"] = "full-sentences"
     """segment-pair: BERT's pairs with next-sentence labels; full-sentences: rows filled with whole sentences, crossing
     documents. Unit: name. Source: BERT A.2; RoBERTa 4.2."""
-    length: Annotated[int, Field(ge=8)] = 128
+    length: Annotated[int, Field(ge=8, strict=True)] = 128
     """Longest row, special tokens included. Unit: tokens. Source: BERT A.2 (128, then 512)."""
     short_row_frac: Frac = 0.1
     """segment-pair: share of chunks with a random shorter target. Unit: share. Source: BERT A.2."""
@@ -129,23 +150,23 @@ class MaskingSettings(Settings):
     """Which tokens become targets. Shares count ordinary tokens, never special ones."""
 
     unit: Literal["token", "word"] = "token"
-    """Smallest piece that is masked as a whole. Unit: name. Source: BERT 3.1; whole-word update of google-research/bert."""
-    target_frac: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
+    """Smallest piece that is masked as a whole. Unit: name. Source: BERT 3.1 (token); google-research/bert, README of
+    31 May 2019 (word)."""
+    target_frac: Annotated[float, Field(gt=0.0, lt=1.0, strict=True, allow_inf_nan=False)] = 0.15
     """Share of tokens predicted in each row, rounded, at least one. Unit: share. Source: BERT 3.1."""
     mask_frac: Frac = 0.8
     """Share of targets replaced by [MASK]. Unit: share of targets. Source: BERT 3.1."""
     random_frac: Frac = 0.1
-    """Share of targets replaced by a random ordinary token; the rest is kept. Unit: share of targets. Source: BERT 3.1."""
+    """Share of targets replaced by a random ordinary token; the rest is kept. Unit: share of targets. Source: BERT
+    3.1."""
     copies: Count | None = None
     """Different masks (and plans) of the corpus: 1 is BERT's fixed masking, 10 RoBERTa's ten copies, null is dynamic.
     Unit: copies. Source: RoBERTa 4.1."""
 
     @model_validator(mode="after")
     def _shares_fit(self) -> MaskingSettings:
-        if self.mask_frac + self.random_frac > 1.0:
-            raise ValueError(
-                f"mask_frac {self.mask_frac} and random_frac {self.random_frac} add up to more than 1: they share the targets"
-            )
+        message = f"mask_frac {self.mask_frac} and random_frac {self.random_frac} add up to more than 1"
+        refuse([("mask_frac random_frac", message)] if self.mask_frac + self.random_frac > 1.0 else [])
         return self
 
 
@@ -153,13 +174,14 @@ class TrainingSettings(Settings):
     """Pretraining. The first limit that is reached ends it; schedules count optimiser steps."""
 
     steps: Amount | None = 1_000
-    """Optimiser steps. Unit: steps; null: no limit. Source: BERT A.2 (1,000,000)."""
+    """Optimiser steps; null: no limit. Unit: steps. Source: BERT A.2 (1,000,000)."""
     epochs: Positive | None = None
-    """Passes over the corpus. Unit: epochs; null: no limit. Source: study (50)."""
+    """Passes over the corpus; null: no limit. Unit: epochs. Source: study (50)."""
     minutes: Positive | None = None
-    """Time spent in training steps, summed over resumes. Unit: minutes; null: no limit. Source: cloze."""
+    """Time spent in training steps, summed over resumes; null: no limit. Unit: minutes. Source: cloze."""
     batch_rows: Count = 32
-    """Rows of one optimiser step, over all micro-batches and ranks. Unit: rows. Source: study (32; BERT 256; RoBERTa 8,192)."""
+    """Rows of one optimiser step, over all micro-batches and ranks. Unit: rows. Source: study (32; BERT 256; RoBERTa
+    8,192)."""
     micro_batch_rows: Count | None = None
     """Rows of one forward pass on one rank; null: all of them. Unit: rows. Source: cloze."""
     peak_learning_rate: Positive = 1e-4
@@ -170,7 +192,7 @@ class TrainingSettings(Settings):
     """Share of steps spent in warm-up when `warmup_steps` is null. Unit: share. Source: RoBERTa table 9."""
     schedule: Literal["linear", "constant"] = "linear"
     """After warm-up: linear decay to 0 at the last step, or no decay. Unit: name. Source: BERT A.2."""
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    weight_decay: Decay = 0.01
     """Decoupled decay; not on LayerNorm and biases. Unit: per step, times the learning rate. Source: BERT A.2."""
     beta1: Frac = 0.9
     """Decay of the gradient mean. Unit: dimensionless. Source: BERT A.2."""
@@ -179,7 +201,8 @@ class TrainingSettings(Settings):
     adam_eps: Positive = 1e-6
     """Added to the root of the squared-gradient mean. Unit: dimensionless. Source: BERT optimization.py."""
     clip_norm: Positive | None = 1.0
-    """Largest global gradient norm, after reduction over ranks; null: no clipping. Unit: norm. Source: BERT optimization.py."""
+    """Largest global gradient norm, after reduction over ranks; null: no clipping. Unit: norm. Source: BERT
+    optimization.py."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Matrix products; auto: bfloat16 on CUDA, float32 elsewhere. Unit: dtype. Source: cloze."""
     compile: Literal["auto", "yes", "no"] = "auto"
@@ -197,20 +220,23 @@ class TrainingSettings(Settings):
 
     @model_validator(mode="after")
     def _limits_fit(self) -> TrainingSettings:
+        wrong: list[tuple[str, str]] = []
         if self.steps is None and self.epochs is None and self.minutes is None:
-            raise ValueError("steps, epochs and minutes are all null: training would never end; set one of them")
-        if self.schedule == "linear" and self.steps is None and self.epochs is None:
-            raise ValueError("a linear schedule needs steps or epochs to know its end; set one, or schedule: constant")
+            wrong.append(("steps epochs minutes", "steps, epochs and minutes are all null: training would never end"))
+        elif self.schedule == "linear" and self.steps is None and self.epochs is None:
+            wrong.append(("schedule steps epochs", "a linear schedule ends at steps or epochs, but both are null"))
         if self.micro_batch_rows is not None and self.batch_rows % self.micro_batch_rows:
-            raise ValueError(f"batch_rows {self.batch_rows} is not a multiple of micro_batch_rows {self.micro_batch_rows}")
+            message = f"batch_rows {self.batch_rows} is not a multiple of micro_batch_rows {self.micro_batch_rows}"
+            wrong.append(("micro_batch_rows batch_rows", message))
+        refuse(wrong)
         return self
 
 
 class TaskSettings(Settings):
     """One fine-tuning task."""
 
-    name: str
-    """Name in tables and folders. Unit: text. Source: cloze."""
+    name: Name
+    """Name in tables and folders. Unit: letters, digits, dot, dash, underscore. Source: cloze."""
     kind: Literal["classification"] = "classification"
     """What is predicted. Unit: name. Source: BERT 4.1."""
     train: Path
@@ -229,18 +255,19 @@ class TaskSettings(Settings):
     """Learning rate at the end of warm-up. Unit: dimensionless. Source: BERT A.3 (2e-5 to 5e-5)."""
     warmup_frac: Frac = 0.1
     """Share of steps spent in warm-up. Unit: share. Source: BERT run_classifier.py."""
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    weight_decay: Decay = 0.01
     """Decoupled decay; not on LayerNorm and biases. Unit: per step, times the learning rate. Source: BERT A.3."""
     dropout: Frac | None = None
     """Dropout while fine-tuning, on hidden states, attention weights and before the classifier; null: as in pretraining
     for the encoder and 0.1 before the classifier. Unit: share. Source: BERT A.3 (0.1)."""
-    length: Annotated[int, Field(ge=4)] | None = None
-    """Longest row, special tokens included; longer texts are cut and counted; null: `inputs.length`. Unit: tokens. Source:
-    BERT A.3."""
-    seeds: Annotated[list[int], Field(min_length=1)] = [1, 2, 3]
+    length: Annotated[int, Field(ge=4, strict=True)] | None = None
+    """Longest row, special tokens included; longer texts are cut and counted; null: `inputs.length`. Unit: tokens.
+    Source: BERT A.3."""
+    seeds: Annotated[list[Amount], Field(min_length=1)] = [1, 2, 3]
     """One training run for each. Unit: seeds. Source: RoBERTa 4.1 (5 seeds)."""
     from_random_weights: bool = False
-    """Also train the same classifier from random weights, to show what pretraining gives. Unit: yes/no. Source: cloze."""
+    """Also train the same classifier from random weights, to show what pretraining gives. Unit: yes/no. Source:
+    cloze."""
 
 
 class ReportSettings(Settings):
@@ -255,12 +282,13 @@ class ReportSettings(Settings):
 class Recipe(Settings):
     """A whole road: corpus, tokenizer, store, pretraining, fine-tuning, report."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Name
     """Name of the run and of its folder. Unit: letters, digits, dot, dash, underscore. Source: cloze."""
     description: str = ""
     """What the recipe is for, shown in the report. Unit: text. Source: cloze."""
     data: Path = Path("data")
-    """Folder that relative paths of corpus and tasks start from. Unit: path. Source: cloze."""
+    """Folder that relative paths of corpus and tasks start from; a relative one starts where cloze is run. Unit: path.
+    Source: cloze."""
     output: Path = Path("runs")
     """Folder for stage folders and runs. Unit: path. Source: cloze."""
     seed: Amount = 1
@@ -286,14 +314,23 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _sections_fit(self) -> Recipe:
-        wrong: list[str] = []
-        longest = max([self.inputs.length, *(task.length or 0 for task in self.tasks)])
-        if self.model.max_length is not None and self.model.max_length < longest:
-            wrong.append(f"model.max_length {self.model.max_length} is shorter than the longest row of {longest} tokens")
+        wrong: list[tuple[str, str]] = []
+        lengths = {"inputs.length": self.inputs.length}
+        lengths |= {f"tasks.{place}.length": task.length or 0 for place, task in enumerate(self.tasks)}
+        if self.model.max_length is not None:
+            wrong += [
+                (f"model.max_length {key}", f"model.max_length {self.model.max_length} is below {key} {length}")
+                for key, length in lengths.items()
+                if length > self.model.max_length
+            ]
         if self.model.family == "roberta" and self.inputs.format in SEGMENT_FORMATS:
-            wrong.append(f"model.family roberta has no segments, but inputs.format {self.inputs.format} makes pairs; use bert")
+            message = f"model.family roberta has no segments, but inputs.format {self.inputs.format} makes pairs"
+            wrong.append(("model.family inputs.format", f"{message}; take family bert or format full-sentences"))
         names = [task.name for task in self.tasks]
-        wrong += [f"tasks: the name {name!r} is used twice" for name in sorted({n for n in names if names.count(n) > 1})]
-        if wrong:
-            raise ValueError("; ".join(wrong))
+        wrong += [
+            (f"tasks.{place}.name", f"the name {name!r} is used by an earlier task")
+            for place, name in enumerate(names)
+            if name in names[:place]
+        ]
+        refuse(wrong)
         return self

@@ -1,0 +1,380 @@
+"""Recipes as YAML files: reading with overrides, one error for all mistakes, printing with comments, the JSON schema.
+
+YAML is read by the 1.2 rules for plain words: only true and false are yes and no (so `compile: yes` is a word), and
+1e-4 is a number. Types, limits, units and sources come from the JSON schema of `Recipe`: nothing is said twice.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from cloze.errors import ClozeError, RecipeError
+from cloze.files import os_errors
+from cloze.recipe import Recipe
+
+Key = tuple[str | int, ...]
+"""Way to a value, e.g. ("tasks", 0, "epochs")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a user may know about one setting."""
+
+    help: str
+    unit: str
+    source: str
+    expected: str
+    """The values it takes, in words."""
+
+
+def read_recipe(path: Path, overrides: Mapping[str, object] | None = None) -> Recipe:
+    """Read `path`, lay `overrides` over it (dotted key -> value; text is read as YAML) and check everything.
+
+    Raises RecipeError that lists all problems with their lines, or the flags that caused them.
+    """
+    text = _read_text(path)
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        data = {} if node is None else loader.construct_document(node)
+    except yaml.YAMLError as error:
+        raise RecipeError(_yaml_message(path, error)) from None
+    if not isinstance(data, dict):
+        raise RecipeError(f"{path}: holds {_shown(data)}, expected sections such as `model:` with indented settings.")
+    problems = _Problems(path, node)
+    problems.duplicates()
+    for dotted, value in (overrides or {}).items():
+        if wrong := _override(data, _key(dotted), value):
+            problems.found.append((True, 0, f"--{dotted}: {wrong}"))
+        else:
+            problems.flags[_key(dotted)] = f"--{dotted}"
+    recipe = _validate(data, problems)
+    if problems.found or recipe is None:
+        raise RecipeError(problems.message())
+    return recipe
+
+
+def show(recipe: Recipe) -> str:
+    """The resolved recipe as YAML, a comment with unit and source after each value; `read_recipe` reads it back."""
+    lines = [f"# cloze recipe {recipe.name}, resolved. After each value: unit; where its default comes from."]
+    lines += _shown_section(recipe.model_dump(mode="json"), (), "")
+    return "\n".join(lines) + "\n"
+
+
+def schema_text() -> str:
+    """JSON schema of a recipe, for editors; recipes/schema.json holds it."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Recipe.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def list_recipes(folder: Path) -> dict[Path, str]:
+    """The recipes of a folder and what each is for. Raises ClozeError for no folder, RecipeError for a wrong recipe."""
+    if not folder.is_dir():
+        raise ClozeError(f"{folder} is no folder. Pass the folder that holds your recipes (*.yaml).")
+    return {path: read_recipe(path).description for path in sorted(folder.glob("*.yaml"))}
+
+
+@cache
+def settings() -> dict[Key, Setting]:
+    """Every setting by its key; an element of a list stands under the place 0."""
+    schema = Recipe.model_json_schema()
+    return dict(_walk(schema["properties"], schema["$defs"], ()))
+
+
+_PLAIN_WORDS = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "int": (r"[-+]?(?:0|[1-9][0-9_]*)", "-+0123456789"),
+    "float": (r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    "merge": (r"<<", "<"),
+}
+"""YAML type -> what an unquoted word of that type looks like, and the characters it may begin with."""
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with the plain words of YAML 1.2."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that quotes a text which either YAML 1.1 or 1.2 would take for something else."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"))
+        for tag, (pattern, firsts) in _PLAIN_WORDS.items()
+        if first in list(firsts)
+    ]
+    for first in ["", *"~nNtTfF-+.0123456789<"]
+}
+_Dumper.yaml_implicit_resolvers = {
+    first: yaml.SafeDumper.yaml_implicit_resolvers.get(first, []) + _Loader.yaml_implicit_resolvers.get(first, [])
+    for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
+}
+
+
+class _Problems:
+    """Everything wrong with a recipe, each with its line or flag."""
+
+    def __init__(self, path: Path, node: yaml.Node | None) -> None:
+        self.path, self.node = path, node
+        self.found: list[tuple[bool, int, str]] = []
+        self.flags: dict[Key, str] = {}
+
+    def add(self, key: Key, text: str) -> None:
+        """Add a problem of the value at `key`."""
+        flag = next((flag for part, flag in self.flags.items() if _touches([part], [key])), None)
+        line = self._line(key)
+        where = f"{flag}: " if flag else f"{self.path}:{line}: {_dotted(key)}: "
+        self.found.append((flag is not None, line, where + text))
+
+    def duplicates(self) -> None:
+        """Add the keys that stand twice in one section: YAML would silently keep the last."""
+        stack: list[tuple[Key, yaml.Node | None]] = [((), self.node)]
+        while stack:
+            key, node = stack.pop()
+            if isinstance(node, yaml.SequenceNode):
+                stack += [((*key, place), item) for place, item in enumerate(node.value)]
+            elif isinstance(node, yaml.MappingNode):
+                names = [name.value for name, _ in node.value]
+                for name in sorted({name for name in names if names.count(name) > 1}):
+                    self.add((*key, name), "stands more than once in its section; keep one")
+                stack += [((*key, name.value), value) for name, value in node.value]
+
+    def message(self) -> str:
+        """All problems: those of the file in its order, then those of the flags."""
+        lines = [text for _, _, text in sorted(self.found, key=lambda problem: problem[:2])]
+        count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+        return "\n  ".join([f"{self.path} has {count}; nothing was run.", *lines])
+
+    def _line(self, key: Key) -> int:
+        """Line of the key, or of the nearest section around it; from 1."""
+        node, line = self.node, 1
+        for part in key:
+            if isinstance(node, yaml.MappingNode):
+                pairs = [(name, value) for name, value in node.value if name.value == str(part)]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                pairs = [(node.value[part], node.value[part])]
+            else:
+                break
+            if not pairs:
+                break
+            line, node = pairs[-1][0].start_mark.line + 1, pairs[-1][1]
+        return line
+
+
+def _validate(data: dict[Any, Any], problems: _Problems) -> Recipe | None:
+    """Validate again and again, each time without the values found wrong, so that no mistake hides another."""
+    wrong: set[Key] = set()
+    while True:
+        try:
+            return Recipe.model_validate(data)
+        except ValidationError as error:
+            before = set(wrong)
+            for detail in error.errors(include_url=False):
+                key, kind = detail["loc"], detail["type"]
+                if kind == "unfit":
+                    for names, message in detail["ctx"]["problems"]:
+                        keys = [key + _key(name) for name in names.split()]
+                        if not _touches(keys, before):
+                            flagged = [name for name in keys if _touches([name], problems.flags)]
+                            problems.add((flagged or keys)[0], message)
+                        wrong.update(keys)
+                elif not _touches([key], before):
+                    problems.add(key, _explain(key, kind, detail["input"]))
+                    wrong.add(key)
+                if kind == "missing":
+                    _set(data, key, "missing")  # stands in, so that the other checks can go on
+            for key in wrong - before:
+                _delete(data, key)
+            if wrong == before:
+                return None
+
+
+def _explain(key: Key, kind: str, value: object) -> str:
+    """What is wrong with one value and what was expected."""
+    if kind == "extra_forbidden":
+        return f"no such setting. {_nearest(_pattern(key))}"
+    setting = settings().get(_pattern(key))
+    expected = setting.expected if setting else "a section of settings"
+    if kind == "missing":
+        return f"missing; expected {expected}"
+    hint = f"; unit: {setting.unit}" if setting and "number" in expected else ""
+    if isinstance(value, str) and (match := difflib.get_close_matches(value, re.findall(r"[\w-]+", expected), 1)):
+        hint = f". Did you mean {match[0]}?"
+    return f"{_shown(value)} is not {expected}{hint}"
+
+
+def _nearest(key: Key) -> str:
+    """The setting that was probably meant."""
+    *section, name = key
+    known = settings()
+    beside = [str(other[-1]) for other in known if list(other[:-1]) == section and other[-1] != 0]
+    if match := difflib.get_close_matches(str(name), beside, 1, cutoff=0.6):
+        return f"Did you mean {_dotted((*section, match[0]))}?"
+    if elsewhere := [other for other in known if other[-1] == name]:
+        return f"Did you mean {' or '.join(map(_dotted, elsewhere))}?"
+    return f"Expected one of {', '.join(beside)}." if beside else f"{_dotted(tuple(section))} has no settings below it."
+
+
+def _override(data: dict[Any, Any], key: Key, value: object) -> str:
+    """Lay one value over the data; return what is wrong with the way to it, or nothing."""
+    setting = settings().get(_pattern(key))
+    if isinstance(value, str) and not (setting and setting.expected.startswith(("text", "a path"))):
+        try:
+            value = yaml.load(value, _Loader)
+        except yaml.YAMLError:
+            return f"{_shown(value)} is not YAML; quote it"
+    around: Any = data
+    for depth, part in enumerate(key):
+        way, is_list, is_dict = _dotted(key[:depth]), isinstance(around, list), isinstance(around, dict)
+        if not is_list and not is_dict:
+            return f"{way} is {_shown(around)}: it has no settings below it"
+        if is_list and not (isinstance(part, int) and part < len(around)):
+            return f"{way} has {len(around)} entries, numbered from 0; found {part!r}"
+        if depth == len(key) - 1:
+            around[part] = value
+        elif is_dict and around.get(part) is None:
+            around[part] = [] if isinstance(key[depth + 1], int) else {}
+        around = around[part]
+    return ""
+
+
+def _walk(properties: Mapping[str, Any], definitions: Mapping[str, Any], key: Key) -> Iterator[tuple[Key, Setting]]:
+    """The settings of a section of the schema and those below."""
+    for name, field in properties.items():
+        text = " ".join(field.get("description", "").split())
+        match = re.fullmatch(r"(?P<help>.*) Unit: (?P<unit>.+?)\. Source: (?P<source>.+)\.", text)
+        groups = match.groupdict() if match else {"help": text, "unit": "", "source": ""}
+        yield (*key, name), Setting(expected=_expected(field), **groups)
+        section, below = field.get("$ref"), (*key, name)
+        if "items" in field:
+            section, below = field["items"].get("$ref"), (*key, name, 0)
+            yield below, Setting(groups["help"], groups["unit"], groups["source"], _expected(field["items"]))
+        if section:
+            yield from _walk(definitions[section.rpartition("/")[2]]["properties"], definitions, below)
+
+
+def _expected(field: Mapping[str, Any]) -> str:
+    """The values that a schema allows, in words."""
+    if "anyOf" in field:
+        return " or ".join("null" if option.get("type") == "null" else _expected(option) for option in field["anyOf"])
+    if "$ref" in field:
+        return "a section of settings"
+    if "enum" in field or "const" in field:
+        return "one of " + ", ".join(field.get("enum") or [field["const"]])
+    if field["type"] == "array":
+        longer = f" of {field['minItems']} or more" if "minItems" in field else ""
+        return f"a list{longer}, each {_expected(field['items'])}"
+    words = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}
+    limits = {
+        "minimum": "at least {}",
+        "exclusiveMinimum": "above {}",
+        "maximum": "at most {}",
+        "exclusiveMaximum": "below {}",
+    }
+    said = [text.format(f"{field[name]:,}".removesuffix(".0")) for name, text in limits.items() if name in field]
+    if "pattern" in field:
+        said.append("letters, digits, dot, dash, underscore")
+    kind = "a path" if field.get("format") == "path" else words[field["type"]]
+    return f"{kind} ({', '.join(said)})" if said else kind
+
+
+def _shown_section(values: Mapping[str, Any], key: Key, indent: str) -> list[str]:
+    """YAML lines of one section."""
+    lines: list[str] = []
+    for name, value in values.items():
+        setting = settings()[_pattern((*key, name))]
+        if isinstance(value, dict):
+            lines += ["", f"{indent}{name}:  # {setting.help}", *_shown_section(value, (*key, name), indent + "  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            lines += ["", f"{indent}{name}:  # {setting.help}"]
+            for place, item in enumerate(value):
+                inner = _shown_section(item, (*key, name, place), indent + "    ")
+                lines += [f"{indent}  - {inner[0].strip()}", *inner[1:]]
+        else:
+            lines.append(f"{f'{indent}{name}: {_as_yaml(value)}':<40}  # {setting.unit}; {setting.source}")
+    return lines
+
+
+def _as_yaml(value: object) -> str:
+    text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=1_000_000)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _read_text(path: Path) -> str:
+    if path.is_dir():
+        raise RecipeError(f"{path} is a folder, expected a recipe file. `cloze recipe list {path}` lists those in it.")
+    if not path.exists():
+        beside = [str(other) for other in sorted(path.parent.glob("*.yaml"))] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(str(path), beside, 1)
+        hint = f"Did you mean {near[0]}?" if near else "`cloze recipe list FOLDER` lists the recipes of a folder."
+        raise RecipeError(f"{path} does not exist. {hint}")
+    with os_errors(path):
+        data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = (
+            f"{path}:{line}: byte {error.start:,} (0x{data[error.start]:02x}) is not UTF-8. Save the file as UTF-8."
+        )
+        raise RecipeError(message) from None
+
+
+def _yaml_message(path: Path, error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"{path}: not YAML: {error}".replace("\n", " ")
+    return (
+        f"{path}:{mark.line + 1}:{mark.column + 1}: not YAML: {getattr(error, 'problem', error)}. Check indentation "
+        "and colons; a text with `: ` or `#` in it needs quotes."
+    )
+
+
+def _key(dotted: str) -> Key:
+    return tuple(int(part) if part.isdecimal() else part for part in dotted.split("."))
+
+
+def _dotted(key: Key) -> str:
+    return ".".join(map(str, key)) or "the recipe"
+
+
+def _pattern(key: Key) -> Key:
+    """The key as `settings` has it: every place in a list is 0."""
+    return tuple(0 if isinstance(part, int) else part for part in key)
+
+
+def _touches(keys: Iterable[Key], others: Iterable[Key]) -> bool:
+    """Whether one of `keys` lies at, above or below one of `others`."""
+    return any(one[: len(other)] == other[: len(one)] for other in others for one in keys)
+
+
+def _shown(value: object) -> str:
+    return "nothing (null)" if value is None else _as_yaml(value)[:80]
+
+
+def _set(data: Any, key: Key, value: object) -> None:
+    for part in key[:-1]:
+        data = data[part]
+    data[key[-1]] = value
+
+
+def _delete(data: Any, key: Key) -> None:
+    """Remove a value; a list goes as a whole, for its other places keep their numbers that way."""
+    *section, name = key[:-1] if isinstance(key[-1], int) else key
+    for part in section:
+        if isinstance(data, dict) and part not in data:
+            return
+        data = data[part]
+    data.pop(name, None)

@@ -1,0 +1,251 @@
+"""Reading, overriding, refusing and printing recipes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloze.errors import ClozeError, RecipeError
+from cloze.recipe import Recipe
+from cloze.recipe_file import list_recipes, read_recipe, schema_text, settings, show
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "r.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def complaint(folder: Path, text: str, overrides: dict[str, object] | None = None) -> list[str]:
+    path = write(folder, text)
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(path, overrides)
+    return str(caught.value).replace(str(path), "r.yaml").splitlines()
+
+
+FIVE_MISTAKES = """\
+name: five
+modle:
+  layers: 2
+training:
+  steps: many
+  peak_learning_rate: -1
+model:
+  heads: 3
+  width: 128
+tasks:
+  - name: nsmc
+    train: a.txt
+"""
+
+
+def test_five_mistakes_are_five_problems_with_lines(tmp_path: Path) -> None:
+    assert complaint(tmp_path, FIVE_MISTAKES) == [
+        "r.yaml has 5 problems; nothing was run.",
+        "  r.yaml:2: modle: no such setting. Did you mean model?",
+        "  r.yaml:5: training.steps: many is not a whole number (at least 0) or null; unit: steps",
+        "  r.yaml:6: training.peak_learning_rate: -1 is not a number (above 0); unit: dimensionless",
+        "  r.yaml:8: model.heads: width 128 is not a multiple of heads 3: every head needs the same width",
+        "  r.yaml:11: tasks.0.test: missing; expected a path",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("model: {layres: 2}", "r.yaml:2: model.layres: no such setting. Did you mean model.layers?"),
+        ("model: {steps: 2}", "r.yaml:2: model.steps: no such setting. Did you mean training.steps?"),
+        ("model: {family: brt}", "r.yaml:2: model.family: brt is not one of bert, roberta. Did you mean bert?"),
+        ("model: 5", "r.yaml:2: model: 5 is not a section of settings"),
+        ("seed: true", "r.yaml:2: seed: true is not a whole number (at least 0); unit: whole number"),
+        (
+            "training: {peak_learning_rate: .inf}",
+            "r.yaml:2: training.peak_learning_rate: '.inf' is not a number (above 0)",
+        ),
+        (
+            "inputs:\n  length: 64\n  length: 32",
+            "r.yaml:4: inputs.length: stands more than once in its section; keep one",
+        ),
+        ("corpus: {sources: [1]}", "r.yaml:2: corpus.sources.0: 1 is not a path"),
+        ("tasks: [3]", "r.yaml:2: tasks.0: 3 is not a section of settings"),
+        (
+            "masking: {mask_frac: 0.9, random_frac: 0.2}",
+            "r.yaml:2: masking.mask_frac: mask_frac 0.9 and random_frac 0.2",
+        ),
+        (
+            "training: {batch_rows: 9, micro_batch_rows: 2}",
+            "r.yaml:2: training.micro_batch_rows: batch_rows 9 is not a",
+        ),
+        ("training: {steps: null}", "r.yaml:2: training.steps: steps, epochs and minutes are all null"),
+        (
+            "training: {steps: null, minutes: 5}",
+            "r.yaml:2: training.schedule: a linear schedule ends at steps or epochs",
+        ),
+        ("model: {max_length: 64}", "r.yaml:2: model.max_length: model.max_length 64 is below inputs.length 128"),
+        (
+            "model: {family: roberta}\ninputs: {format: segment-pair}",
+            "r.yaml:2: model.family: model.family roberta has no segments, but inputs.format segment-pair makes pairs",
+        ),
+        (
+            "tasks:\n- {name: a, train: x, test: y}\n- {name: a, train: x, test: y}",
+            "r.yaml:4: tasks.1.name: the name 'a' is used by an earlier task",
+        ),
+    ],
+)
+def test_each_mistake_says_where_what_and_what_was_expected(tmp_path: Path, text: str, problem: str) -> None:
+    lines = complaint(tmp_path, "name: a\n" + text)
+    assert len(lines) == 2
+    assert lines[1].strip().startswith(problem)
+
+
+def test_checks_across_sections_do_not_wait_for_other_mistakes(tmp_path: Path) -> None:
+    lines = complaint(tmp_path, "name: a\nseed: x\nmodel: {max_length: 16}\ninputs: {length: 32}")
+    assert [line.split(": ")[1] for line in lines[1:]] == ["seed", "model.max_length"]
+
+
+def test_a_wrong_value_does_not_cause_a_second_complaint_from_its_default(tmp_path: Path) -> None:
+    """Without `heads`, the default of 12 would not divide 128."""
+    assert len(complaint(tmp_path, "name: a\nmodel: {heads: x, width: 128}")) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a: [1\nb: 2", r"r\.yaml:2:2: not YAML"),
+        ("- 1", r"holds \[1\], expected sections"),
+        ("", r"r\.yaml:1: name: missing"),
+        ("name: a\n---\nname: b", "not YAML"),
+        ("name: a\nx: !!python/object:os.system {}", "not YAML"),
+    ],
+)
+def test_what_is_not_a_recipe(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(write(tmp_path, content))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "quick.yaml").write_bytes("name: a\ndescription: '한".encode() + b"\xff'")
+    with pytest.raises(RecipeError, match=r"quick\.yaml:2: byte \d+ \(0xff\) is not UTF-8"):
+        read_recipe(tmp_path / "quick.yaml")
+    with pytest.raises(RecipeError, match=r"does not exist\. Did you mean .*quick\.yaml\?"):
+        read_recipe(tmp_path / "quik.yaml")
+    with pytest.raises(RecipeError, match="is a folder"):
+        read_recipe(tmp_path)
+    with pytest.raises(ClozeError, match="is no folder"):
+        list_recipes(tmp_path / "quick.yaml")
+
+
+TASK = "name: a\ntasks:\n- {name: t, train: x, test: y}\n"
+
+
+def test_overrides_reach_every_depth_and_keep_the_rest(tmp_path: Path) -> None:
+    recipe = read_recipe(
+        write(tmp_path, TASK + "model: {layers: 3}"),
+        {
+            "model.heads": "8",
+            "training.steps": "null",
+            "training.epochs": "1e1",
+            "tasks.0.seeds": "[4, 5]",
+            "data": "../elsewhere",
+            "description": "a: b",
+            "training.compile": "yes",
+            "seed": 7,
+        },
+    )
+    assert (recipe.model.layers, recipe.model.heads, recipe.training.steps, recipe.training.epochs) == (
+        3,
+        8,
+        None,
+        10.0,
+    )
+    assert (recipe.tasks[0].seeds, recipe.tasks[0].train, recipe.seed) == ([4, 5], Path("x"), 7)
+    assert (recipe.data, recipe.description, recipe.training.compile) == (Path("../elsewhere"), "a: b", "yes")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("training.stepz", "5", "--training.stepz: no such setting. Did you mean training.steps?"),
+        ("training.steps", "x", "--training.steps: x is not a whole number (at least 0) or null; unit: steps"),
+        ("tasks.1.epochs", "2", "--tasks.1.epochs: tasks has 1 entries, numbered from 0; found 1"),
+        ("tasks.t.epochs", "2", "--tasks.t.epochs: tasks has 1 entries, numbered from 0; found 't'"),
+        ("name.x", "2", "--name.x: name is a: it has no settings below it"),
+        ("model", "3", "--model: 3 is not a section of settings"),
+        ("model.max_length", "16", "--model.max_length: model.max_length 16 is below inputs.length 128"),
+        ("masking.copies", "[", "--masking.copies: '[' is not YAML; quote it"),
+    ],
+)
+def test_a_wrong_override_names_its_flag(tmp_path: Path, key: str, value: str, problem: str) -> None:
+    assert complaint(tmp_path, TASK, {key: value})[1:] == [f"  {problem}"]
+
+
+@hypothesis.settings(max_examples=25)
+@given(
+    steps=st.none() | st.integers(0, 10**9),
+    rate=st.floats(1e-12, 1e6),
+    description=st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
+    sentences=st.lists(st.sampled_from(["[MASK] 영화", "yes", "null", "a: b # c", "1e-4", "", "'"]), max_size=3),
+)
+def test_a_printed_recipe_reads_back_the_same(
+    tmp_path_factory: pytest.TempPathFactory, steps: int | None, rate: float, description: str, sentences: list[str]
+) -> None:
+    recipe = Recipe.model_validate(
+        {
+            "name": "a",
+            "description": description,
+            "training": {"steps": steps, "minutes": 1.5, "schedule": "constant", "peak_learning_rate": rate},
+            "tasks": [{"name": name, "train": "x", "test": "y"} for name in ("s", "t")],
+            "report": {"fill_sentences": sentences},
+        }
+    )
+    assert read_recipe(write(tmp_path_factory.mktemp("r"), show(recipe))) == recipe
+
+
+def test_plain_words_follow_yaml_1_2(tmp_path: Path) -> None:
+    recipe = read_recipe(write(tmp_path, "name: on\nseed: 1_000\ntraining: {peak_learning_rate: 1e-4, compile: no}"))
+    assert (recipe.name, recipe.seed) == ("on", 1000)
+    assert (recipe.training.peak_learning_rate, recipe.training.compile) == (1e-4, "no")
+
+
+def test_every_setting_has_help_unit_and_source() -> None:
+    assert len(settings()) > 80
+    for key, setting in settings().items():
+        assert setting.help and setting.unit and setting.source, (
+            f"{key}: end the docstring with `Unit: ... Source: ...`"
+        )
+
+
+def test_every_value_is_printed_with_unit_and_source() -> None:
+    task = {"name": "t", "train": "x", "test": "y"}
+    lines = show(Recipe.model_validate({"name": "a", "tasks": [task]})).splitlines()
+    for line in lines[1:]:
+        assert re.fullmatch(r"|\w+:  # .+|[ -]*\w+: \S.*  # [^;]+; .+", line), line
+    assert "  layers: 12                              # layers; BERT 3 (base: 12)" in lines
+
+
+def test_the_schema_for_editors_is_in_step() -> None:
+    assert (RECIPES / "schema.json").read_text(encoding="utf-8") == schema_text(), "run `cloze recipe schema`"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_in_the_repository_is_right_and_says_where_its_numbers_come_from(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.name == path.stem
+    assert recipe.description
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# yaml-language-server: $schema=../recipes/schema.json\n")
+    numbers = [line for line in text.splitlines() if re.match(r"\s*\w+: [0-9.]", line)]
+    assert numbers
+    assert [line for line in numbers if "  # " not in line] == []
+
+
+def test_all_five_recipes_are_there() -> None:
+    names = {path.stem for path in list_recipes(RECIPES)}
+    assert {"quickstart", "nsmc", "study-bert", "bert-base", "roberta-base"} <= names
