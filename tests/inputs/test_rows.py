@@ -1,0 +1,142 @@
+"""Rows by epoch: nothing lost, nothing repeated, nothing dependent on what was asked before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from cloze.inputs.batch import Batch
+from cloze.inputs.formats import FOLLOWS, RANDOM
+from cloze.inputs.rows import Rows
+from cloze.recipe import InputSettings, MaskingSettings
+
+if TYPE_CHECKING:
+    from tests.inputs.conftest import FakeTokenizer, StoreMaker
+
+CORPUS = [[5, 9, 14, 3, 8], [30, 2, 7], [11], [6, 6, 6, 6, 6, 6, 6]] * 6
+FULL = InputSettings(format="full-sentences", length=24)
+PAIRS = InputSettings(format="segment-pair", length=24)
+
+
+def rows_for(
+    make_store: StoreMaker,
+    tokenizer: FakeTokenizer,
+    inputs: InputSettings = FULL,
+    copies: int | None = None,
+    *,
+    shuffle: bool = True,
+) -> Rows:
+    return Rows(make_store(CORPUS), tokenizer, inputs, MaskingSettings(copies=copies), seed=1, shuffle=shuffle)
+
+
+def by_row(batch: Batch) -> dict[int, tuple[object, ...]]:
+    """Everything a batch says about each row, by row number."""
+    found: dict[int, tuple[object, ...]] = {}
+    masked = batch.targets["masked_tokens"]
+    pairs = batch.targets.get("sentence_pair")
+    offsets = batch.offsets.tolist()
+    for i, row in enumerate(batch.rows.tolist()):
+        inside = (masked.positions >= offsets[i]) & (masked.positions < offsets[i + 1])
+        span = slice(offsets[i], offsets[i + 1])
+        found[row] = (
+            batch.ids[span].tolist(),
+            batch.positions[span].tolist(),
+            batch.segments[span].tolist(),
+            (masked.positions[inside] - offsets[i]).tolist(),
+            masked.labels[inside].tolist(),
+            None if pairs is None else (int(pairs.positions[i]) - offsets[i], int(pairs.labels[i])),
+        )
+    return found
+
+
+def whole(rows: Rows, epoch: int) -> dict[int, tuple[object, ...]]:
+    return by_row(rows.batch(epoch, np.arange(rows.rows_in_epoch(epoch))))
+
+
+@pytest.mark.parametrize("inputs", [FULL, PAIRS])
+def test_an_epoch_has_every_row_once_however_it_is_cut(
+    make_store: StoreMaker, tokenizer: FakeTokenizer, inputs: InputSettings
+) -> None:
+    rows = rows_for(make_store, tokenizer, inputs)
+    count = rows.rows_in_epoch(3)
+    expected = whole(rows, 3)
+    assert sorted(expected) == list(range(count))
+    for size in (1, 5):
+        pieces = [by_row(rows.batch(3, np.arange(i, min(i + size, count)))) for i in range(0, count, size)]
+        assert {row: seen for piece in pieces for row, seen in piece.items()} == expected
+
+
+def test_an_epoch_does_not_depend_on_those_before(make_store: StoreMaker, tokenizer: FakeTokenizer) -> None:
+    walked, jumped = rows_for(make_store, tokenizer), rows_for(make_store, tokenizer)
+    for epoch in range(4):
+        whole(walked, epoch)
+    places = np.arange(3)
+    assert by_row(walked.batch(4, places)) == by_row(jumped.batch(4, places))
+    jumped.batch(9, places)
+    assert by_row(walked.batch(4, places)) == by_row(jumped.batch(4, places))
+
+
+def test_dynamic_masking_is_new_each_epoch(make_store: StoreMaker, tokenizer: FakeTokenizer) -> None:
+    rows = rows_for(make_store, tokenizer)
+    assert [rows.epoch(epoch).copy for epoch in range(3)] == [0, 1, 2]
+    assert whole(rows, 0) != whole(rows, 1)
+
+
+@pytest.mark.parametrize("inputs", [FULL, PAIRS])
+@pytest.mark.parametrize("copies", [1, 3])
+def test_static_copies_repeat(
+    make_store: StoreMaker, tokenizer: FakeTokenizer, inputs: InputSettings, copies: int
+) -> None:
+    rows = rows_for(make_store, tokenizer, inputs, copies)
+    epochs = [whole(rows, epoch) for epoch in range(2 * copies)]
+    assert epochs[:copies] == epochs[copies:]
+    assert all(epochs[0] != other for other in epochs[1:copies])
+    assert not np.array_equal(rows.epoch(0).order, rows.epoch(copies).order)
+
+
+def test_epochs_of_one_copy_share_their_plan(make_store: StoreMaker, tokenizer: FakeTokenizer) -> None:
+    rows = rows_for(make_store, tokenizer, copies=1)
+    first = rows.epoch(0)
+    assert rows.epoch(0) is first
+    assert rows.epoch(1).plan is first.plan
+
+
+def test_validation_rows_never_change(make_store: StoreMaker, tokenizer: FakeTokenizer) -> None:
+    rows = rows_for(make_store, tokenizer, PAIRS, shuffle=False)
+    now = rows.epoch(7)
+    assert now.copy == 0
+    assert now.order.tolist() == list(range(now.plan.rows))
+    assert whole(rows, 7) == whole(rows_for(make_store, tokenizer, PAIRS, copies=5, shuffle=False), 0)
+
+
+def test_pairs_have_labels_and_plain_rows_have_none(make_store: StoreMaker, tokenizer: FakeTokenizer) -> None:
+    batch = rows_for(make_store, tokenizer, PAIRS).batch(0, np.arange(10))
+    target = batch.targets["sentence_pair"]
+    assert target.positions.tolist() == batch.offsets[:-1].tolist()
+    assert target.positions.dtype == target.labels.dtype == torch.int64
+    assert set(target.labels.tolist()) == {FOLLOWS, RANDOM}
+    assert set(batch.segments.tolist()) == {0, 1}
+    plain = rows_for(make_store, tokenizer).batch(0, np.arange(3))
+    assert set(plain.targets) == {"masked_tokens"}
+
+
+def test_labels_restore_the_text(make_store: StoreMaker, tokenizer: FakeTokenizer) -> None:
+    rows = rows_for(make_store, tokenizer)
+    batch = rows.batch(0, np.arange(rows.rows_in_epoch(0)))
+    restored = batch.ids.clone()
+    restored[batch.targets["masked_tokens"].positions] = batch.targets["masked_tokens"].labels
+    content = restored[restored >= 5]
+    assert sorted(content.tolist()) == sorted(5 + np.arange(sum(map(sum, CORPUS))) % 995)
+
+
+def test_unknown_tokens_are_no_targets(make_store: StoreMaker, tokenizer: FakeTokenizer) -> None:
+    store = make_store(CORPUS)
+    unknown = type(tokenizer)()
+    unknown.unknown_id = 17
+    rows = Rows(store, unknown, FULL, MaskingSettings(target_frac=0.99), seed=1, shuffle=True)
+    batch = rows.batch(0, np.arange(rows.rows_in_epoch(0)))
+    assert 17 in batch.ids and 18 in batch.targets["masked_tokens"].labels
+    assert 17 not in batch.targets["masked_tokens"].labels
