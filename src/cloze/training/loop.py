@@ -1,156 +1,362 @@
-"""From sums of losses to weights: one optimiser step and one evaluation, for pretraining and fine-tuning alike."""
+"""Pretraining: step after step to a limit, and between the steps what happens once in a while.
+
+The numbers of step n are a function of (recipe, n): rows, masks and dropout are hashes, and a checkpoint holds weights,
+moments and a `Cursor`. So a run that is killed and started again writes the same curve, bit for bit on one CPU, and
+goes on at the same cost after 10 steps or 1,000,000.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
-from torch.optim import AdamW
+from numpy.typing import NDArray
+from torch import nn
 
-from cloze.errors import ClozeError
-from cloze.models.dropout import seed_dropout
-from cloze.training.distributed import Ranks
+from cloze.errors import ClozeError, RecipeError
+from cloze.training.checkpoint import checkpoint_folder, latest_checkpoint, load_checkpoint, save_checkpoint
+from cloze.training.cursor import Cursor, History, Window, peak_memory_mb
+from cloze.training.distributed import Ranks, flush_subnormals, open_ranks
+from cloze.training.flops import measure_peak, training_flops
+from cloze.training.optimizer import make_optimizer
+from cloze.training.schedule import learning_rate
+from cloze.training.signals import Stopped, StopRequest, stop_requests
+from cloze.training.step import Learner, Mean, StepResult, check_finite, evaluate, train_step
+from cloze.training.tracking import FolderTracker, Tracker
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Batch
-    from cloze.objectives import Sums
+    from cloze.inputs.rows import Rows
+    from cloze.models import PretrainingModel
+    from cloze.progress import Progress
+    from cloze.recipe import Recipe, TrainingSettings
+
+__all__ = ["History", "Learner", "Mean", "StepResult", "Stopped", "check_finite", "evaluate", "pretrain", "train_step"]
+
+ROWS_SHOWN = 32
+MAY_CHANGE = frozenset(
+    f"training.{name}"
+    for name in (
+        *("minutes", "micro_batch_rows", "precision", "compile", "device", "keep_checkpoints"),
+        *("log_every_steps", "validate_every_steps", "checkpoint_every_steps"),
+    )
+)
+"""Settings that a run may go on under with another value: they change how it is computed or watched, not what."""
+
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Learner:
-    """A model and what is needed to teach it."""
+def pretrain(
+    recipe: Recipe,
+    model: PretrainingModel,
+    train_rows: Rows,
+    validation_rows: Rows | None,
+    folder: Path,
+    progress: Progress,
+    *,
+    tracker: Tracker | None = None,
+    on_validation: Callable[[int, PretrainingModel], None] | None = None,
+    stop_after: int | None = None,
+) -> History:
+    """Train until the first limit of `recipe.training`, going on from the newest checkpoint in `folder`/checkpoints.
 
-    model: nn.Module
-    """Its weights live on `ranks.device`."""
-    losses: Callable[[Batch], dict[str, Sums]]
-    """`model.losses`, compiled or not."""
-    objectives: tuple[str, ...]
-    """Names that `losses` returns; the same on every rank, also on one that has no rows in a step."""
-    optimizer: AdamW
-    clip_norm: float | None = None
-    """Largest global gradient norm; None: no clipping."""
-    seed: int = 1
-    """Dropout masks are a function of it, the step and the place of a micro-batch in the step."""
-    ranks: Ranks = field(default_factory=Ranks)
-    dtype: torch.dtype = torch.float32
-    """Matrix products run in it (autocast); weights and moments stay float32."""
-
-    def autocast(self) -> torch.autocast:
-        """The context of every forward pass."""
-        return torch.autocast(self.ranks.device.type, self.dtype, enabled=self.dtype is not torch.float32)
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What one step saw, over all its micro-batches and ranks. Tensors stay on the device until someone asks."""
-
-    counts: tuple[int, ...]
-    """Targets of each objective."""
-    sums: Tensor
-    """[objectives, 2] float64: loss sum (nats) and targets guessed right."""
-    gradient_norm: Tensor
-    """Scalar float32, before clipping."""
-
-
-@dataclass(frozen=True)
-class Mean:
-    """An objective over a set of rows: nats and share right, each a mean over `count` targets."""
-
-    loss: float
-    accuracy: float
-    count: int
-
-
-def train_step(
-    learner: Learner, micro_batches: Sequence[Batch], *, step: int, learning_rate: float, first_row: int = 0
-) -> StepResult:
-    """One optimiser step over this rank's micro-batches (possibly none).
-
-    The loss is, for each objective, the sum over all micro-batches and ranks divided by the count over all of them;
-    objectives are added. So the gradient does not depend on how the rows were cut. `step` counts finished steps;
-    `first_row` is the place of this rank's first row in the step's rows: it seeds dropout, so that the same micro-batch
-    drops the same values on any number of ranks.
+    Without `validation_rows` nothing is validated. `tracker` defaults to metrics.jsonl and TensorBoard in `folder`.
+    `on_validation(step, model)` is called after every validation, on the main rank, without dropout or gradients.
+    `stop_after` ends after that step as a kill would, but with a checkpoint. Raises Stopped after SIGTERM or Ctrl-C,
+    ClozeError for a loss that is not finite, a full disk, or a checkpoint of another run.
     """
-    ranks, model = learner.ranks, learner.model
-    targets = [sum(len(batch.targets[name].labels) for batch in micro_batches) for name in learner.objectives]
-    counts = ranks.sum_integers(targets)
-    sums = torch.zeros(len(counts), 2, dtype=torch.float64, device=ranks.device)
-    model.train()
-    for batch in micro_batches:
-        seed_dropout(model, learner.seed, step, first_row)
-        with learner.autocast():
-            found = learner.losses(batch.to(ranks.device))
-        parts = [found[name] for name in learner.objectives]
-        loss = torch.stack([part.loss / max(1, count) for part, count in zip(parts, counts, strict=True)]).sum()
-        torch.autograd.backward(loss)
-        sums += _loss_and_correct(parts)
-        first_row += len(batch.rows)
-    gradients = _gradients(model)
-    ranks.sum_tensors(gradients)
-    ranks.sum_tensors([sums])
-    norm = get_total_norm(gradients)
-    if learner.clip_norm is not None:
-        clip_grads_with_norm_(model.parameters(), learner.clip_norm, norm)
-    for group in learner.optimizer.param_groups:
-        group["lr"] = learning_rate
-    learner.optimizer.step()
-    learner.optimizer.zero_grad()
-    return StepResult(tuple(counts), sums, norm)
+    if not flush_subnormals():
+        log.warning(
+            "Some threads were started before subnormal floats were switched off; steps may be slower. Call "
+            "cloze.training.distributed.flush_subnormals() before anything else that uses torch."
+        )
+    with open_ranks(recipe.training.device) as ranks, stop_requests() as request:
+        run = _Run(recipe, model, train_rows, validation_rows, folder, ranks, tracker, on_validation)
+        stopped = run.train(progress, request, stop_after)
+    if stopped:
+        raise Stopped(
+            f"{request.name} stopped training after step {run.cursor.step:,}. Checkpoint {run.saved} is whole: "
+            "run the same command again to go on from it.",
+            exit_code=128 + (request.number or signal.SIGTERM),
+        )
+    return run.history()
 
 
-def evaluate(learner: Learner, batches: Iterable[Batch]) -> dict[str, Mean]:
-    """Mean loss and accuracy of each objective over all batches of all ranks, without dropout.
+class _Run:
+    """The state of one process of `pretrain`."""
 
-    Sums over sums of counts: the result does not depend on how the rows were cut, up to the order of float additions.
-    """
-    ranks, model = learner.ranks, learner.model
-    was_training = model.training
-    model.eval()
-    counts = [0] * len(learner.objectives)
-    sums = torch.zeros(len(counts), 2, dtype=torch.float64, device=ranks.device)
-    with torch.no_grad():
-        for batch in batches:
-            with learner.autocast():
-                found = learner.losses(batch.to(ranks.device))
-            parts = [found[name] for name in learner.objectives]
-            sums += _loss_and_correct(parts)
-            counts = [a + len(batch.targets[name].labels) for a, name in zip(counts, learner.objectives, strict=True)]
-    model.train(was_training)
-    ranks.sum_tensors([sums])
-    counts = ranks.sum_integers(counts)
-    rows = zip(learner.objectives, sums.tolist(), counts, strict=True)
-    return {name: Mean(loss / max(1, count), correct / max(1, count), count) for name, (loss, correct), count in rows}
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: PretrainingModel,
+        train_rows: Rows,
+        validation_rows: Rows | None,
+        folder: Path,
+        ranks: Ranks,
+        tracker: Tracker | None,
+        on_validation: Callable[[int, PretrainingModel], None] | None,
+    ) -> None:
+        assert isinstance(model, nn.Module), "a family is an nn.Module"
+        self.settings, self.ranks, self.model = recipe.training, ranks, model
+        self.train_rows, self.validation_rows = train_rows, validation_rows
+        self.tracker = (tracker or FolderTracker(folder)) if ranks.main else None
+        self.on_validation = on_validation
+        self.checkpoints, self.identity = folder / "checkpoints", _identity(recipe)
+        settings = self.settings
+        optimizer = make_optimizer(
+            model.to(ranks.device),
+            weight_decay=settings.weight_decay,
+            beta1=settings.beta1,
+            beta2=settings.beta2,
+            eps=settings.adam_eps,
+        )
+        self.saved = latest_checkpoint(self.checkpoints)
+        self.cursor = Cursor()
+        if self.saved:
+            self.cursor = Cursor.from_json(load_checkpoint(self.saved, model, optimizer, settings=self.identity))
+        if ranks.sum_integers([self.cursor.step])[0] != ranks.world * self.cursor.step:
+            raise ClozeError(f"ranks see different checkpoints in {self.checkpoints}: put the output on a shared disk.")
+        ranks.copy_from_main([tensor.detach() for tensor in (*model.parameters(), *model.buffers())])
+        on_gpu = ranks.device.type == "cuda"
+        half = settings.precision == "bfloat16" or (settings.precision == "auto" and on_gpu)
+        compiled = settings.compile == "yes" or (settings.compile == "auto" and on_gpu)
+        self.learner = Learner(
+            model=model,
+            losses=torch.compile(model.losses) if compiled else model.losses,
+            objectives=tuple(train_rows.batch(self.cursor.epoch, np.zeros(1, dtype=np.int64)).targets),
+            optimizer=optimizer,
+            clip_norm=settings.clip_norm,
+            seed=recipe.seed,
+            ranks=ranks,
+            dtype=torch.bfloat16 if half else torch.float32,
+        )
+        self.total_steps = _total_steps(settings, train_rows)
+        self.warmup_steps = _warmup_steps(settings, self.total_steps)
+        self.peak_gflops = 0.0
+        self.pending: list[tuple[int, int, NDArray[np.int64], StepResult]] = []
+        self.losses: list[float] = []
+        self.lines: list[dict[str, Any]] = []
+
+    def train(self, progress: Progress, request: StopRequest, stop_after: int | None) -> bool:
+        """Steps until a limit, and between them what happens once in a while. Returns whether a signal ended it."""
+        settings, cursor = self.settings, self.cursor
+        over, stopping = self._over(), False
+        if over:
+            return False
+        self.peak_gflops = self._measure_peak()
+        with self._tracked(), progress.stage("pretraining", self.total_steps, "steps") as meter:
+            meter.advance(cursor.step)
+            while not (over or stopping or cursor.step == stop_after):
+                self._step()
+                meter.advance()
+                over, stopping = self._over(), self.ranks.any(request.number is not None)
+                if over or cursor.step % settings.log_every_steps == 0:
+                    meter.note(self._log())
+                if over or cursor.step % settings.validate_every_steps == 0:
+                    self._validate()
+                if over or stopping or cursor.step % settings.checkpoint_every_steps == 0 or cursor.step == stop_after:
+                    self._save()
+        return stopping and not over
+
+    def history(self) -> History:
+        """What this run has come to."""
+        return History(
+            steps=self.cursor.step,
+            epochs=self._epochs(),
+            tokens=self.cursor.tokens,
+            elapsed_s=self.cursor.elapsed_s,
+            parameters=sum(parameter.numel() for parameter in self.learner.model.parameters()),
+            peak_gflops=self.peak_gflops,
+            peak_memory_mb=peak_memory_mb(self.ranks.device),
+            checkpoint=self.saved,
+            losses=self.losses,
+            lines=self.lines,
+        )
+
+    def _step(self) -> None:
+        """One optimiser step over the next rows of the epoch, cut into this rank's micro-batches."""
+        cursor, ranks = self.cursor, self.ranks
+        with self._timed():
+            order = self.train_rows.epoch(cursor.epoch).order
+            places = np.arange(cursor.row, min(cursor.row + self.settings.batch_rows, len(order)))
+            mine = ranks.share(len(places))
+            batches = list(self._batches(self.train_rows, cursor.epoch, places[mine.start : mine.stop]))
+            rate = self._learning_rate(cursor.step)
+            result = train_step(self.learner, batches, step=cursor.step, learning_rate=rate, first_row=mine.start)
+            self.pending.append((cursor.step + 1, cursor.epoch, order[places], result))
+            flops = sum(training_flops(self.model.encoder.config, batch) for batch in batches)
+            tokens, flops = ranks.sum_integers([sum(batch.tokens for batch in batches), flops])
+            cursor.advance(len(places), len(order), tokens=tokens, flops=flops)
+            if ranks.device.type == "cpu":
+                self._settle()
+
+    def _settle(self) -> None:
+        """Wait for the device and take in the results since the last time: all must be finite.
+
+        Every step on a CPU; on a GPU only before something is written, so that it need not wait for the host after each
+        step. Weights spoilt in between are never saved.
+        """
+        for step, epoch, rows, result in self.pending:
+            check_finite(self.learner, result, where=_where(step, epoch, rows), advice=self._advice())
+            sums = result.sums.tolist()
+            self.cursor.window.add(self.learner.objectives, sums, result.counts, result.gradient_norm.item())
+            self.losses.append(sum(loss / max(1, n) for (loss, _), n in zip(sums, result.counts, strict=True)))
+        self.pending.clear()
+
+    def _log(self) -> str:
+        """Write a train line over the steps since the last one; returns the note beside the progress bar."""
+        with self._timed():
+            self._settle()
+        window, self.cursor.window = self.cursor.window, Window()
+        line = window.line(self.peak_gflops)
+        self._write("train", {"learning_rate": self._learning_rate(self.cursor.step - 1), **line})
+        loss = sum(line[f"{name}/loss"] for name in self.learner.objectives)
+        left = self._left_s(window)
+        return f"loss {loss:.3f} · {line['tokens_per_s']:,.0f} tokens/s · {line['peak_frac']:.0%} of peak" + (
+            "" if left is None else f" · {timedelta(seconds=round(left))} left"
+        )
+
+    def _validate(self) -> None:
+        """The whole validation split, each rank its slice."""
+        if self.validation_rows is None:
+            return
+        with self._timed():
+            self._settle()
+        mine = self.ranks.share(self.validation_rows.rows_in_epoch(0))
+        means = evaluate(self.learner, self._batches(self.validation_rows, 0, np.arange(mine.start, mine.stop)))
+        numbers = {name: {"loss": mean.loss, "accuracy": mean.accuracy} for name, mean in means.items()}
+        self._write("validation", {f"{name}/{key}": x for name, pair in numbers.items() for key, x in pair.items()})
+        if self.on_validation is not None and self.ranks.main:
+            self.learner.model.eval()
+            with torch.no_grad():
+                self.on_validation(self.cursor.step, self.model)
+
+    def _save(self) -> None:
+        """A checkpoint, after every line of its steps is safe."""
+        with self._timed():
+            self._settle()
+        if self.tracker:
+            self.tracker.sync()
+            save_checkpoint(
+                self.checkpoints,
+                self.cursor.step,
+                self.learner.model,
+                self.learner.optimizer,
+                self.cursor.to_json(),
+                settings=self.identity,
+                keep=self.settings.keep_checkpoints,
+            )
+        self.saved = checkpoint_folder(self.checkpoints, self.cursor.step)
+
+    def _write(self, kind: str, numbers: Mapping[str, float]) -> None:
+        cursor = self.cursor
+        head = {"kind": kind, "step": cursor.step, "epoch": self._epochs(), "elapsed_s": cursor.elapsed_s}
+        self.lines.append({**head, "tokens": cursor.tokens, **numbers})
+        if self.tracker:
+            self.tracker.write(self.lines[-1])
+
+    def _batches(self, rows: Rows, epoch: int, places: NDArray[np.int64]) -> Iterator[Batch]:
+        micro_rows = self.settings.micro_batch_rows or self.settings.batch_rows
+        return (rows.batch(epoch, places[i : i + micro_rows]) for i in range(0, len(places), micro_rows))
+
+    @contextmanager
+    def _tracked(self) -> Iterator[None]:
+        if self.tracker is None:
+            yield
+            return
+        self.tracker.resume(self.cursor.step)
+        try:
+            yield
+        finally:
+            self.tracker.close()
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Count the block's seconds as training."""
+        started_at = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - started_at
+        self.cursor.elapsed_s += seconds
+        self.cursor.window.elapsed_s += seconds
+
+    def _over(self) -> bool:
+        """Whether a limit is reached; all ranks agree."""
+        late = self.settings.minutes is not None and self.cursor.elapsed_s >= 60 * self.settings.minutes
+        return self.ranks.any(late) or (self.total_steps is not None and self.cursor.step >= self.total_steps)
+
+    def _left_s(self, window: Window) -> float | None:
+        """Seconds until the first limit, at the speed of `window`."""
+        left = []
+        if self.total_steps is not None:
+            left.append((self.total_steps - self.cursor.step) * window.elapsed_s / max(1, window.steps))
+        if self.settings.minutes is not None:
+            left.append(60 * self.settings.minutes - self.cursor.elapsed_s)
+        return max(0.0, min(left)) if left else None
+
+    def _epochs(self) -> float:
+        cursor = self.cursor
+        return cursor.epoch + (cursor.row / self.train_rows.rows_in_epoch(cursor.epoch) if cursor.row else 0)
+
+    def _learning_rate(self, step: int) -> float:
+        return learning_rate(
+            step,
+            peak=self.settings.peak_learning_rate,
+            warmup_steps=self.warmup_steps,
+            total_steps=self.total_steps,
+            kind=self.settings.schedule,
+        )
+
+    def _measure_peak(self) -> float:
+        """GFLOP/s of all ranks together, measured by all at the same time."""
+        peak = torch.tensor([measure_peak(self.ranks.device, self.learner.dtype)], dtype=torch.float64)
+        self.ranks.sum_tensors([peak])
+        return float(peak)
+
+    def _advice(self) -> str:
+        good = f"The last good checkpoint is {self.saved}." if self.saved else "No checkpoint was written before it."
+        return (
+            f"{good} Running again would fail at the same step: lower training.peak_learning_rate, lengthen the "
+            "warm-up or set training.clip_norm; `cloze inspect` shows the rows."
+        )
 
 
-def check_finite(learner: Learner, result: StepResult, *, where: str, advice: str) -> None:
-    """Raise ClozeError if a loss or the gradient of a step is NaN or infinite. Waits for the device.
-
-    `where` names the step and its rows, `advice` says what is left to go on with.
-    """
-    losses = dict(zip(learner.objectives, result.sums[:, 0].tolist(), strict=True))
-    values = losses | {"gradient norm": result.gradient_norm.item()}
-    for name, value in values.items():
-        if not math.isfinite(value):
-            kind = "the gradient norm" if name == "gradient norm" else f"the loss of {name}"
-            raise ClozeError(f"{kind} became {value} in {where}. {advice}")
+def _where(step: int, epoch: int, rows: NDArray[np.int64]) -> str:
+    shown = ", ".join(str(row) for row in rows[:ROWS_SHOWN])
+    more = f" and {len(rows) - ROWS_SHOWN:,} more" if len(rows) > ROWS_SHOWN else ""
+    return f"step {step:,} (epoch {epoch}, rows {shown}{more})"
 
 
-def _loss_and_correct(parts: Sequence[Sums]) -> Tensor:
-    """[objectives, 2] float64."""
-    return torch.stack([torch.stack([part.loss.detach().double(), part.correct.double()]) for part in parts])
+def _total_steps(settings: TrainingSettings, rows: Rows) -> int | None:
+    """The limit in steps. Epochs count as many steps as the first epoch has, the last and smaller step of it
+    included."""
+    limits = [] if settings.steps is None else [settings.steps]
+    if settings.epochs is not None:
+        limits.append(max(1, round(settings.epochs * math.ceil(rows.rows_in_epoch(0) / settings.batch_rows))))
+    return min(limits, default=None)
 
 
-def _gradients(model: nn.Module) -> list[Tensor]:
-    """The gradients of all trained parameters; one that no row touched is 0, so that every rank and cut agrees."""
-    gradients = []
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            gradients.append(parameter.grad)
-    return gradients
+def _warmup_steps(settings: TrainingSettings, total_steps: int | None) -> int:
+    if settings.warmup_steps is not None:
+        return settings.warmup_steps
+    if total_steps is None and settings.warmup_frac > 0:
+        raise RecipeError(
+            f"training.warmup_frac {settings.warmup_frac} is a share of all steps, but only training.minutes ends "
+            "this run. Set training.warmup_steps."
+        )
+    return round(settings.warmup_frac * (total_steps or 0))
+
+
+def _identity(recipe: Recipe) -> dict[str, Any]:
+    """The settings that decide the numbers of a run, by dotted name: a checkpoint goes on under the same ones only."""
+    sections = recipe.model_dump(mode="json", include={"inputs", "masking", "model", "training"})
+    flat = {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
+    return {"seed": recipe.seed} | {name: value for name, value in flat.items() if name not in MAY_CHANGE}

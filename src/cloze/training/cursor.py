@@ -1,0 +1,115 @@
+"""Where a run stands: all that a checkpoint holds besides tensors, and what a run tells of itself at the end."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+@dataclass
+class Window:
+    """Running sums since the last train line. They travel with the checkpoint, so that the line is the same after a
+    kill."""
+
+    steps: int = 0
+    tokens: int = 0
+    flops: int = 0
+    elapsed_s: float = 0.0
+    gradient_norm: float = 0.0
+    sums: dict[str, list[float]] = field(default_factory=dict)
+    """By objective: loss (nats), targets guessed right, targets."""
+
+    def add(self, names: Sequence[str], sums: Sequence[Sequence[float]], counts: Sequence[int], norm: float) -> None:
+        """One step's sums: [loss, correct] and the number of targets of each objective, and its gradient norm."""
+        self.steps += 1
+        self.gradient_norm += norm
+        for name, (loss, correct), count in zip(names, sums, counts, strict=True):
+            before = self.sums.get(name, [0.0, 0.0, 0])
+            self.sums[name] = [before[0] + loss, before[1] + correct, before[2] + count]
+
+    def line(self, peak_gflops: float) -> dict[str, float]:
+        """Means over targets and, for the gradient norm, over steps; speed; share of the measured peak."""
+        seconds = max(self.elapsed_s, 1e-9)
+        return {
+            "tokens_per_s": self.tokens / seconds,
+            "peak_frac": self.flops / seconds / 1e9 / peak_gflops,
+            "gradient_norm": self.gradient_norm / max(1, self.steps),
+            **{f"{name}/loss": loss / max(1, count) for name, (loss, _, count) in self.sums.items()},
+            **{f"{name}/accuracy": correct / max(1, count) for name, (_, correct, count) in self.sums.items()},
+        }
+
+
+@dataclass
+class Cursor:
+    """What comes next, and what was done so far. A pure function of (recipe, step) but for the seconds."""
+
+    step: int = 0
+    """Finished optimiser steps."""
+    epoch: int = 0
+    row: int = 0
+    """The next step begins at this place of the epoch's order."""
+    tokens: int = 0
+    """Tokens trained on, special ones included."""
+    elapsed_s: float = 0.0
+    """Time in training steps, over all resumes; validation and checkpoints are not in it."""
+    window: Window = field(default_factory=Window)
+
+    def advance(self, rows: int, rows_in_epoch: int, *, tokens: int, flops: int) -> None:
+        """One step has taken `rows` of the epoch's rows."""
+        self.step += 1
+        self.row += rows
+        if self.row == rows_in_epoch:
+            self.epoch, self.row = self.epoch + 1, 0
+        self.tokens += tokens
+        self.window.tokens += tokens
+        self.window.flops += flops
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; floats survive the way there and back bit for bit."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Cursor:
+        """The opposite of `to_json`."""
+        return cls(**{**value, "window": Window(**value["window"])})
+
+
+@dataclass
+class History:
+    """A finished run, or its part until `stop_after`."""
+
+    steps: int
+    epochs: float
+    """Passes over the corpus; the last one may be unfinished."""
+    tokens: int
+    elapsed_s: float
+    """Time in training steps, over all resumes."""
+    parameters: int
+    peak_gflops: float
+    """Measured matrix-product peak of all ranks; 0 if this process had nothing left to do."""
+    peak_memory_mb: float
+    """Of this process: allocated on the GPU, or resident in memory on a CPU."""
+    checkpoint: Path | None
+    losses: list[float]
+    """Loss of each step that this process took, objectives added; nats a target."""
+    lines: list[dict[str, Any]]
+    """What this process wrote into metrics.jsonl."""
+
+    def counts(self) -> dict[str, float]:
+        """The numbers that belong into a manifest."""
+        names = ("steps", "epochs", "tokens", "elapsed_s", "parameters", "peak_gflops", "peak_memory_mb")
+        return {name: getattr(self, name) for name in names}
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Largest memory of this process so far, in MiB: allocated by torch on the GPU, or resident in memory."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

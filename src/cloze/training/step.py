@@ -1,0 +1,156 @@
+"""From sums of losses to weights: one optimiser step and one evaluation, for pretraining and fine-tuning alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import AdamW
+
+from cloze.errors import ClozeError
+from cloze.models.dropout import seed_dropout
+from cloze.training.distributed import Ranks
+
+if TYPE_CHECKING:
+    from cloze.inputs.batch import Batch
+    from cloze.objectives import Sums
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """A model and what is needed to teach it."""
+
+    model: nn.Module
+    """Its weights live on `ranks.device`."""
+    losses: Callable[[Batch], dict[str, Sums]]
+    """`model.losses`, compiled or not."""
+    objectives: tuple[str, ...]
+    """Names that `losses` returns; the same on every rank, also on one that has no rows in a step."""
+    optimizer: AdamW
+    clip_norm: float | None = None
+    """Largest global gradient norm; None: no clipping."""
+    seed: int = 1
+    """Dropout masks are a function of it, the step and the place of a micro-batch in the step."""
+    ranks: Ranks = field(default_factory=Ranks)
+    dtype: torch.dtype = torch.float32
+    """Matrix products run in it (autocast); weights and moments stay float32."""
+
+    def autocast(self) -> torch.autocast:
+        """The context of every forward pass."""
+        return torch.autocast(self.ranks.device.type, self.dtype, enabled=self.dtype is not torch.float32)
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step saw, over all its micro-batches and ranks. Tensors stay on the device until someone asks."""
+
+    counts: tuple[int, ...]
+    """Targets of each objective."""
+    sums: Tensor
+    """[objectives, 2] float64: loss sum (nats) and targets guessed right."""
+    gradient_norm: Tensor
+    """Scalar float32, before clipping."""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """An objective over a set of rows: nats and share right, each a mean over `count` targets."""
+
+    loss: float
+    accuracy: float
+    count: int
+
+
+def train_step(
+    learner: Learner, micro_batches: Sequence[Batch], *, step: int, learning_rate: float, first_row: int = 0
+) -> StepResult:
+    """One optimiser step over this rank's micro-batches (possibly none).
+
+    The loss is, for each objective, the sum over all micro-batches and ranks divided by the count over all of them;
+    objectives are added. So the gradient does not depend on how the rows were cut. `step` counts finished steps;
+    `first_row` is the place of this rank's first row in the step's rows: it seeds dropout, so that the same micro-batch
+    drops the same values on any number of ranks.
+    """
+    ranks, model = learner.ranks, learner.model
+    targets = [sum(len(batch.targets[name].labels) for batch in micro_batches) for name in learner.objectives]
+    counts = ranks.sum_integers(targets)
+    sums = torch.zeros(len(counts), 2, dtype=torch.float64, device=ranks.device)
+    model.train()
+    for batch in micro_batches:
+        seed_dropout(model, learner.seed, step, first_row)
+        with learner.autocast():
+            found = learner.losses(batch.to(ranks.device))
+        parts = [found[name] for name in learner.objectives]
+        loss = torch.stack([part.loss / max(1, count) for part, count in zip(parts, counts, strict=True)]).sum()
+        torch.autograd.backward(loss)
+        sums += _loss_and_correct(parts)
+        first_row += len(batch.rows)
+    gradients = _gradients(model)
+    ranks.sum_tensors(gradients)
+    ranks.sum_tensors([sums])
+    norm = get_total_norm(gradients)
+    if learner.clip_norm is not None:
+        clip_grads_with_norm_(model.parameters(), learner.clip_norm, norm)
+    for group in learner.optimizer.param_groups:
+        group["lr"] = learning_rate
+    learner.optimizer.step()
+    learner.optimizer.zero_grad()
+    return StepResult(tuple(counts), sums, norm)
+
+
+def evaluate(learner: Learner, batches: Iterable[Batch]) -> dict[str, Mean]:
+    """Mean loss and accuracy of each objective over all batches of all ranks, without dropout.
+
+    Sums over sums of counts: the result does not depend on how the rows were cut, up to the order of float additions.
+    """
+    ranks, model = learner.ranks, learner.model
+    was_training = model.training
+    model.eval()
+    counts = [0] * len(learner.objectives)
+    sums = torch.zeros(len(counts), 2, dtype=torch.float64, device=ranks.device)
+    with torch.no_grad():
+        for batch in batches:
+            with learner.autocast():
+                found = learner.losses(batch.to(ranks.device))
+            parts = [found[name] for name in learner.objectives]
+            sums += _loss_and_correct(parts)
+            counts = [a + len(batch.targets[name].labels) for a, name in zip(counts, learner.objectives, strict=True)]
+    model.train(was_training)
+    ranks.sum_tensors([sums])
+    counts = ranks.sum_integers(counts)
+    rows = zip(learner.objectives, sums.tolist(), counts, strict=True)
+    return {name: Mean(loss / max(1, count), correct / max(1, count), count) for name, (loss, correct), count in rows}
+
+
+def check_finite(learner: Learner, result: StepResult, *, where: str, advice: str) -> None:
+    """Raise ClozeError if a loss or the gradient of a step is NaN or infinite. Waits for the device.
+
+    `where` names the step and its rows, `advice` says what is left to go on with.
+    """
+    losses = dict(zip(learner.objectives, result.sums[:, 0].tolist(), strict=True))
+    values = losses | {"gradient norm": result.gradient_norm.item()}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            kind = "the gradient norm" if name == "gradient norm" else f"the loss of {name}"
+            raise ClozeError(f"{kind} became {value} in {where}. {advice}")
+
+
+def _loss_and_correct(parts: Sequence[Sums]) -> Tensor:
+    """[objectives, 2] float64."""
+    return torch.stack([torch.stack([part.loss.detach().double(), part.correct.double()]) for part in parts])
+
+
+def _gradients(model: nn.Module) -> list[Tensor]:
+    """The gradients of all trained parameters; one that no row touched is 0, so that every rank and cut agrees."""
+    gradients = []
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
+    return gradients
