@@ -1,0 +1,269 @@
+"""The curves of a run as SVG inside the page.
+
+Text is drawn as paths, so Korean shows as Korean on any device. Colours are stand-ins that become CSS variables: one
+drawing serves light, dark and paper. Equal data give equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+from cloze.report.run import OBJECTIVES, Json, RunData, TaskRun, number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+POINTS = 300
+"""Longer curves are drawn from this many buckets of consecutive points."""
+SIZE_INCHES = (4.7, 2.5)
+FONT = "NanumGothic"
+COLOURS = {
+    "ink": "#010101",
+    "muted": "#020202",
+    "rule": "#030303",
+    "accent": "#040404",
+    "second": "#050505",
+    "third": "#060606",
+    "fourth": "#070707",
+}
+"""Name of a CSS variable -> the colour that stands for it while matplotlib draws."""
+TARGETS = {"masked_tokens": "masked tokens", "sentence_pair": "pairs"}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One drawing with its words."""
+
+    title: str
+    unit: str
+    """Of the vertical axis."""
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a plot."""
+
+    xs: NDArray[np.float64]
+    """Steps [N], ascending."""
+    ys: NDArray[np.float64]
+    """Values [N]; NaN leaves a gap."""
+    colour: str
+    """A key of COLOURS."""
+    bold: bool = False
+    dashed: bool = False
+    label: str = ""
+    """Written at the line's end."""
+
+
+def learning_plots(run: RunData) -> list[Plot]:
+    """Loss and accuracy of each objective, learning rate and gradient norm over the steps of pretraining."""
+    plots = []
+    for name, label in OBJECTIVES.items():
+        if run.measured(name):
+            for measure, unit, factor in _measures(TARGETS[name]):
+                key = f"{name}/{measure}"
+                train = replace(_series(run.train, key, "muted"), ys=_values(run.train, key) * factor)
+                scored = replace(_series(run.validation, key, "accent"), ys=_values(run.validation, key) * factor)
+                plots.append(draw(f"{label} {measure}", unit, [train, replace(scored, bold=True)]))
+    for key, title, unit in (
+        ("learning_rate", "Learning rate", "step size"),
+        ("gradient_norm", "Gradient norm", "before clipping"),
+    ):
+        if np.isfinite(_values(run.train, key)).any():
+            plots.append(draw(title, unit, [_series(run.train, key, "muted")]))
+    return plots
+
+
+def speed_plots(run: RunData) -> list[Plot]:
+    """Tokens a second over the steps of pretraining; no plot if it was not measured."""
+    speed = _series(run.train, "tokens_per_s", "muted")
+    known = np.isfinite(speed.ys).any()
+    return [draw("Speed", "thousand tokens a second", [replace(speed, ys=speed.ys / 1000)], floor=0.0)] if known else []
+
+
+def finetuning_plots(task: TaskRun) -> list[Plot]:
+    """Loss and accuracy of each seed and start over the steps of fine-tuning."""
+    plots = []
+    for measure, unit, factor in _measures("texts"):
+        key, series = f"classification/{measure}", []
+        for kind, bold in (("train", False), ("test", True)):
+            for start, colour in (("random", "second"), ("pretrained", "accent")):
+                lines = [line for line in task.curves if (line.get("kind"), line.get("start")) == (kind, start)]
+                for seed in dict.fromkeys(line.get("seed") for line in lines):
+                    one = _series([line for line in lines if line.get("seed") == seed], key, colour)
+                    series.append(replace(one, ys=one.ys * factor, bold=bold))
+        if any(np.isfinite(one.ys).any() for one in series):
+            plots.append(draw(f"{task.name}: {measure}", unit, series))
+    return plots
+
+
+def guess_plot(title: str, steps: Sequence[float], guesses: Sequence[dict[str, float]]) -> Plot:
+    """Probability of a few words over the steps: the best three of the last step and the best of the first.
+
+    `guesses` holds, for each step, word -> probability of those recorded; a word that is not among them leaves a gap.
+    """
+    last, first = guesses[-1], guesses[0]
+    words = list(dict.fromkeys([*_best(last, 3), *_best(first, 1)]))
+    colours = ["accent", "second", "third", "fourth"]
+    series = [
+        Series(
+            np.array(steps, dtype=np.float64),
+            np.array([found.get(word, np.nan) * 100 for found in guesses]),
+            colour if word in last else "muted",
+            bold=word in last,
+            label=word,
+        )
+        for word, colour in zip(words, colours, strict=False)
+    ]
+    return draw(title, "probability, %", series, floor=0.0)
+
+
+def draw(title: str, unit: str, series: Sequence[Series], *, floor: float | None = None) -> Plot:
+    """Lines over steps as an SVG that scales with the page. `floor`: the least top of the vertical axis's lower end."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with _style():
+        figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+        axes = figure.add_subplot()
+        for one in series:
+            _line(axes, one)
+        _dress(axes, unit, floor)
+        _labels(axes, series)
+        file = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(file, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return Plot(title, unit, _inline(file.getvalue(), f"{title}, {unit}, over steps"))
+
+
+def bucket(values: NDArray[np.float64], count: int) -> list[NDArray[np.float64]]:
+    """`values` [N] cut into at most `count` runs of nearly equal length, in order."""
+    edges = np.linspace(0, len(values), min(count, len(values)) + 1).round().astype(np.int64)
+    return [values[start:stop] for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def _line(axes: Axes, one: Series) -> None:
+    """Draw a line; a long one from the means of buckets, with their lowest and highest values as a band."""
+    known = np.isfinite(one.xs)
+    xs, ys = one.xs[known], one.ys[known]
+    colour, width = COLOURS[one.colour], 1.9 if one.bold else 0.9
+    marker = "o" if one.bold and len(xs) <= 30 or len(xs) == 1 else ""
+    if len(xs) > POINTS and np.isfinite(ys).all():
+        parts = bucket(ys, POINTS)
+        xs = np.array([part.mean() for part in bucket(xs, POINTS)])
+        lows, highs = (np.array([pick(part) for part in parts]) for pick in (np.min, np.max))
+        axes.fill_between(xs, lows, highs, color=colour, alpha=0.18, linewidth=0)
+        ys = np.array([part.mean() for part in parts])
+    axes.plot(xs, ys, color=colour, linewidth=width, marker=marker, markersize=2.8, zorder=3 if one.bold else 2)
+
+
+def _dress(axes: Axes, unit: str, floor: float | None) -> None:
+    """Quiet axes: horizontal rules, the unit above the vertical axis, thousands of steps as k."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.set_title(unit, loc="left", fontsize=8.5, color=COLOURS["muted"], pad=7, parse_math=False)
+    axes.set_xlabel("steps", loc="right", fontsize=8.5, color=COLOURS["muted"], labelpad=1)
+    axes.grid(axis="y", color=COLOURS["rule"], linewidth=0.7)
+    axes.tick_params(length=0, labelsize=8.5, labelcolor=COLOURS["muted"], pad=4)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(COLOURS["rule"])
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g}k" if abs(x) >= 1000 else f"{x:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.3g}"))
+    axes.margins(x=0.015)
+    if floor is not None:
+        axes.set_ylim(bottom=floor)
+
+
+def _labels(axes: Axes, series: Sequence[Series]) -> None:
+    """Write each label right of its line's last point, pushed apart so that none covers another."""
+    ends = [(one, np.flatnonzero(np.isfinite(one.ys))) for one in series if one.label]
+    placed = sorted((float(one.ys[known[-1]]), one) for one, known in ends if len(known))
+    low, high = axes.get_ylim()
+    gap, at = (high - low) * 0.095, -np.inf
+    right = max((float(one.xs[-1]) for _, one in placed), default=0.0)
+    for y, one in placed:
+        at = max(y, at + gap)
+        axes.annotate(
+            one.label,
+            (right, at),
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=COLOURS[one.colour],
+            annotation_clip=False,
+            parse_math=False,
+        )
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """Matplotlib's settings for one drawing: text as paths in a font that has Korean, ids that depend on nothing else."""
+    import matplotlib
+    from matplotlib import font_manager
+
+    spec = find_spec("koreanize_matplotlib")
+    if spec and spec.origin and FONT not in {entry.name for entry in font_manager.fontManager.ttflist}:
+        font_manager.fontManager.addfont(Path(spec.origin).parent / "fonts" / f"{FONT}.ttf")
+    settings = {
+        "svg.fonttype": "path",
+        "svg.hashsalt": "cloze",
+        "font.family": [FONT, "DejaVu Sans"],
+        "axes.unicode_minus": False,
+        "path.simplify": True,
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
+    }
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+def _inline(text: str, label: str) -> Markup:
+    """What matplotlib wrote as an element of a page: no prolog, comments or style of its own, unique ids, CSS colours."""
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>|<defs>\s*</defs>", "", text, flags=re.DOTALL)
+    used = set(re.findall(r'(?:xlink:href="|url\()#([^")]+)', text))
+    prefix = f"p{zlib.crc32((label + text).encode()):08x}-"
+    text = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", text)
+    text = re.sub(r'xlink:href="#', f'href="#{prefix}', text).replace("url(#", f"url(#{prefix}")
+    text = re.sub(r' d="[^"]+"', lambda m: re.sub(r"\d+\.\d+", lambda n: f"{float(n[0]):.2f}", m[0]), text)
+    for name, colour in COLOURS.items():
+        text = text.replace(colour, f"var(--{name})")
+    viewbox = re.search(r'viewBox="[^"]+"', text)
+    opening = f'<svg class="plot" {viewbox[0] if viewbox else ""} role="img" aria-label="{escape(label)}">'
+    return Markup(re.sub(r"\s*\n\s*", "\n", opening + text[text.index(">") + 1 :]))
+
+
+def _measures(targets: str) -> tuple[tuple[str, str, float], ...]:
+    """Name, unit and factor of loss and accuracy."""
+    return ("loss", f"nats, mean over {targets}", 1.0), ("accuracy", f"% of {targets}", 100.0)
+
+
+def _series(lines: Sequence[Json], key: str, colour: str) -> Series:
+    return Series(_values(lines, "step"), _values(lines, key), colour)
+
+
+def _values(lines: Sequence[Json], key: str) -> NDArray[np.float64]:
+    """The numbers under `key` [N], NaN where there is none."""
+    return np.array([np.nan if (v := number(line.get(key))) is None else v for line in lines], dtype=np.float64)
+
+
+def _best(guesses: dict[str, float], count: int) -> list[str]:
+    return sorted(guesses, key=lambda word: -guesses[word])[:count]

@@ -1,0 +1,364 @@
+"""The tables of a run, once, for the page and for the terminal.
+
+The first two are those of the study that this project began from: pretraining (NSP, MLM) x (loss, accuracy) and
+fine-tuning (train, test) x (accuracy, loss). Losses are means in nats; accuracies are in per cent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloze.report.run import OBJECTIVES, STAGES, Json, RunData, TaskRun, dig, number, read_run
+from cloze.report.wording import (
+    MISSING,
+    compact,
+    decimal,
+    duration,
+    humanised,
+    percent,
+    shortened,
+    whole,
+    with_spread,
+)
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table as RichTable
+
+STARTS = {"pretrained": "From the pretrained model", "random_weights": "From random weights"}
+"""Key in results.json -> title of its table."""
+CONFUSION_CLASSES = 12
+"""Tasks with more classes get no confusion table: it would not fit a page."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in rows and columns; the first column names the row."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    note: str = ""
+    """A sentence under the table."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A headline: one number and what it is."""
+
+    value: str
+    unit: str
+    label: str
+    detail: str = ""
+
+
+def headline(run: RunData) -> list[Figure]:
+    """The few numbers that a reader wants first; what was not measured is left out."""
+    counts = run.counts("pretraining")
+    last = run.train[-1] if run.train else {}
+    elapsed_s = number(counts.get("elapsed_s")) or number(last.get("elapsed_s"))
+    tokens = number(counts.get("tokens")) or number(last.get("tokens"))
+    parameters = number(counts.get("parameters"))
+    figures = [_task_figure(task) for task in run.tasks if task.results]
+    if not figures and run.validation:
+        accuracy = number(run.validation[-1].get("masked_tokens/accuracy"))
+        figures.append(Figure(percent(accuracy, 1), "%", "Masked words guessed right", "validation"))
+    if elapsed_s is not None:
+        figures.append(Figure(*_split(duration(elapsed_s)), "Pretraining", _steps(counts, last)))
+    if tokens is not None:
+        speed = compact(tokens / elapsed_s) if elapsed_s else MISSING
+        figures.append(Figure(*_split(compact(tokens)), "Tokens read", f"{speed} a second"))
+    if parameters is not None:
+        figures.append(Figure(*_split(compact(parameters)), "Parameters", _shape(run.recipe)))
+    return figures
+
+
+def pretraining_table(run: RunData) -> Table | None:
+    """NSP and MLM x loss and accuracy: the last validation beside the last logged training steps. None: no line yet."""
+    if not run.train and not run.validation:
+        return None
+    last = run.validation[-1] if run.validation else {}
+    train = run.train[-1] if run.train else {}
+    rows = [
+        (label, *(_loss_and_accuracy(last, name)), *(_loss_and_accuracy(train, name)))
+        for name, label in reversed(OBJECTIVES.items())
+    ]
+    notes = [f"Validation at step {whole(number(last.get('step')))}." if last else "This run has no validation yet."]
+    notes += [f"Training: mean of the steps logged up to {whole(number(train.get('step')))}."] if train else []
+    if not run.measured("sentence_pair"):
+        layout = dig(run.recipe, "inputs", "format")
+        notes.append(f"No NSP: rows of format {layout} carry no sentence pairs." if layout else "This run has no NSP.")
+    notes.append("Loss in nats a target; accuracy in %.")
+    columns = ("", "Validation loss", "Validation accuracy", "Training loss", "Training accuracy")
+    return Table("Pretraining", columns, rows, " ".join(notes))
+
+
+def finetuning_tables(task: TaskRun) -> list[Table]:
+    """Train and test x accuracy and loss, mean ± standard deviation over seeds; from random weights beside it if run."""
+    return [_finetuning_table(task, start, title) for start, title in STARTS.items() if task.results.get(start)]
+
+
+def gain(task: TaskRun) -> str:
+    """What pretraining gives over random weights, in one sentence; empty if only one of them was run."""
+    means = [number(dig(task.results, start, "mean", "test", "accuracy")) for start in STARTS]
+    if means[0] is None or means[1] is None:
+        return ""
+    points = (means[0] - means[1]) * 100
+    verb = "adds" if points >= 0 else "takes away"
+    return f"Pretraining {verb} {abs(points):.2f} points of test accuracy over random weights."
+
+
+def seeds_table(task: TaskRun) -> Table:
+    """Every seed of every start."""
+    rows = [
+        (
+            f"{dig(run, 'seed')}",
+            "pretrained" if start == "pretrained" else "random",
+            *(percent(number(dig(run, split, "accuracy"))) for split in ("train", "test")),
+            *(decimal(number(dig(run, split, "loss"))) for split in ("train", "test")),
+            duration(number(dig(run, "elapsed_s"))),
+        )
+        for start in STARTS
+        for run in _list(dig(task.results, start, "seeds"))
+    ]
+    columns = ("Seed", "Start", "Train accuracy", "Test accuracy", "Train loss", "Test loss", "Time")
+    meaning = dig(task.results, "meaning")
+    words = [f"{humanised(key)}: {value}." for key, value in meaning.items()] if isinstance(meaning, dict) else []
+    return Table("Seeds", columns, rows, " ".join(words))
+
+
+def confusion_table(task: TaskRun) -> Table | None:
+    """True class x predicted class on the test file, in % of the true class, over all pretrained seeds."""
+    classes = [str(name) for name in _list(task.results.get("classes"))]
+    runs = [_list(dig(run, "test", "confusion")) for run in _list(dig(task.results, "pretrained", "seeds"))]
+    runs = [matrix for matrix in runs if len(matrix) == len(classes)]
+    if not runs or not 1 < len(classes) <= CONFUSION_CLASSES:
+        return None
+    rows = []
+    for i, name in enumerate(classes):
+        sums = [sum(number(value) or 0.0 for value in column) for column in zip(*(m[i] for m in runs), strict=False)]
+        total = sum(sums)
+        rows.append((name, *(percent(value / total if total else None, 1) for value in sums), whole(total / len(runs))))
+    return Table("Which classes are confused", ("True class", *classes, "Texts"), rows, "In % of the true class, test.")
+
+
+def task_counts_table(task: TaskRun) -> Table | None:
+    """What was read, cut or empty in the task's files."""
+    counts = task.results.get("counts")
+    return _side_by_side("What was read", counts) if isinstance(counts, dict) and counts else None
+
+
+def corpus_table(run: RunData) -> Table | None:
+    """What was kept and what was dropped, by reason."""
+    reasons = dict(_reasons(run.counts("corpus")))
+    columns = dict.fromkeys(key for values in reasons.values() for key in values if number(values[key]) is not None)
+    rows = [(name, *(_cell(key, values.get(key)) for key in columns)) for name, values in reasons.items()]
+    single = {key: value for key, value in run.counts("corpus").items() if not isinstance(value, dict)}
+    note = " ".join(f"{key}: {value}." for key, value in _flat(single))
+    return Table("Kept and dropped", ("", *map(humanised, columns)), rows, note) if rows or note else None
+
+
+def corpus_examples(run: RunData) -> list[tuple[str, list[str]]]:
+    """Reason -> examples of what was kept or dropped for it."""
+    reasons = ((name, _list(values.get("examples"))) for name, values in _reasons(run.counts("corpus")))
+    return [(name, [_cell("", example) for example in examples]) for name, examples in reasons if examples]
+
+
+def tokenizer_tables(run: RunData) -> list[Table]:
+    """Quality of the tokenizer on training and validation text, and what it was trained on."""
+    manifest = run.manifests.get("tokenizer", {})
+    quality = manifest.get("quality") or dig(manifest, "counts", "quality")
+    tables = [_side_by_side("Quality", quality)] if isinstance(quality, dict) and quality else []
+    counts = {key: value for key, value in run.counts("tokenizer").items() if key != "quality"}
+    return tables + ([_plain("Training of the tokenizer", counts)] if counts else [])
+
+
+def throughput_table(run: RunData) -> Table | None:
+    """Speed of pretraining, its share of the machine's measured peak, and memory."""
+    counts, speeds = run.counts("pretraining"), [number(line.get("tokens_per_s")) for line in run.train]
+    shares = [number(line.get("peak_frac")) for line in run.train]
+    rows = [
+        ("Tokens a second, median", whole(_median(speeds))),
+        ("Share of the measured peak, median", _with_unit(percent(_median(shares), 1), "%")),
+        ("Measured peak (matrix product)", _with_unit(whole(number(counts.get("peak_gflops"))), "GFLOP/s")),
+        ("Peak memory", _with_unit(whole(number(counts.get("peak_memory_mb"))), "MB")),
+    ]
+    kept = [row for row in rows if row[1] != MISSING]
+    return Table("Throughput of pretraining", ("", ""), kept) if kept else None
+
+
+def stages_table(run: RunData) -> Table | None:
+    """Time of each stage, when it was made, and its place."""
+    manifests = {stage: run.manifests.get(stage, {}) for stage in STAGES}
+    manifests |= {f"task {task.name}": task.manifest for task in run.tasks}
+    made = {stage: manifest for stage, manifest in manifests.items() if manifest}
+    times = {stage: number(manifest.get("elapsed_s")) for stage, manifest in made.items()}
+    rows = [(humanised(stage), duration(times[stage]), _moment(made[stage].get("created"))) for stage in made]
+    if not rows:
+        return None
+    total = sum(elapsed_s or 0.0 for elapsed_s in times.values())
+    note = "A stage that an earlier run had finished is used again; its time is that of its making."
+    return Table("Time", ("Stage", "Took", "Made"), [*rows, ("Together", duration(total), "")], note)
+
+
+def versions_table(run: RunData) -> Table | None:
+    """Versions and machine, as run.json or else the newest manifest has them."""
+    manifests = [run.manifests.get(stage, {}) for stage in STAGES]
+    found = next((m["versions"] for m in (run.info, *reversed(manifests)) if isinstance(m.get("versions"), dict)), {})
+    machine = run.info.get("machine")
+    rows = _flat({**found, **(machine if isinstance(machine, dict) else {"machine": machine} if machine else {})})
+    return Table("Versions and machine", ("", ""), list(rows)) if rows else None
+
+
+def terminal_tables(run_folder: Path) -> RenderableType:
+    """The two tables of the study and what is missing, for the end of `cloze run`. Raises ClozeError."""
+    from rich.columns import Columns
+    from rich.console import Group
+    from rich.text import Text
+
+    run = read_run(run_folder)
+    parts: list[RenderableType] = [Text(note, style="yellow") for note in run.notes]
+    pretraining = pretraining_table(run)
+    parts += [_rich(pretraining)] if pretraining else []
+    for task in run.tasks:
+        tables = finetuning_tables(task)
+        if tables:
+            parts += [Text(f"\n{task.name}", style="bold"), Columns([_rich(table) for table in tables], padding=(0, 3))]
+        parts += [Text(gain(task))] if gain(task) else []
+    parts += [Text(line, style="yellow") for line in run.unfinished + run.problems]
+    return Group(*parts)
+
+
+def _rich(table: Table) -> RichTable:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    rich = RichTable(box=box.SIMPLE_HEAD, title=Text(table.title), title_justify="left", title_style="bold")
+    rich.caption, rich.caption_justify = Text(table.note, style="dim"), "left"
+    for i, column in enumerate(table.columns):
+        rich.add_column(Text(column), justify="right" if i else "left")
+    for row in table.rows:
+        rich.add_row(*(Text(cell) for cell in row))
+    return rich
+
+
+def _task_figure(task: TaskRun) -> Figure:
+    mean = number(dig(task.results, "pretrained", "mean", "test", "accuracy"))
+    spread = number(dig(task.results, "pretrained", "std", "test", "accuracy"))
+    seeds = len(_list(dig(task.results, "pretrained", "seeds")))
+    detail = f"± {percent(spread)} over {seeds} seeds" if spread is not None else "one seed"
+    random = number(dig(task.results, "random_weights", "mean", "test", "accuracy"))
+    detail += f"; {percent(random)} from random weights" if random is not None else ""
+    return Figure(percent(mean), "%", f"{task.name}, test accuracy", detail)
+
+
+def _finetuning_table(task: TaskRun, start: str, title: str) -> Table:
+    rows = []
+    for split in ("train", "test"):
+        mean, std = (dig(task.results, start, key, split) for key in ("mean", "std"))
+        accuracy = with_spread(*(percent(number(dig(value, "accuracy"))) for value in (mean, std)))
+        loss = with_spread(*(decimal(number(dig(value, "loss"))) for value in (mean, std)))
+        rows.append((humanised(split), accuracy, loss))
+    seeds = len(_list(dig(task.results, start, "seeds")))
+    over = f"Mean ± standard deviation over {seeds} seeds" if seeds > 1 else "One seed, so no spread"
+    return Table(title, ("", "Accuracy", "Loss"), rows, f"{over}; accuracy in %, loss in nats a text.")
+
+
+def _loss_and_accuracy(line: Mapping[str, object], objective: str) -> tuple[str, str]:
+    loss, accuracy = (number(line.get(f"{objective}/{measure}")) for measure in ("loss", "accuracy"))
+    return decimal(loss), percent(accuracy)
+
+
+def _side_by_side(title: str, columns: Mapping[str, object]) -> Table:
+    """{"train": {key: value}, "validation": {...}} as one row a key; values outside of columns are one row across."""
+    inner = {name: dict(_flat(value)) for name, value in columns.items() if isinstance(value, dict)}
+    keys = dict.fromkeys(key for column in inner.values() for key in column)
+    rows = [(key, *(column.get(key, MISSING) for column in inner.values())) for key in keys]
+    note = " ".join(f"{key}: {value}." for key, value in _flat({k: v for k, v in columns.items() if k not in inner}))
+    return Table(title, ("", *(humanised(name) for name in inner)), rows, note)
+
+
+def _reasons(counts: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, Json]]:
+    """The innermost objects of the corpus's counts, each named by the keys that lead to it."""
+    for key, value in counts.items():
+        if isinstance(value, dict) and value and all(isinstance(inner, dict) for inner in value.values()):
+            yield from _reasons(value, f"{prefix}{key}: ")
+        elif isinstance(value, dict):
+            yield humanised(prefix + key), value
+
+
+def _plain(title: str, values: Mapping[str, object]) -> Table:
+    return Table(title, ("", ""), list(_flat(values)))
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested keys and values as rows of words; lists are joined by commas."""
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            rows += _flat(value, f"{name}: ")
+        else:
+            rows.append((humanised(name), _cell(key, value)))
+    return rows
+
+
+def _cell(key: str, value: object) -> str:
+    """A value of a JSON file as text; shares by their names' endings in per cent."""
+    if isinstance(value, list | tuple):
+        return shortened(", ".join(_cell(key, part) for part in value)) or MISSING
+    amount = number(value)
+    if amount is None or isinstance(value, str):
+        return MISSING if value is None else shortened(str(value))
+    if key.endswith(("_share", "_frac")):
+        return f"{percent(amount)} %"
+    if key.endswith("_s"):
+        return duration(amount)
+    return whole(amount) if isinstance(value, int) else decimal(amount)
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = sorted(value for value in values if value is not None)
+    return known[len(known) // 2] if known else None
+
+
+def _with_unit(text: str, unit: str) -> str:
+    return text if text == MISSING else f"{text} {unit}"
+
+
+def _split(text: str) -> tuple[str, str]:
+    """A number and its unit: 8.47 M -> 8.47, M."""
+    value, _, unit = text.partition(" ")
+    return value, unit
+
+
+def _steps(counts: Json, last: Json) -> str:
+    steps = number(counts.get("steps")) or number(last.get("step"))
+    epochs = number(counts.get("epochs")) or number(last.get("epoch"))
+    return f"{whole(steps)} steps" + (f", {decimal(epochs, 1)} epochs" if epochs is not None else "")
+
+
+def _shape(recipe: Json) -> str:
+    """Layers, heads and width, where the resolved recipe has them."""
+    layers, heads, width = (number(dig(recipe, "model", key)) for key in ("layers", "heads", "width"))
+    if layers is None or width is None:
+        return ""
+    return f"{whole(layers)} layers, {whole(heads)} heads, width {whole(width)}"
+
+
+def _moment(created: object) -> str:
+    """An ISO time to the minute; seconds since 1970 as a date in UTC."""
+    seconds = number(created)
+    if seconds is not None:
+        from datetime import UTC, datetime
+
+        created = datetime.fromtimestamp(seconds, UTC).isoformat()
+    return str(created or MISSING)[:16].replace("T", " ")
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,61 @@
+"""Numbers as people read them. Every function takes None, for what a run has not measured, and then gives a dash."""
+
+from __future__ import annotations
+
+MISSING = "–"
+"""What stands in a cell whose number does not exist."""
+
+
+def whole(value: float | None) -> str:
+    """1234567 -> 1,234,567."""
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def compact(value: float | None) -> str:
+    """Three significant digits and a letter: 8473600 -> 8.47 M, 950 -> 950."""
+    if value is None:
+        return MISSING
+    for limit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit * 0.9995:
+            scaled = value / limit
+            return f"{scaled:.{2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0}f} {letter}"
+    return f"{value:.0f}"
+
+
+def decimal(value: float | None, places: int = 3) -> str:
+    """2.71828 -> 2.718."""
+    return MISSING if value is None else f"{value:,.{places}f}"
+
+
+def percent(share: float | None, places: int = 2) -> str:
+    """A share of 1 in per cent, without the sign: 0.8831 -> 88.31."""
+    return decimal(None if share is None else share * 100, places)
+
+
+def with_spread(mean: str, spread: str) -> str:
+    """`mean ± spread`; the mean alone if there is no spread."""
+    return mean if MISSING in (mean, spread) else f"{mean} ± {spread}"
+
+
+def duration(elapsed_s: float | None) -> str:
+    """0.42 -> 0.4 s; 75 -> 1.2 min; 5520 -> 1 h 32 min."""
+    if elapsed_s is None:
+        return MISSING
+    if elapsed_s < 59.95:
+        return f"{elapsed_s:.1f} s"
+    if elapsed_s < 3570:
+        return f"{elapsed_s / 60:.1f} min"
+    hours, minutes = divmod(round(elapsed_s / 60), 60)
+    return f"{hours:,} h {minutes} min"
+
+
+def shortened(text: str, characters: int = 160) -> str:
+    """The text in one line, cut with an ellipsis after `characters` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
+
+
+def humanised(name: str) -> str:
+    """A key of a JSON file as words: tokens_per_word -> Tokens per word."""
+    words = name.replace("_", " ").replace("/", ": ").strip()
+    return words[:1].upper() + words[1:]
