@@ -88,11 +88,12 @@ def test_five_mistakes_are_five_problems_with_lines(tmp_path: Path) -> None:
             "training: {steps: null, minutes: 5}",
             "r.yaml:2: training.schedule: a linear schedule ends at steps or epochs",
         ),
-        ("model: {max_length: 64}", "r.yaml:2: model.max_length: model.max_length 64 is below inputs.length 128"),
+        ("model: {max_length: 64}\ninputs: {length: 128}", "r.yaml:3: inputs.length: the model has 64 positions, fewer than inputs.length"),
         (
             "model: {family: roberta}\ninputs: {format: segment-pair}",
             "r.yaml:2: model.family: model.family roberta has no segments, but inputs.format segment-pair makes pairs",
         ),
+        ("tasks: [{name: a, train: x, test: y, length: 200}]", "r.yaml:2: tasks.0.length: the model has 128 positions"),
         (
             "tasks:\n- {name: a, train: x, test: y}\n- {name: a, train: x, test: y}",
             "r.yaml:4: tasks.1.name: the name 'a' is used by an earlier task",
@@ -105,9 +106,13 @@ def test_each_mistake_says_where_what_and_what_was_expected(tmp_path: Path, text
     assert lines[1].strip().startswith(problem)
 
 
+def test_a_run_cannot_take_the_folder_of_the_stages(tmp_path: Path) -> None:
+    assert "choose another name" in complaint(tmp_path, "name: stages")[1]
+
+
 def test_checks_across_sections_do_not_wait_for_other_mistakes(tmp_path: Path) -> None:
     lines = complaint(tmp_path, "name: a\nseed: x\nmodel: {max_length: 16}\ninputs: {length: 32}")
-    assert [line.split(": ")[1] for line in lines[1:]] == ["seed", "model.max_length"]
+    assert [line.split(": ")[1] for line in lines[1:]] == ["seed", "inputs.length"]
 
 
 def test_a_wrong_value_does_not_cause_a_second_complaint_from_its_default(tmp_path: Path) -> None:
@@ -178,7 +183,7 @@ def test_overrides_reach_every_depth_and_keep_the_rest(tmp_path: Path) -> None:
         ("tasks.t.epochs", "2", "--tasks.t.epochs: tasks has 1 entries, numbered from 0; found 't'"),
         ("name.x", "2", "--name.x: name is a: it has no settings below it"),
         ("model", "3", "--model: 3 is not a section of settings"),
-        ("model.max_length", "16", "--model.max_length: model.max_length 16 is below inputs.length 128"),
+        ("model.max_length", "16", "--model.max_length: the model has 16 positions, fewer than inputs.length 128"),
         ("masking.copies", "[", "--masking.copies: '[' is not YAML; quote it"),
     ],
 )

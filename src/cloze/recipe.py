@@ -315,17 +315,19 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _sections_fit(self) -> Recipe:
         wrong: list[tuple[str, str]] = []
+        positions = self.model.max_length or self.inputs.length
         lengths = {"inputs.length": self.inputs.length}
         lengths |= {f"tasks.{place}.length": task.length or 0 for place, task in enumerate(self.tasks)}
-        if self.model.max_length is not None:
-            wrong += [
-                (f"model.max_length {key}", f"model.max_length {self.model.max_length} is below {key} {length}")
-                for key, length in lengths.items()
-                if length > self.model.max_length
-            ]
+        wrong += [
+            (f"{key} model.max_length", f"the model has {positions} positions, fewer than {key} {length}")
+            for key, length in lengths.items()
+            if length > positions
+        ]
         if self.model.family == "roberta" and self.inputs.format in SEGMENT_FORMATS:
             message = f"model.family roberta has no segments, but inputs.format {self.inputs.format} makes pairs"
             wrong.append(("model.family inputs.format", f"{message}; take family bert or format full-sentences"))
+        if self.name == "stages":
+            wrong.append(("name", "the folder `stages` is for the stages of all runs; choose another name"))
         names = [task.name for task in self.tasks]
         wrong += [
             (f"tasks.{place}.name", f"the name {name!r} is used by an earlier task")

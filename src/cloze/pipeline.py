@@ -1,0 +1,217 @@
+"""A recipe from raw text to the report: corpus -> tokenizer -> store -> pretraining -> task ... -> report.
+
+`stages` says which folder each stage has and whether it is up to date; this file says what each one does. The run's own
+folder, <output>/<name>, holds the resolved recipe, links to the stage folders, run.json and report.html.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloze.errors import ClozeError
+from cloze.files import os_errors, read_manifest, write_json, write_text
+from cloze.recipe import SEGMENT_FORMATS, Recipe, TaskSettings
+from cloze.recipe_file import show
+from cloze.stages import Stage, is_main, make, plan_stages, versions
+
+if TYPE_CHECKING:
+    from cloze.inputs.batch import Batch
+    from cloze.inputs.rows import Rows
+    from cloze.models import PretrainingModel
+    from cloze.progress import Progress
+    from cloze.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What pretraining reads."""
+
+    tokenizer: Tokenizer
+    train: Rows
+    validation: Rows | None
+    """None if the validation split gives no row."""
+
+
+def run(recipe: Recipe, progress: Progress) -> Path:
+    """Make every stage that is not up to date; return the run's folder.
+
+    Under torchrun the first rank makes the stages, all train together, and the others return when training is over.
+    Raises ClozeError for wrong input, a damaged file or a full disk; Stopped, which is one, after a signal in training.
+    """
+    folder, stages = recipe.output / recipe.name, plan_stages(recipe)
+    if is_main():
+        write_text(folder / "recipe.yaml", show(recipe))
+    prepared = prepare(recipe, stages, progress)
+    make(stages["pretraining"], folder, progress, partial(_pretraining, recipe, prepared, progress))
+    if is_main():
+        for task in recipe.tasks:
+            work = partial(_task, recipe, task, stages["pretraining"].folder / "model", progress)
+            make(stages[f"task-{task.name}"], folder, progress, work)
+        _finish(stages, folder, progress)
+    return folder
+
+
+def prepare(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress) -> Prepared:
+    """Make corpus, tokenizer and store unless they are up to date, and open the rows of both splits."""
+    from cloze.inputs.rows import Rows
+    from cloze.tokens.store import Store
+    from cloze.tokens.tokenizer import Tokenizer
+
+    folder = recipe.output / recipe.name
+    corpus, tokens = stages["corpus"].folder, stages["tokenizer"].folder
+    make(stages["corpus"], folder, progress, partial(_corpus, recipe, progress))
+    make(stages["tokenizer"], folder, progress, partial(_tokenizer, recipe, corpus, progress))
+    make(stages["store"], folder, progress, partial(_store, recipe, corpus, tokens, progress))
+    tokenizer = Tokenizer.load(tokens)
+    train, validation = (
+        Rows(
+            Store.open(stages["store"].folder, split, tokenizer),
+            tokenizer,
+            recipe.inputs,
+            recipe.masking,
+            recipe.seed,
+            shuffle=split == "train",
+        )
+        for split in ("train", "validation")
+    )
+    if not train.rows_in_epoch(0):
+        raise ClozeError(
+            f"the corpus gives no row for training; {corpus / 'manifest.json'} counts what was read and dropped. Add "
+            "text to corpus.sources, or lower corpus.validation_frac or corpus.min_characters."
+        )
+    return Prepared(tokenizer, train, validation if validation.rows_in_epoch(0) else None)
+
+
+def batch_of_step(recipe: Recipe, prepared: Prepared, step: int, rows: int) -> Batch:
+    """The first `rows` rows of optimiser step `step` (the first is 1), as training sees them."""
+    import numpy as np
+
+    epoch, place, batch_rows = 0, step - 1, recipe.training.batch_rows
+    while place >= (steps := -(-prepared.train.rows_in_epoch(epoch) // batch_rows)):
+        epoch, place = epoch + 1, place - steps
+    first = place * batch_rows
+    end = min(first + min(rows, batch_rows), prepared.train.rows_in_epoch(epoch))
+    return prepared.train.batch(epoch, np.arange(first, end))
+
+
+def _corpus(recipe: Recipe, progress: Progress, folder: Path) -> dict[str, Any]:
+    from cloze.corpus.build import build_corpus
+
+    return {"counts": build_corpus(recipe.corpus, recipe.data, folder, progress)}
+
+
+def _tokenizer(recipe: Recipe, corpus_folder: Path, progress: Progress, folder: Path) -> dict[str, Any]:
+    from cloze.corpus.corpus import Corpus
+    from cloze.tokens.quality import quality
+    from cloze.tokens.tokenizer import Tokenizer, train_tokenizer
+
+    corpus = Corpus(corpus_folder)
+    counts = train_tokenizer(corpus, recipe.tokenizer, folder, progress)
+    return {"counts": counts, "quality": quality(Tokenizer.load(folder), corpus)}
+
+
+def _store(
+    recipe: Recipe, corpus_folder: Path, tokenizer_folder: Path, progress: Progress, folder: Path
+) -> dict[str, Any]:
+    from cloze.corpus.corpus import Corpus
+    from cloze.tokens.store import build_store
+
+    return {"counts": build_store(Corpus(corpus_folder), tokenizer_folder, recipe.store, folder, progress)}
+
+
+def _pretraining(recipe: Recipe, prepared: Prepared, progress: Progress, folder: Path) -> dict[str, Any]:
+    """Train; `folder` may hold checkpoints of an earlier process."""
+    from cloze.interop.huggingface import save_model
+    from cloze.training.checkpoint import latest_checkpoint
+    from cloze.training.distributed import flush_subnormals
+    from cloze.training.loop import pretrain
+
+    flush_subnormals()
+    guesses = folder / "guesses.jsonl"
+    begins = latest_checkpoint(folder / "checkpoints") is None
+    model = _model(recipe, prepared, progress, initialise=begins)
+    if begins and is_main():
+        write_text(guesses, _guesses(recipe, prepared, 0, model))
+
+    def on_validation(step: int, model: PretrainingModel) -> None:
+        with os_errors(guesses), guesses.open("a", encoding="utf-8") as file:
+            file.write(_guesses(recipe, prepared, step, model))
+
+    history = pretrain(
+        recipe, model, prepared.train, prepared.validation, folder, progress, on_validation=on_validation
+    )
+    if is_main():
+        with os_errors(folder):
+            (folder / "model").mkdir(exist_ok=True)
+        save_model(folder / "model", model, prepared.tokenizer)
+    return {"counts": history.counts()}
+
+
+def _model(recipe: Recipe, prepared: Prepared, progress: Progress, *, initialise: bool) -> PretrainingModel:
+    """The model before its first step; without `initialise` its weights are about to be replaced by a checkpoint's."""
+    from cloze.models import build
+    from cloze.models.initialisation import initialise as initialise_from_corpus
+
+    tokenizer = prepared.tokenizer
+    model = build(
+        recipe.model,
+        vocabulary_size=tokenizer.vocabulary_size,
+        length=recipe.inputs.length,
+        pad_id=tokenizer.pad_id,
+        pairs=recipe.inputs.format in SEGMENT_FORMATS,
+        seed=recipe.seed,
+    )
+    # Under torchrun the first rank's weights are copied to all.
+    if initialise and is_main():
+        initialise_from_corpus(model, recipe.model, prepared.train.store, tokenizer, recipe.seed, progress)
+    return model
+
+
+def _guesses(recipe: Recipe, prepared: Prepared, step: int, model: PretrainingModel) -> str:
+    """JSON lines: the top guesses for every gap of the report's sentences."""
+    from cloze.predict import LoadedModel
+
+    loaded = LoadedModel(model, prepared.tokenizer, name="the model in training")
+    lines = []
+    for sentence in recipe.report.fill_sentences:
+        found = [
+            [{"token": guess.token, "probability": guess.probability} for guess in gap]
+            for gap in loaded.fill(sentence, recipe.report.fill_top)
+        ]
+        lines.append(json.dumps({"step": step, "sentence": sentence, "guesses": found}, ensure_ascii=False) + "\n")
+    return "".join(lines)
+
+
+def _task(recipe: Recipe, task: TaskSettings, model_folder: Path, progress: Progress, folder: Path) -> dict[str, Any]:
+    from cloze.tasks.classification import finetune
+
+    results = finetune(recipe, task, model_folder, folder, progress)
+    runs = [run for start in ("pretrained", "random_weights") for run in (results[start] or {}).get("seeds", ())]
+    return {"counts": {**results["counts"], "elapsed_s": sum(run["elapsed_s"] for run in runs)}}
+
+
+def _finish(stages: Mapping[str, Stage], folder: Path, progress: Progress) -> None:
+    """run.json and the report."""
+    from cloze.report.page import write_report
+
+    made = {name: read_manifest(stage.folder) or {} for name, stage in stages.items()}
+    write_json(
+        folder / "run.json",
+        {
+            "stages": {
+                name: {"folder": stages[name].folder.name, "elapsed_s": manifest.get("elapsed_s")}
+                for name, manifest in made.items()
+            },
+            "versions": versions() | {"python": platform.python_version()},
+            "machine": {"system": platform.platform(), "cores": os.cpu_count()},
+        },
+    )
+    with progress.stage("report"):
+        write_report(folder)

@@ -1,0 +1,187 @@
+"""Stage folders: named by what made them, made once, linked from the folder of each run that uses them.
+
+<output>/stages/<stage>-<hash> holds one stage; the hash covers its settings, the content of the files it reads, and the
+folders of the stages before it. So a stage that is up to date is never made again, recipes that begin alike share
+folders, and a changed setting makes a new folder beside the old one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from cloze.files import PARTIAL, check_files, finish_folder, hash_json, os_errors, read_manifest, write_folder
+
+if TYPE_CHECKING:
+    from cloze.progress import Progress
+    from cloze.recipe import Recipe
+
+VERSIONS = {"corpus": 1, "tokenizer": 1, "store": 1, "pretraining": 1, "task": 1}
+"""Raise a stage's number when the same settings would now give something else: its folders are then made again."""
+RESUMABLE = {"pretraining", "task"}
+"""Stages that go on where they were stopped, so their `.partial` folders are kept."""
+ONLY_WATCHED = {
+    *("log_every_steps", "validate_every_steps", "checkpoint_every_steps", "keep_checkpoints"),
+    *("micro_batch_rows", "compile", "device"),
+}
+"""Settings of training that change how it is watched or cut up, not what comes out."""
+FINE_TUNING = ("beta1", "beta2", "adam_eps", "clip_norm", "precision")
+"""Settings of training that tasks obey, too."""
+PACKAGES = ("cloze", "numpy", "pyarrow", "safetensors", "scipy", "tokenizers", "torch")
+
+Work = Callable[[Path], dict[str, Any]]
+"""Fills a folder; returns what its manifest says besides the usual: {"counts": ..., ...}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of one recipe."""
+
+    kind: str
+    folder: Path
+    link: str
+    """Its place in the run's folder."""
+    identity: Mapping[str, Any]
+    """What the folder is named by: stage, version, settings, inputs, parents. The manifest begins with it."""
+
+    @property
+    def partial(self) -> Path:
+        """The folder while it is being made."""
+        return self.folder.with_name(self.folder.name + PARTIAL)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the folder is whole. Raises DamagedError if one of its files was changed afterwards."""
+        if read_manifest(self.folder) is None:
+            return False
+        check_files(self.folder)
+        return True
+
+
+def plan_stages(recipe: Recipe) -> dict[str, Stage]:
+    """Every stage by name, in order; tasks are `task-<name>`. Reads all source files, for their hashes. Raises
+    ClozeError if one is absent."""
+    from cloze.corpus.build import fingerprint, source_files
+
+    settings = recipe.model_dump(mode="json")
+    del settings["corpus"]["sources"], settings["store"]["processes"]
+    training = {key: value for key, value in settings["training"].items() if key not in ONLY_WATCHED}
+    stages: dict[str, Stage] = {}
+
+    def add(kind: str, *, of: Mapping[str, Any], inputs: str = "", after: tuple[str, ...] = (), task: str = "") -> None:
+        name = f"{kind}-{task}" if task else kind
+        parents = {parent: stages[parent].folder.name for parent in after}
+        identity = {"stage": kind, "version": VERSIONS[kind], "settings": of, "inputs": inputs, "parents": parents}
+        folder = recipe.output / "stages" / f"{name}-{hash_json(identity)[:12]}"
+        stages[name] = Stage(kind, folder, f"tasks/{task}" if task else kind, identity)
+
+    add("corpus", of=settings["corpus"], inputs=fingerprint(source_files(recipe.corpus, recipe.data)))
+    add("tokenizer", of=settings["tokenizer"], after=("corpus",))
+    add("store", of=settings["store"], after=("corpus", "tokenizer"))
+    shared = {key: settings[key] for key in ("seed", "inputs", "masking", "model")}
+    add("pretraining", of={**shared, "training": training}, after=("tokenizer", "store"))
+    for task, own in zip(recipe.tasks, settings["tasks"], strict=True):
+        files = fingerprint([recipe.data / own.pop("train"), recipe.data / own.pop("test")])
+        of = {
+            **own,
+            "length": task.length or recipe.inputs.length,
+            "training": {key: training[key] for key in FINE_TUNING},
+        }
+        add("task", of=of, inputs=files, after=("pretraining",), task=task.name)
+    return stages
+
+
+def make(stage: Stage, run_folder: Path, progress: Progress, work: Work) -> None:
+    """Make a stage unless it is up to date, and link to it from the run's folder.
+
+    Under torchrun the first rank makes it and the others wait; in pretraining all work. Raises ClozeError.
+    """
+    if is_main():
+        with _lock(stage, progress):
+            if not stage.finished:
+                _fill(stage, run_folder, work)
+        link(run_folder / stage.link, stage.folder)
+    elif stage.kind == "pretraining" and not stage.finished:
+        work(stage.partial)
+    while not stage.finished:  # Only ranks beside the first come here; torchrun ends them if the first one fails.
+        time.sleep(0.2)
+
+
+def is_main() -> bool:
+    """Whether this process is alone or the first of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def link(path: Path, target: Path) -> None:
+    """Let `path` be a relative symbolic link to `target`, whatever link was there before."""
+    with os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+        aside.symlink_to(os.path.relpath(target, path.parent), target_is_directory=True)
+        aside.replace(path)
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that numbers depend on."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # Run from a checkout that is not installed.
+            found[package] = "not installed"
+    return found
+
+
+def _fill(stage: Stage, run_folder: Path, work: Work) -> None:
+    """Let the work fill a folder aside, then finish it."""
+    started_at = time.monotonic()
+    manifest: dict[str, Any] = {**stage.identity, "created": datetime.now(UTC).isoformat(timespec="seconds")}
+    manifest["versions"] = versions()
+
+    def fill(aside: Path) -> None:
+        found = work(aside)
+        # Work that went on from an earlier process knows the time of both.
+        elapsed_s = max(time.monotonic() - started_at, found["counts"].get("elapsed_s", 0.0))
+        manifest.update(found, elapsed_s=round(elapsed_s, 3))
+
+    if stage.kind not in RESUMABLE:
+        with write_folder(stage.folder, manifest=manifest) as aside:
+            fill(aside)
+        return
+    with os_errors(stage.partial):
+        stage.partial.mkdir(parents=True, exist_ok=True)
+        link(run_folder / stage.link, stage.partial)
+        fill(stage.partial)
+    finish_folder(stage.partial, stage.folder, manifest=manifest)
+
+
+@contextmanager
+def _lock(stage: Stage, progress: Progress) -> Iterator[None]:
+    """Let one process at a time make a stage; another one waits, and says for whom."""
+    path = stage.folder.parent / ".locks" / stage.folder.name
+    with os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with progress.stage(f"waiting for process {_holder(file)}, which makes {stage.folder}"):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _holder(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read() or "?"
