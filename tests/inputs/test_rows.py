@@ -85,6 +85,20 @@ def test_dynamic_masking_is_new_each_epoch(make_store: StoreMaker, tokenizer: Fa
     assert whole(rows, 0) != whole(rows, 1)
 
 
+def test_masks_are_new_even_where_the_rows_are_the_same(make_store: StoreMaker, tokenizer: FakeTokenizer) -> None:
+    rows = Rows(make_store([[20] * 9]), tokenizer, FULL, MaskingSettings(), seed=1, shuffle=True)
+    first, second = (rows.batch(epoch, np.argsort(rows.epoch(epoch).order)) for epoch in (0, 1))
+    assert torch.equal(first.offsets, second.offsets)
+    assert first.targets["masked_tokens"].positions.tolist() != second.targets["masked_tokens"].positions.tolist()
+
+
+def test_places_count_along_the_epochs_order(make_store: StoreMaker, tokenizer: FakeTokenizer) -> None:
+    rows = rows_for(make_store, tokenizer)
+    order = rows.epoch(2).order
+    assert rows.batch(2, np.array([3, 0])).rows.tolist() == order[[3, 0]].tolist()
+    assert order.tolist() != sorted(order.tolist())
+
+
 @pytest.mark.parametrize("inputs", [FULL, PAIRS])
 @pytest.mark.parametrize("copies", [1, 3])
 def test_static_copies_repeat(
