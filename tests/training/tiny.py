@@ -2,8 +2,8 @@
 
     python tiny.py '[{"folder": "/tmp/run", "kill": "fsync", "at": 7}, {"folder": "/tmp/run"}]'
 
-runs these one after the other, each in a process of its own, and prints a list of their exit codes. torch is imported once,
-before the first process is forked and without any work in it, so a run costs tenths of a second.
+runs these one after the other, each in a process of its own, and prints a list of their exit codes. torch is imported
+once, before the first process is forked and without any work in it, so a run costs tenths of a second.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import cloze.files
 import cloze.training.checkpoint
+import cloze.training.loop
 from cloze.inputs.hashing import integers
 from cloze.inputs.rows import Rows
 from cloze.models import PretrainingModel, build
@@ -105,35 +105,38 @@ def kill_self(*_: object) -> None:
 
 
 def die(kill: str, at: float) -> None:
-    """Arrange this process's death: at a moment (seconds), at its n-th fsync, or with its n-th tensor file half written."""
+    """Arrange this process's end, `at` seconds from now or at the `at`-th call.
+
+    moment: any time; fsync: before it is done; tensors: with the file half written; sigterm: asked politely in a step.
+    """
     calls = 0
 
     def fatal_call(function: Any, before: Any) -> Any:
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
             nonlocal calls
             calls += 1
             if calls == at:
                 before(*arguments)
-                kill_self()
-            return function(*arguments)
+            return function(*arguments, **named)
 
         return call
 
     def half_written(tensors: dict[str, torch.Tensor], path: Path) -> None:
         path.write_bytes(b"half a file")
+        kill_self()
 
     if kill == "moment":
         timer = threading.Timer(at, kill_self)
         timer.daemon = True
         timer.start()
     elif kill == "fsync":
-        os.fsync = fatal_call(os.fsync, lambda *_: None)
+        os.fsync = fatal_call(os.fsync, kill_self)
     elif kill == "tensors":
         cloze.training.checkpoint.save_file = fatal_call(cloze.training.checkpoint.save_file, half_written)
     else:
         assert kill == "sigterm"
         step = cloze.training.loop.train_step
-        cloze.training.loop.train_step = fatal_call(step, lambda *_: None)
+        cloze.training.loop.train_step = fatal_call(step, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
 
 
 def run(scenario: dict[str, Any]) -> int:
@@ -146,7 +149,7 @@ def run(scenario: dict[str, Any]) -> int:
     try:
         if "kill" in scenario:
             die(scenario["kill"], scenario["at"])
-        tiny(**scenario.get("training", {})).train(Path(scenario["folder"]))
+        tiny(**scenario.get("tiny", {})).train(Path(scenario["folder"]), **scenario.get("train", {}))
         code = 0
     except Stopped as error:
         code = error.exit_code
@@ -158,4 +161,9 @@ def run(scenario: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
+    # What torch imports late is imported here, once.
+    import torch._dynamo
+    import torch.utils.tensorboard
+
+    cloze.training.loop.measure_peak = lambda *_: 100.0
     print(json.dumps([run(scenario) for scenario in json.loads(sys.argv[1])]))

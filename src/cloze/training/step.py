@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
-from torch.optim import AdamW
+from torch.optim import Optimizer
 
 from cloze.errors import ClozeError
 from cloze.models.dropout import seed_dropout
@@ -31,7 +31,7 @@ class Learner:
     """`model.losses`, compiled or not."""
     objectives: tuple[str, ...]
     """Names that `losses` returns; the same on every rank, also on one that has no rows in a step."""
-    optimizer: AdamW
+    optimizer: Optimizer
     clip_norm: float | None = None
     """Largest global gradient norm; None: no clipping."""
     seed: int = 1

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cloze.errors import ClozeError, RecipeError
+
+Make = Callable[..., Any]
+
+
+def watch_batches(rows: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[int]]]:
+    """(epoch, row numbers) of every batch that is asked of `rows` from now on."""
+    asked = []
+    make = rows.batch
+
+    def batch(epoch: int, places: Any) -> Any:
+        made = make(epoch, places)
+        asked.append((epoch, made.rows.tolist()))
+        return made
+
+    monkeypatch.setattr(rows, "batch", batch)
+    return asked
+
+
+def test_stop_and_resume_is_the_same_run(tiny: Make, tmp_path: Path) -> None:
+    straight = tiny().train(tmp_path / "a")
+    tiny().train(tmp_path / "b", stop_after=13)
+    resumed = tiny().train(tmp_path / "b")
+    assert resumed.losses == straight.losses[13:]
+    assert (resumed.steps, resumed.tokens) == (straight.steps, straight.tokens) == (24, straight.lines[-1]["tokens"])
+
+
+def test_an_epoch_takes_every_row_once(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last step is smaller; nothing is dropped."""
+    run = tiny(epochs=2, steps=None, micro_batch_rows=4)
+    sizes = [run.train_rows.rows_in_epoch(epoch) for epoch in (0, 1)]
+    assert sizes[0] % 8 != 0
+    asked = watch_batches(run.train_rows, monkeypatch)
+    run.train(tmp_path)
+    for epoch, size in enumerate(sizes):
+        # The first question of all is for the names of the objectives.
+        taken = sorted(row for number, rows in asked[1:] if number == epoch for row in rows)
+        assert taken == list(range(size))
+
+
+@pytest.mark.parametrize(("epochs", "steps", "expected"), [(0.5, None, 4), (2, 7, 7), (1, 100, 9), (None, 0, 0)])
+def test_limits_in_steps_and_epochs(tiny: Make, tmp_path: Path, epochs: Any, steps: Any, expected: int) -> None:
+    run = tiny(epochs=epochs, steps=steps)
+    assert run.train_rows.rows_in_epoch(0) == 66
+    history = run.train(tmp_path)
+    assert history.steps == expected
+    assert history.epochs == pytest.approx(min(expected * 8, 66) / 66)
+
+
+def test_minutes_are_summed_over_resumes(tiny: Make, tmp_path: Path) -> None:
+    first = tiny(steps=10_000, minutes=1e-9).train(tmp_path)
+    again = tiny(steps=10_000, minutes=1e-9).train(tmp_path)
+    assert (first.steps, again.steps, again.losses) == (1, 1, [])
+    assert first.checkpoint is not None and first.lines[-1]["kind"] == "validation"
+    more = tiny(steps=10_000, minutes=(again.elapsed_s + 1e-9) / 60).train(tmp_path)
+    assert more.steps == 2
+
+
+def test_a_share_of_unknown_steps_is_refused(tiny: Make, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"Set training\.warmup_steps"):
+        tiny(steps=None, minutes=1, schedule="constant").train(tmp_path)
+
+
+def test_lines_are_sums_over_counts_of_their_steps(tiny: Make, tmp_path: Path) -> None:
+    each = tiny(log_every_steps=1).train(tmp_path / "a")
+    some = tiny(log_every_steps=7).train(tmp_path / "b")
+    singles = [line for line in each.lines if line["kind"] == "train"]
+    lines = [line for line in some.lines if line["kind"] == "train"]
+    assert [line["step"] for line in lines] == [7, 14, 21, 24]
+    assert each.losses == [line["masked_tokens/loss"] + line["sentence_pair/loss"] for line in singles]
+    rows = [8] * 8 + [2]
+    weights = (rows * 3)[7:14]
+    expected = np.average([line["sentence_pair/loss"] for line in singles[7:14]], weights=weights)
+    assert lines[1]["sentence_pair/loss"] == pytest.approx(expected)
+    assert lines[1]["gradient_norm"] == pytest.approx(np.mean([line["gradient_norm"] for line in singles[7:14]]))
+    assert json.loads((tmp_path / "b" / "metrics.jsonl").read_text().splitlines()[0]) == some.lines[0]
+
+
+def test_validation_is_the_same_for_every_cut_and_calls_back(tiny: Make, tmp_path: Path) -> None:
+    calls = []
+
+    def called(step: int, model: Any) -> None:
+        calls.append((step, model.training, torch.is_grad_enabled()))
+
+    runs = [
+        tiny(dropout=0.0, micro_batch_rows=micro).train(tmp_path / str(micro), on_validation=called) for micro in (8, 2)
+    ]
+    first, second = ([line for line in run.lines if line["kind"] == "validation"] for run in runs)
+    assert [line["step"] for line in first] == [6, 12, 18, 24]
+    assert calls == [(step, False, False) for step in (6, 12, 18, 24)] * 2
+    for a, b in zip(first, second, strict=True):
+        assert b["masked_tokens/loss"] == pytest.approx(a["masked_tokens/loss"], rel=1e-5)
+
+
+def test_without_validation_rows_nothing_is_validated(tiny: Make, tmp_path: Path) -> None:
+    run = tiny()
+    run.validation_rows = None
+    assert {line["kind"] for line in run.train(tmp_path).lines} == {"train"}
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_loss_that_is_not_finite_names_step_rows_and_checkpoint(tiny: Make, tmp_path: Path, saved: bool) -> None:
+    if saved:
+        tiny().train(tmp_path, stop_after=12)
+    run = tiny()
+    rows = run.train_rows.epoch(1).order[3 * 8 : 4 * 8]
+    make = run.train_rows.batch
+
+    def poisoned(epoch: int, places: Any) -> Any:
+        if epoch == 1 and 24 in places:
+            with torch.no_grad():
+                run.model.encoder.embeddings.token.weight[7] = float("nan")
+        return make(epoch, places)
+
+    run.train_rows.batch = poisoned
+    with pytest.raises(ClozeError) as caught:
+        run.train(tmp_path)
+    message = str(caught.value)
+    assert "masked_tokens became nan in step 13 " in message
+    assert f"(epoch 1, rows {', '.join(map(str, rows))})" in message
+    assert str(tmp_path / "checkpoints" / f"step-{12 if saved else 10:08d}") in message
+    assert not (tmp_path / "checkpoints" / "step-00000015").exists()
+
+
+def test_resume_costs_the_same_at_any_step(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the rows of the next step are made, wherever the run stands."""
+    for step in (1, 20):
+        folder = tmp_path / str(step)
+        tiny().train(folder, stop_after=step)
+        run = tiny()
+        asked = watch_batches(run.train_rows, monkeypatch)
+        run.train(folder, stop_after=step + 1)
+        assert len(asked) == 2
+
+
+def test_a_finished_run_is_not_touched(tiny: Make, tmp_path: Path) -> None:
+    tiny().train(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    history = tiny().train(tmp_path)
+    assert history.steps == 24 and history.losses == []
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_run_of_other_settings_is_not_continued(tiny: Make, tmp_path: Path) -> None:
+    tiny().train(tmp_path, stop_after=5)
+    with pytest.raises(ClozeError, match=r"training\.batch_rows was 8, now 4"):
+        tiny(batch_rows=4).train(tmp_path)
+    assert tiny(micro_batch_rows=4, keep_checkpoints=5).train(tmp_path, stop_after=7).steps == 7
