@@ -273,7 +273,7 @@ def test_a_random_segment_comes_from_anywhere_in_the_corpus(make_store: StoreMak
 
 
 def test_one_document_cannot_make_pairs(make_store: StoreMaker) -> None:
-    with pytest.raises(ClozeError, match="at least 2 documents, found 1 \\(of 3 sentences\\)"):
+    with pytest.raises(ClozeError, match="at least 2 documents in a split, found 1 \\(of 3 sentences\\)"):
         plan(make_store([[4, 5, 6]]), pairs(32), 1, 0)
 
 

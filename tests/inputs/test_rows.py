@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cloze.errors import ClozeError
 from cloze.inputs.batch import Batch
 from cloze.inputs.formats import FOLLOWS, RANDOM
 from cloze.inputs.rows import Rows
@@ -154,3 +155,10 @@ def test_unknown_tokens_are_no_targets(make_store: StoreMaker, tokenizer: FakeTo
     batch = rows.batch(0, np.arange(rows.rows_in_epoch(0)))
     assert 17 in batch.ids and 18 in batch.targets["masked_tokens"].labels
     assert 17 not in batch.targets["masked_tokens"].labels
+
+
+def test_an_empty_split_has_no_rows(make_store: StoreMaker, tokenizer: FakeTokenizer) -> None:
+    rows = Rows(make_store([]), tokenizer, FULL, MaskingSettings(), seed=1, shuffle=False)
+    assert rows.rows_in_epoch(0) == 0
+    with pytest.raises(ClozeError, match="no row to train on"):
+        rows.epoch(0)

@@ -148,9 +148,9 @@ def _segment_pair(store: Spans, settings: InputSettings, seed: int, copy: int) -
     documents = np.arange(document_offsets.size - 1)
     if documents.size == 1:
         raise ClozeError(
-            f"inputs.format segment-pair needs at least 2 documents, found 1 (of {offsets.size - 1} sentences): a "
-            "random second segment must come from another document. Separate documents by a blank line, add sources or "
-            "use full-sentences."
+            f"inputs.format segment-pair needs at least 2 documents in a split, found 1 (of {offsets.size - 1} "
+            "sentences): a random second segment must come from another document. Separate documents by a blank line, "
+            "add sources, use full-sentences, or change corpus.validation_frac if it is the validation split."
         )
     longest = settings.length - 3
     short = uniform(seed, "segment-pair/short", copy, documents) < settings.short_row_frac

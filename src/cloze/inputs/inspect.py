@@ -26,13 +26,19 @@ class ShowsTokens(Protocol):
     """The parts of a tokenizer that showing rows needs."""
 
     mask_id: int
-    special_ids: list[int]
-    word_starts: NDArray[np.bool_]
 
-    def token(self, id: int) -> str:
+    @property
+    def special_ids(self) -> list[int]:
+        """Shown as they are, apart from the words."""
+
+    @property
+    def word_starts(self) -> NDArray[np.bool_]:
+        """Bool [V]: True where an entry begins a word."""
+
+    def token(self, id: int, /) -> str:
         """The vocabulary entry of an id."""
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: list[int], /) -> str:
         """The text of ids."""
 
 

@@ -34,9 +34,18 @@ class Vocabulary(Protocol):
     cls_id: int
     sep_id: int
     mask_id: int
-    special_ids: list[int]
-    ordinary_ids: Int64
-    word_starts: NDArray[np.bool_]
+
+    @property
+    def special_ids(self) -> list[int]:
+        """Never targets."""
+
+    @property
+    def ordinary_ids(self) -> Int64:
+        """Int64: the ids that may replace a target."""
+
+    @property
+    def word_starts(self) -> NDArray[np.bool_]:
+        """Bool [vocabulary_size]: True where an entry begins a word."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,8 +95,8 @@ class Rows:
         return self._last
 
     def rows_in_epoch(self, number: int) -> int:
-        """Rows of this epoch; copies of one corpus may differ a little."""
-        return self.epoch(number).plan.rows
+        """Rows of this epoch; copies of one corpus may differ a little. 0 for an empty split, which has no plan."""
+        return self.epoch(number).plan.rows if self.store.sentence_offsets[-1] else 0
 
     def batch(self, epoch: int, places: Int64) -> Batch:
         """The rows at these places (0 to `rows_in_epoch` - 1) of the epoch's order.
