@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+CREATED = "2026-11-22T18:00:00+00:00"
 SENTENCE = "이 영화 정말 [MASK]"
 GUESSES = {"재밌": 0.41, "좋": 0.22, "최고": 0.13, "감동": 0.06, "별로": 0.03}
 FIRST_GUESSES = {".": 0.021, "이": 0.014, "영화": 0.012, "##다": 0.011, "좋": 0.009}
 
 
 def write_run(folder: Path, *, pairs: bool = True, log_lines: int = 200, seeds: int = 3, random: bool = True) -> Path:
-    """Write the folder of a finished run: `log_lines` training lines of 20 steps each, a validation every tenth line."""
+    """Write the folder of a finished run: `log_lines` training lines of 20 steps each, and 20 validations."""
     steps = log_lines * 20
     _write(folder / "recipe.yaml", _recipe(steps, pairs))
     _write(
@@ -28,13 +29,19 @@ def write_run(folder: Path, *, pairs: bool = True, log_lines: int = 200, seeds: 
         },
     )
     for stage, counts in _counts(steps).items():
-        manifest = {"stage": stage, "counts": counts, "elapsed_s": 12.5, "created": "2026-11-22T18:00:00+00:00"}
+        manifest: dict[str, Any] = {
+            "stage": stage,
+            "counts": counts,
+            "elapsed_s": 12.5,
+            "created": "2026-11-22T18:00:00+00:00",
+        }
+        manifest |= {"quality": _quality()} if stage == "tokenizer" else {}
         _write(folder / stage / "manifest.json", manifest)
     _write(folder / "pretraining" / "metrics.jsonl", _metrics(log_lines, pairs))
     _write(folder / "pretraining" / "guesses.jsonl", _guesses(steps))
     _write(folder / "tasks" / "영화평" / "results.json", _results(seeds, random))
     _write(folder / "tasks" / "영화평" / "metrics.jsonl", _curves(seeds, random))
-    _write(folder / "tasks" / "영화평" / "manifest.json", {"elapsed_s": 301.0, "created": "2026-11-22T19:00:00+00:00"})
+    _write(folder / "tasks" / "영화평" / "manifest.json", {"elapsed_s": 301.0, "created": CREATED})
     return folder
 
 
@@ -75,21 +82,27 @@ tasks:
 
 
 def _counts(steps: int) -> dict[str, dict[str, Any]]:
-    part = {"sentences": 9_812, "unknown_share": 0.0021, "tokens_per_word": 1.934, "characters_per_token": 1.71}
+    """The counts of each stage's manifest."""
     return {
         "corpus": {
-            "kept": {"documents": 181_204, "characters": 61_204_113, "examples": ["사랑의 블랙홀", "올드보이"]},
+            "files": 2,
+            "kept": tally(181_204, 402_113, 61_204_113),
+            "train": tally(179_391, 398_090, 60_592_070),
+            "validation": tally(1_813, 4_023, 612_043),
             "dropped": {
-                "too short": {"documents": 1_204, "characters": 2_113, "examples": ["굿", "ㅋㅋ"]},
-                "redirect": {"documents": 310, "characters": 9_120, "examples": ["#redirect 영화"]},
+                "redirect": tally(310, 0, 9_120, "넘겨주기 문서"),
+                "shorter than min_characters": tally(1_204, 0, 2_113, "굿", "ㅋㅋ"),
+                "markup and white space": tally(0, 0, 8_301_224),
             },
+            "changed": {"recomposed to NFC": tally(0, 0, 91, "한국어")},
+            "bytes_read": 171_000_321,
         },
         "tokenizer": {
+            "kind": "wordpiece",
             "vocabulary_size": 16_000,
-            "quality": {
-                "train": part | {"longest_words": ["어벤져스인피니티워", "대한민국영화"]},
-                "validation": part | {"unknown_share": 0.0034, "longest_words": ["스파이더맨노웨이홈"]},
-            },
+            "fingerprint": "4fd1" * 16,
+            "sample": {"documents": 20_000, "characters": 6_700_112},
+            "distinct_words": 402_113,
         },
         "store": {"documents": 181_204, "sentences": 402_113, "tokens": 31_204_113},
         "pretraining": {
@@ -102,6 +115,20 @@ def _counts(steps: int) -> dict[str, dict[str, Any]]:
             "peak_memory_mb": 1432.0,
         },
     }
+
+
+def _quality() -> dict[str, Any]:
+    part = {"sentences": 9_812, "unknown_share": 0.0021, "tokens_per_word": 1.934, "characters_per_token": 1.71}
+    return {
+        "train": part | {"longest_words": ["어벤져스인피니티워", "대한민국영화"]},
+        "validation": part | {"unknown_share": 0.0034, "longest_words": ["스파이더맨노웨이홈"]},
+    }
+
+
+def tally(documents: int, sentences: int, characters: int, *examples: str) -> dict[str, Any]:
+    """An entry of the corpus's counts."""
+    sums: dict[str, Any] = {"documents": documents, "sentences": sentences, "characters": characters}
+    return sums | ({"examples": list(examples)} if examples else {})
 
 
 def _noise(i: int, scale: float) -> float:
@@ -176,7 +203,9 @@ def _curves(seeds: int, random: bool) -> list[dict[str, Any]]:
             for i in range(1, 61):
                 loss = floor + (0.69 - floor) * math.exp(-i / 12) + _noise(i * seed, 0.02)
                 who = {"start": start, "seed": seed, "step": i * 40, "epoch": i / 20}
-                lines.append({"kind": "train", **who, "classification/loss": loss, "classification/accuracy": 1 - loss / 2})
+                lines.append(
+                    {"kind": "train", **who, "classification/loss": loss, "classification/accuracy": 1 - loss / 2}
+                )
                 if i % 20 == 0:
                     scores = {"classification/loss": loss + 0.02, "classification/accuracy": 0.98 - loss / 2}
                     lines.append({"kind": "test", **who, **scores})

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cloze.files import write_text
 from cloze.report import tables
 from cloze.report.guesses import gaps
-from cloze.report.plots import finetuning_plots, learning_plots, speed_plots
+from cloze.report.plots import POINTS, finetuning_plots, learning_plots, speed_plots
 from cloze.report.run import RunData, TaskRun, read_run
 
 NAME = "report.html"
@@ -43,14 +43,18 @@ def render(run: RunData) -> str:
 
 def _values(run: RunData) -> dict[str, Any]:
     """What the template shows."""
+    filled = gaps(run)
+    guesses = (guess for gap in filled for _, row in gap.rows for guess in row)
     return {
         "run": run,
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "headline": tables.headline(run),
         "pretraining": tables.pretraining_table(run),
         "learning": learning_plots(run),
+        "points": POINTS,
         "tasks": [_task_values(task) for task in run.tasks],
-        "gaps": gaps(run),
+        "gaps": filled,
+        "continues": any(guess.token.startswith("##") for guess in guesses),
         "corpus": tables.corpus_table(run),
         "examples": tables.corpus_examples(run),
         "tokenizer": tables.tokenizer_tables(run),

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
 
 POINTS = 300
 """Longer curves are drawn from this many buckets of consecutive points."""
-SIZE_INCHES = (4.7, 2.5)
+WIDE_INCHES = (4.7, 2.3)
+NARROW_INCHES = (3.7, 2.6)
+"""Of the plot beside a table."""
 FONT = "NanumGothic"
 COLOURS = {
     "ink": "#010101",
     "muted": "#020202",
+    "faint": "#080808",
     "rule": "#030303",
     "accent": "#040404",
     "second": "#050505",
@@ -64,7 +68,6 @@ class Series:
     colour: str
     """A key of COLOURS."""
     bold: bool = False
-    dashed: bool = False
     label: str = ""
     """Written at the line's end."""
 
@@ -76,11 +79,10 @@ def learning_plots(run: RunData) -> list[Plot]:
         if run.measured(name):
             for measure, unit, factor in _measures(TARGETS[name]):
                 key = f"{name}/{measure}"
-                train = replace(_series(run.train, key, "muted"), ys=_values(run.train, key) * factor)
-                scored = replace(_series(run.validation, key, "accent"), ys=_values(run.validation, key) * factor)
+                train, scored = _series(run.train, key, "faint", factor), _series(run.validation, key, "accent", factor)
                 plots.append(draw(f"{label} {measure}", unit, [train, replace(scored, bold=True)]))
     for key, title, unit in (
-        ("learning_rate", "Learning rate", "step size"),
+        ("learning_rate", "Learning rate", "dimensionless"),
         ("gradient_norm", "Gradient norm", "before clipping"),
     ):
         if np.isfinite(_values(run.train, key)).any():
@@ -90,9 +92,9 @@ def learning_plots(run: RunData) -> list[Plot]:
 
 def speed_plots(run: RunData) -> list[Plot]:
     """Tokens a second over the steps of pretraining; no plot if it was not measured."""
-    speed = _series(run.train, "tokens_per_s", "muted")
+    speed = _series(run.train, "tokens_per_s", "muted", 1e-3)
     known = np.isfinite(speed.ys).any()
-    return [draw("Speed", "thousand tokens a second", [replace(speed, ys=speed.ys / 1000)], floor=0.0)] if known else []
+    return [draw("Speed", "thousand tokens a second", [speed], floor=0.0)] if known else []
 
 
 def finetuning_plots(task: TaskRun) -> list[Plot]:
@@ -104,8 +106,8 @@ def finetuning_plots(task: TaskRun) -> list[Plot]:
             for start, colour in (("random", "second"), ("pretrained", "accent")):
                 lines = [line for line in task.curves if (line.get("kind"), line.get("start")) == (kind, start)]
                 for seed in dict.fromkeys(line.get("seed") for line in lines):
-                    one = _series([line for line in lines if line.get("seed") == seed], key, colour)
-                    series.append(replace(one, ys=one.ys * factor, bold=bold))
+                    one = _series([line for line in lines if line.get("seed") == seed], key, colour, factor)
+                    series.append(replace(one, bold=bold))
         if any(np.isfinite(one.ys).any() for one in series):
             plots.append(draw(f"{task.name}: {measure}", unit, series))
     return plots
@@ -129,38 +131,44 @@ def guess_plot(title: str, steps: Sequence[float], guesses: Sequence[dict[str, f
         )
         for word, colour in zip(words, colours, strict=False)
     ]
-    return draw(title, "probability, %", series, floor=0.0)
+    return draw(title, "probability in %", series, floor=0.0, inches=NARROW_INCHES)
 
 
-def draw(title: str, unit: str, series: Sequence[Series], *, floor: float | None = None) -> Plot:
-    """Lines over steps as an SVG that scales with the page. `floor`: the least top of the vertical axis's lower end."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
+def draw(
+    title: str,
+    unit: str,
+    series: Sequence[Series],
+    *,
+    floor: float | None = None,
+    inches: tuple[float, float] = WIDE_INCHES,
+) -> Plot:
+    """Lines over steps, as an SVG that scales with the page; the vertical axis begins at `floor`, if given."""
     from matplotlib.figure import Figure
 
     with _style():
-        figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+        figure = Figure(figsize=inches, layout="constrained")
         axes = figure.add_subplot()
         for one in series:
             _line(axes, one)
-        _dress(axes, unit, floor)
+        _dress(axes, floor)
         _labels(axes, series)
         file = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(file, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return Plot(title, unit, _inline(file.getvalue(), f"{title}, {unit}, over steps"))
 
 
 def bucket(values: NDArray[np.float64], count: int) -> list[NDArray[np.float64]]:
     """`values` [N] cut into at most `count` runs of nearly equal length, in order."""
     edges = np.linspace(0, len(values), min(count, len(values)) + 1).round().astype(np.int64)
-    return [values[start:stop] for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    return [values[start:stop] for start, stop in pairwise(edges)]
 
 
 def _line(axes: Axes, one: Series) -> None:
     """Draw a line; a long one from the means of buckets, with their lowest and highest values as a band."""
     known = np.isfinite(one.xs)
     xs, ys = one.xs[known], one.ys[known]
-    colour, width = COLOURS[one.colour], 1.9 if one.bold else 0.9
-    marker = "o" if one.bold and len(xs) <= 30 or len(xs) == 1 else ""
+    colour, width = COLOURS[one.colour], 1.8 if one.bold else 0.8
+    marker = "o" if (one.bold and len(xs) <= 30) or len(xs) == 1 else ""
     if len(xs) > POINTS and np.isfinite(ys).all():
         parts = bucket(ys, POINTS)
         xs = np.array([part.mean() for part in bucket(xs, POINTS)])
@@ -170,11 +178,10 @@ def _line(axes: Axes, one: Series) -> None:
     axes.plot(xs, ys, color=colour, linewidth=width, marker=marker, markersize=2.8, zorder=3 if one.bold else 2)
 
 
-def _dress(axes: Axes, unit: str, floor: float | None) -> None:
-    """Quiet axes: horizontal rules, the unit above the vertical axis, thousands of steps as k."""
+def _dress(axes: Axes, floor: float | None) -> None:
+    """Quiet axes: horizontal rules and thousands of steps as k; the vertical axis's unit stands in the caption."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axes.set_title(unit, loc="left", fontsize=8.5, color=COLOURS["muted"], pad=7, parse_math=False)
     axes.set_xlabel("steps", loc="right", fontsize=8.5, color=COLOURS["muted"], labelpad=1)
     axes.grid(axis="y", color=COLOURS["rule"], linewidth=0.7)
     axes.tick_params(length=0, labelsize=8.5, labelcolor=COLOURS["muted"], pad=4)
@@ -184,29 +191,37 @@ def _dress(axes: Axes, unit: str, floor: float | None) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g}k" if abs(x) >= 1000 else f"{x:g}"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:.3g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _tick(y)))
     axes.margins(x=0.015)
     if floor is not None:
         axes.set_ylim(bottom=floor)
 
 
+def _tick(value: float) -> str:
+    """0.0003 -> 3e-4; anything not so small as it is."""
+    if not 0 < abs(value) < 0.0095:
+        return f"{value:.3g}"
+    digits, _, exponent = f"{value:.1e}".partition("e")
+    return f"{float(digits):g}e{int(exponent)}"
+
+
 def _labels(axes: Axes, series: Sequence[Series]) -> None:
-    """Write each label right of its line's last point, pushed apart so that none covers another."""
+    """Write each label right of its line's last point; labels of lines that end together are pushed apart."""
     ends = [(one, np.flatnonzero(np.isfinite(one.ys))) for one in series if one.label]
-    placed = sorted((float(one.ys[known[-1]]), one) for one, known in ends if len(known))
+    places = sorted((one.xs[known[-1]], one.ys[known[-1]], i) for i, (one, known) in enumerate(ends) if len(known))
     low, high = axes.get_ylim()
-    gap, at = (high - low) * 0.095, -np.inf
-    right = max((float(one.xs[-1]) for _, one in placed), default=0.0)
-    for y, one in placed:
-        at = max(y, at + gap)
+    last_x, last_y = np.nan, np.nan
+    for x, y, i in places:
+        shown_y = max(y, last_y + (high - low) * 0.095) if x == last_x else y
+        last_x, last_y = x, shown_y
         axes.annotate(
-            one.label,
-            (right, at),
+            ends[i][0].label,
+            (x, shown_y),
             xytext=(7, 0),
             textcoords="offset points",
             va="center",
             fontsize=9,
-            color=COLOURS[one.colour],
+            color=COLOURS[ends[i][0].colour],
             annotation_clip=False,
             parse_math=False,
         )
@@ -214,29 +229,33 @@ def _labels(axes: Axes, series: Sequence[Series]) -> None:
 
 @contextmanager
 def _style() -> Iterator[None]:
-    """Matplotlib's settings for one drawing: text as paths in a font that has Korean, ids that depend on nothing else."""
+    """Matplotlib's settings for one drawing: text as paths in a font that has Korean, ids from the drawing alone."""
     import matplotlib
     from matplotlib import font_manager
 
     spec = find_spec("koreanize_matplotlib")
     if spec and spec.origin and FONT not in {entry.name for entry in font_manager.fontManager.ttflist}:
         font_manager.fontManager.addfont(Path(spec.origin).parent / "fonts" / f"{FONT}.ttf")
-    settings = {
-        "svg.fonttype": "path",
-        "svg.hashsalt": "cloze",
-        "font.family": [FONT, "DejaVu Sans"],
-        "axes.unicode_minus": False,
-        "path.simplify": True,
-        "figure.facecolor": "none",
-        "axes.facecolor": "none",
-    }
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
+    with (
+        matplotlib.rc_context(
+            {
+                "svg.fonttype": "path",
+                "svg.hashsalt": "cloze",
+                "font.family": [FONT, "DejaVu Sans"],
+                "axes.unicode_minus": False,
+                "figure.facecolor": "none",
+                "axes.facecolor": "none",
+                "savefig.facecolor": "none",
+            }
+        ),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 
 
 def _inline(text: str, label: str) -> Markup:
-    """What matplotlib wrote as an element of a page: no prolog, comments or style of its own, unique ids, CSS colours."""
+    """What matplotlib wrote, as an element of a page: without prolog, comments and style; unique ids, CSS colours."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>|<defs>\s*</defs>", "", text, flags=re.DOTALL)
     used = set(re.findall(r'(?:xlink:href="|url\()#([^")]+)', text))
@@ -256,8 +275,8 @@ def _measures(targets: str) -> tuple[tuple[str, str, float], ...]:
     return ("loss", f"nats, mean over {targets}", 1.0), ("accuracy", f"% of {targets}", 100.0)
 
 
-def _series(lines: Sequence[Json], key: str, colour: str) -> Series:
-    return Series(_values(lines, "step"), _values(lines, key), colour)
+def _series(lines: Sequence[Json], key: str, colour: str, factor: float = 1.0) -> Series:
+    return Series(_values(lines, "step"), _values(lines, key) * factor, colour)
 
 
 def _values(lines: Sequence[Json], key: str) -> NDArray[np.float64]:

@@ -140,11 +140,11 @@ def dig(value: object, *keys: str) -> object:
 
 
 def _task_names(run: RunData) -> list[str]:
+    """The recipe's tasks; without a readable recipe, the folders that are there."""
     listed = run.recipe.get("tasks")
-    named = [str(task["name"]) for task in listed if dig(task, "name")] if isinstance(listed, list) else []
-    folder = run.folder / "tasks"
-    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return named + [name for name in found if name not in named]
+    if isinstance(listed, list):
+        return [str(task["name"]) for task in listed if dig(task, "name") is not None]
+    return sorted(path.parent.name for path in run.folder.glob("tasks/*/results.json"))
 
 
 def _read_task(folder: Path, problems: list[str]) -> TaskRun:

@@ -40,7 +40,7 @@ class Table:
 
     title: str
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     note: str = ""
     """A sentence under the table."""
 
@@ -67,10 +67,11 @@ def headline(run: RunData) -> list[Figure]:
         accuracy = number(run.validation[-1].get("masked_tokens/accuracy"))
         figures.append(Figure(percent(accuracy, 1), "%", "Masked words guessed right", "validation"))
     if elapsed_s is not None:
-        figures.append(Figure(*_split(duration(elapsed_s)), "Pretraining", _steps(counts, last)))
+        time = (decimal(elapsed_s / 60, 1), "min") if elapsed_s >= 60 else _split(duration(elapsed_s))
+        figures.append(Figure(*time, "Pretraining", _steps(counts, last)))
     if tokens is not None:
-        speed = compact(tokens / elapsed_s) if elapsed_s else MISSING
-        figures.append(Figure(*_split(compact(tokens)), "Tokens read", f"{speed} a second"))
+        speed = f"{whole(tokens / elapsed_s)} a second" if elapsed_s else ""
+        figures.append(Figure(*_split(compact(tokens)), "Tokens read", speed))
     if parameters is not None:
         figures.append(Figure(*_split(compact(parameters)), "Parameters", _shape(run.recipe)))
     return figures
@@ -82,12 +83,13 @@ def pretraining_table(run: RunData) -> Table | None:
         return None
     last = run.validation[-1] if run.validation else {}
     train = run.train[-1] if run.train else {}
-    rows = [
-        (label, *(_loss_and_accuracy(last, name)), *(_loss_and_accuracy(train, name)))
+    rows: list[tuple[str, ...]] = [
+        (label, *_loss_and_accuracy(last, name), *_loss_and_accuracy(train, name))
         for name, label in reversed(OBJECTIVES.items())
     ]
-    notes = [f"Validation at step {whole(number(last.get('step')))}." if last else "This run has no validation yet."]
-    notes += [f"Training: mean of the steps logged up to {whole(number(train.get('step')))}."] if train else []
+    notes = [f"Validation: the whole split after step {whole(number(last.get('step')))}."] if last else []
+    notes += [] if last else [f"No validation{'' if run.counts('pretraining') else ' yet'}: only training has figures."]
+    notes += ["Training: mean over the last logged steps, with dropout."] if train else []
     if not run.measured("sentence_pair"):
         layout = dig(run.recipe, "inputs", "format")
         notes.append(f"No NSP: rows of format {layout} carry no sentence pairs." if layout else "This run has no NSP.")
@@ -97,7 +99,7 @@ def pretraining_table(run: RunData) -> Table | None:
 
 
 def finetuning_tables(task: TaskRun) -> list[Table]:
-    """Train and test x accuracy and loss, mean ± standard deviation over seeds; from random weights beside it if run."""
+    """Train and test x accuracy and loss, mean ± standard deviation over seeds; then from random weights."""
     return [_finetuning_table(task, start, title) for start, title in STARTS.items() if task.results.get(start)]
 
 
@@ -125,8 +127,7 @@ def seeds_table(task: TaskRun) -> Table:
         for run in _list(dig(task.results, start, "seeds"))
     ]
     columns = ("Seed", "Start", "Train accuracy", "Test accuracy", "Train loss", "Test loss", "Time")
-    meaning = dig(task.results, "meaning")
-    words = [f"{humanised(key)}: {value}." for key, value in meaning.items()] if isinstance(meaning, dict) else []
+    words = _sentences((humanised(key), str(value)) for key, value in _object(task.results.get("meaning")).items())
     return Table("Seeds", columns, rows, " ".join(words))
 
 
@@ -147,18 +148,19 @@ def confusion_table(task: TaskRun) -> Table | None:
 
 def task_counts_table(task: TaskRun) -> Table | None:
     """What was read, cut or empty in the task's files."""
-    counts = task.results.get("counts")
-    return _side_by_side("What was read", counts) if isinstance(counts, dict) and counts else None
+    counts = _object(task.results.get("counts"))
+    return _side_by_side("What was read", counts) if counts else None
 
 
 def corpus_table(run: RunData) -> Table | None:
-    """What was kept and what was dropped, by reason."""
-    reasons = dict(_reasons(run.counts("corpus")))
+    """What was kept, dropped and changed, by reason; a dash for 0, since a reason counts only what it acts on."""
+    counts = run.counts("corpus")
+    reasons = dict(_reasons(counts))
     columns = dict.fromkeys(key for values in reasons.values() for key in values if number(values[key]) is not None)
-    rows = [(name, *(_cell(key, values.get(key)) for key in columns)) for name, values in reasons.items()]
-    single = {key: value for key, value in run.counts("corpus").items() if not isinstance(value, dict)}
-    note = " ".join(f"{key}: {value}." for key, value in _flat(single))
-    return Table("Kept and dropped", ("", *map(humanised, columns)), rows, note) if rows or note else None
+    rows = [(name, *(_cell(key, values.get(key) or None) for key in columns)) for name, values in reasons.items()]
+    notes = ["Nothing was dropped."] if counts.get("dropped") == {} else []
+    notes += _sentences(_flat({key: value for key, value in counts.items() if not _is_object(value)}))
+    return Table("Kept and dropped", ("", *map(humanised, columns)), rows, " ".join(notes)) if rows else None
 
 
 def corpus_examples(run: RunData) -> list[tuple[str, list[str]]]:
@@ -170,10 +172,9 @@ def corpus_examples(run: RunData) -> list[tuple[str, list[str]]]:
 def tokenizer_tables(run: RunData) -> list[Table]:
     """Quality of the tokenizer on training and validation text, and what it was trained on."""
     manifest = run.manifests.get("tokenizer", {})
-    quality = manifest.get("quality") or dig(manifest, "counts", "quality")
-    tables = [_side_by_side("Quality", quality)] if isinstance(quality, dict) and quality else []
-    counts = {key: value for key, value in run.counts("tokenizer").items() if key != "quality"}
-    return tables + ([_plain("Training of the tokenizer", counts)] if counts else [])
+    quality, counts = _object(manifest.get("quality")), run.counts("tokenizer")
+    tables = [_side_by_side("Quality", quality)] if quality else []
+    return tables + ([Table("Training of the tokenizer", ("", ""), _flat(counts))] if counts else [])
 
 
 def throughput_table(run: RunData) -> Table | None:
@@ -182,9 +183,9 @@ def throughput_table(run: RunData) -> Table | None:
     shares = [number(line.get("peak_frac")) for line in run.train]
     rows = [
         ("Tokens a second, median", whole(_median(speeds))),
-        ("Share of the measured peak, median", _with_unit(percent(_median(shares), 1), "%")),
-        ("Measured peak (matrix product)", _with_unit(whole(number(counts.get("peak_gflops"))), "GFLOP/s")),
-        ("Peak memory", _with_unit(whole(number(counts.get("peak_memory_mb"))), "MB")),
+        ("Share of the measured peak, median", _with_unit(percent(_median(shares), 1), "%", "")),
+        ("Measured peak (matrix product)", _with_unit(whole(number(counts.get("peak_gflops")) or None), "GFLOP/s")),
+        ("Peak memory", _with_unit(whole(number(counts.get("peak_memory_mb"))), "MiB")),
     ]
     kept = [row for row in rows if row[1] != MISSING]
     return Table("Throughput of pretraining", ("", ""), kept) if kept else None
@@ -207,10 +208,9 @@ def stages_table(run: RunData) -> Table | None:
 def versions_table(run: RunData) -> Table | None:
     """Versions and machine, as run.json or else the newest manifest has them."""
     manifests = [run.manifests.get(stage, {}) for stage in STAGES]
-    found = next((m["versions"] for m in (run.info, *reversed(manifests)) if isinstance(m.get("versions"), dict)), {})
-    machine = run.info.get("machine")
-    rows = _flat({**found, **(machine if isinstance(machine, dict) else {"machine": machine} if machine else {})})
-    return Table("Versions and machine", ("", ""), list(rows)) if rows else None
+    found: list[Json] = [_object(part.get("versions")) for part in (run.info, *reversed(manifests))]
+    rows = _flat({**next(filter(None, found), {}), **_object(run.info.get("machine"))})
+    return Table("Versions and machine", ("", ""), rows) if rows else None
 
 
 def terminal_tables(run_folder: Path) -> RenderableType:
@@ -274,25 +274,26 @@ def _loss_and_accuracy(line: Mapping[str, object], objective: str) -> tuple[str,
 
 
 def _side_by_side(title: str, columns: Mapping[str, object]) -> Table:
-    """{"train": {key: value}, "validation": {...}} as one row a key; values outside of columns are one row across."""
-    inner = {name: dict(_flat(value)) for name, value in columns.items() if isinstance(value, dict)}
-    keys = dict.fromkeys(key for column in inner.values() for key in column)
-    rows = [(key, *(column.get(key, MISSING) for column in inner.values())) for key in keys]
-    note = " ".join(f"{key}: {value}." for key, value in _flat({k: v for k, v in columns.items() if k not in inner}))
-    return Table(title, ("", *(humanised(name) for name in inner)), rows, note)
+    """{"train": {key: value}, "validation": {...}} as one row a key. Lists and single values stand in the note."""
+    inner = {name: _object(value) for name, value in columns.items() if _is_object(value)}
+    lists = {f"{key}, {name}": v for name, values in inner.items() for key, v in values.items() if _list(v)}
+    cells = {
+        name: dict(_flat({key: value for key, value in values.items() if not _list(value)}))
+        for name, values in inner.items()
+    }
+    keys = dict.fromkeys(key for column in cells.values() for key in column)
+    rows = [(key, *(column.get(key, MISSING) for column in cells.values())) for key in keys]
+    single = {key: value for key, value in columns.items() if key not in inner}
+    return Table(title, ("", *map(humanised, inner)), rows, " ".join(_sentences(_flat(lists | single))))
 
 
 def _reasons(counts: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, Json]]:
     """The innermost objects of the corpus's counts, each named by the keys that lead to it."""
     for key, value in counts.items():
-        if isinstance(value, dict) and value and all(isinstance(inner, dict) for inner in value.values()):
-            yield from _reasons(value, f"{prefix}{key}: ")
-        elif isinstance(value, dict):
-            yield humanised(prefix + key), value
-
-
-def _plain(title: str, values: Mapping[str, object]) -> Table:
-    return Table(title, ("", ""), list(_flat(values)))
+        if _is_object(value) and all(map(_is_object, _object(value).values())):
+            yield from _reasons(_object(value), f"{prefix}{key}: ")
+        elif _is_object(value):
+            yield humanised(prefix + key), _object(value)
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
@@ -313,9 +314,11 @@ def _cell(key: str, value: object) -> str:
         return shortened(", ".join(_cell(key, part) for part in value)) or MISSING
     amount = number(value)
     if amount is None or isinstance(value, str):
-        return MISSING if value is None else shortened(str(value))
+        return MISSING if value is None else shortened(str(value), 12 if key == "fingerprint" else 160)
     if key.endswith(("_share", "_frac")):
-        return f"{percent(amount)} %"
+        return f"{percent(amount)}%"
+    if key.startswith("bytes"):
+        return f"{decimal(amount / 1e6, 1)} MB"
     if key.endswith("_s"):
         return duration(amount)
     return whole(amount) if isinstance(value, int) else decimal(amount)
@@ -326,8 +329,8 @@ def _median(values: Iterable[float | None]) -> float | None:
     return known[len(known) // 2] if known else None
 
 
-def _with_unit(text: str, unit: str) -> str:
-    return text if text == MISSING else f"{text} {unit}"
+def _with_unit(text: str, unit: str, between: str = " ") -> str:
+    return text if text == MISSING else f"{text}{between}{unit}"
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -358,6 +361,18 @@ def _moment(created: object) -> str:
 
         created = datetime.fromtimestamp(seconds, UTC).isoformat()
     return str(created or MISSING)[:16].replace("T", " ")
+
+
+def _sentences(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"{key}: {value}." for key, value in pairs]
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: object) -> Sequence[object]:
