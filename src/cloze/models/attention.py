@@ -1,0 +1,161 @@
+"""Bidirectional self-attention over a flat batch (Vaswani et al. 2017, section 3.2; Devlin et al. 2019, section 3).
+
+Axes: T tokens of all rows end to end, R rows, S slots of the longest row, N heads, H head width; D = N * H.
+A backend is a function (q_TNH, k_TNH, v_TNH, layout, dropout) -> y_TNH in the dtype of q; all three mean the same:
+
+    explicit  row by row, softmax(q k^T / sqrt(H)) v as printed in the paper: the one to read and the oracle of the tests
+    padded    all rows at once in an [R, S] view with the padding masked; the view is free when all rows have one length
+    varlen    torch.nn.attention.varlen on CUDA: no padding at all
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cloze.models.dropout import Dropout
+
+SHORT_ROW = 160
+"""Up to this many slots two plain products beat torch's fused CPU kernel (docs/experiments.md, "Attention on a CPU")."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where rows lie in the flat batch; made once a batch, read by every layer.
+
+    offsets int32 [R + 1]; longest in tokens. `slot_token` int64 [R * S] maps a padded slot to its token (padding to
+    token 0), `token_slot` int64 [T] maps back, `mask` bool [R, 1, 1, S] is True on real slots; all three are None when
+    every row has the same length, because the padded view is then a plain reshape.
+    """
+
+    offsets: Tensor
+    longest: int
+    slot_token: Tensor | None
+    token_slot: Tensor | None
+    mask: Tensor | None
+
+    @property
+    def rows(self) -> int:
+        return self.offsets.shape[0] - 1
+
+
+def make_layout(offsets: Tensor, longest: int, tokens: int) -> Layout:
+    """Lay out rows starting at `offsets` int32 [R + 1] with `tokens` = T in all."""
+    rows = offsets.shape[0] - 1
+    if tokens == rows * longest:
+        return Layout(offsets, longest, None, None, None)
+    starts = offsets[:-1].long()
+    lengths = offsets[1:].long() - starts
+    slots = torch.arange(longest, device=offsets.device)
+    real = slots < lengths[:, None]
+    slot_token = torch.where(real, starts[:, None] + slots, 0).reshape(-1)
+    token_slot = real.reshape(-1).nonzero().squeeze(1)
+    return Layout(offsets, longest, slot_token, token_slot, real[:, None, None, :])
+
+
+class _Pad(torch.autograd.Function):
+    """x_T -> x_RS by a gather; the gradient is the opposite gather, far cheaper than torch's scattered addition."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slot_token: Tensor, token_slot: Tensor) -> Tensor:
+        ctx.save_for_backward(token_slot)
+        return x.index_select(0, slot_token)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (token_slot,) = ctx.saved_tensors
+        return gradient.index_select(0, token_slot), None, None
+
+
+class _Unpad(torch.autograd.Function):
+    """x_RS -> x_T by a gather; padded slots get no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, token_slot: Tensor) -> Tensor:
+        ctx.save_for_backward(token_slot)
+        ctx.slots = x.shape[0]
+        return x.index_select(0, token_slot)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (token_slot,) = ctx.saved_tensors
+        return gradient.new_zeros(ctx.slots, *gradient.shape[1:]).index_copy_(0, token_slot, gradient), None
+
+
+def explicit(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) -> Tensor:
+    """softmax(q k^T / sqrt(H)) v, one row after the other: q, k, v [T, N, H] -> [T, N, H]."""
+    outputs = []
+    for q_row, k_row, v_row, weights in _row_weights(q, k, v, layout):
+        del q_row, k_row
+        outputs.append((dropout(weights) @ v_row).transpose(0, 1))
+    return torch.cat(outputs)
+
+
+def attention_maps(q: Tensor, k: Tensor, layout: Layout) -> list[Tensor]:
+    """The softmax weights themselves: one [N, S, S] tensor a row, S being that row's length."""
+    return [weights for _, _, _, weights in _row_weights(q, k, k, layout)]
+
+
+def _row_weights(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """For each row q, k, v as [N, S, H] and softmax(q k^T / sqrt(H)) as [N, S, S]."""
+    rows = []
+    bounds = layout.offsets.tolist()
+    for start, end in zip(bounds, bounds[1:], strict=False):
+        q_row, k_row, v_row = (x[start:end].transpose(0, 1) for x in (q, k, v))
+        scores = q_row @ k_row.transpose(1, 2) / math.sqrt(q.shape[-1])
+        rows.append((q_row, k_row, v_row, scores.softmax(dim=-1)))
+    return rows
+
+
+def padded(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) -> Tensor:
+    """All rows at once: q, k, v [T, N, H] -> [T, N, H] through an [R, N, S, H] view."""
+    q, k, v = (_to_slots(x, layout) for x in (q, k, v))
+    share = dropout.share if dropout.training else 0.0
+    if q.device.type == "cpu" and (share > 0.0 or layout.longest <= SHORT_ROW):
+        y = _two_products(q, k, v, layout.mask, dropout)
+    else:
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=layout.mask, dropout_p=share)
+    y = y.transpose(1, 2).reshape(layout.rows * layout.longest, *y.shape[1:2], y.shape[3])
+    return y if layout.token_slot is None else _Unpad.apply(y, layout.token_slot)  # type: ignore[no-any-return,no-untyped-call]
+
+
+def _to_slots(x: Tensor, layout: Layout) -> Tensor:
+    """[T, N, H] -> [R, N, S, H]."""
+    if layout.slot_token is not None:
+        x = _Pad.apply(x, layout.slot_token, layout.token_slot)  # type: ignore[no-untyped-call]
+    return x.view(layout.rows, layout.longest, *x.shape[1:]).transpose(1, 2)
+
+
+def _two_products(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: Dropout) -> Tensor:
+    """softmax(q k^T / sqrt(H)) v over [R, N, S, H]: torch's CPU kernel has no dropout, and loses on short rows."""
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return dropout(scores.softmax(dim=-1)) @ v
+
+
+def varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) -> Tensor:
+    """Rows as they lie: q, k, v [T, N, H] -> [T, N, H]; CUDA, float16 or bfloat16, and no dropout of weights."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    y: Tensor = varlen_attn(q, k, v, layout.offsets, layout.offsets, layout.longest, layout.longest)
+    return y
+
+
+Backend = Callable[[Tensor, Tensor, Tensor, Layout, Dropout], Tensor]
+BACKENDS: dict[str, Backend] = {"explicit": explicit, "padded": padded, "varlen": varlen}
+
+
+def choose_backend(name: str, q: Tensor, dropout: Dropout) -> Backend:
+    """The backend called `name`; auto takes varlen where it can run, padded elsewhere."""
+    if name != "auto":
+        return BACKENDS[name]
+    drops = dropout.training and dropout.share > 0.0
+    fast = q.is_cuda and q.dtype in (torch.float16, torch.bfloat16) and not drops
+    return varlen if fast and hasattr(torch.nn.attention, "varlen") else padded

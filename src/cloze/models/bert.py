@@ -1,0 +1,78 @@
+"""BERT (Devlin et al. 2019, arXiv:1810.04805): masked tokens, and next-sentence prediction when rows are pairs.
+
+Faithful: sizes, post-norm, tied output matrix, pooler, both losses added with weight 1 (google-research/bert).
+Differs: nothing but what `encoder.py` says. Loads in transformers as BertForPreTraining (pairs) or BertForMaskedLM.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from cloze.models.encoder import Encoder, EncoderConfig
+from cloze.models.heads import MaskedTokensHead, Pooler, RowHead
+from cloze.objectives import Sums
+
+if TYPE_CHECKING:
+    from cloze.inputs.batch import Batch
+
+
+class Bert(nn.Module):
+    """An encoder with the heads of BERT's pretraining. Without `pairs` there is no pooler and no second loss."""
+
+    family = "bert"
+
+    def __init__(self, config: EncoderConfig, *, pairs: bool) -> None:
+        super().__init__()
+        self.encoder = Encoder(config)
+        self.masked_tokens = MaskedTokensHead(config, self.encoder.embeddings.token)
+        self.pooler = Pooler(config.width) if pairs else None
+        self.sentence_pair = RowHead(config.width, 2) if pairs else None
+
+    def losses(self, batch: Batch) -> dict[str, Sums]:
+        """Sums of each objective whose targets the batch carries."""
+        hidden = self.encoder(batch)
+        sums = {"masked_tokens": self.masked_tokens.losses(hidden, batch.targets["masked_tokens"])}
+        if self.sentence_pair is not None:
+            sums["sentence_pair"] = self.sentence_pair.losses(self.pool(hidden, batch), batch.targets["sentence_pair"].labels)
+        return sums
+
+    def pool(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """hidden [T, D] -> [R, D]: first tokens, through the pooler where there is one."""
+        first = hidden.index_select(0, batch.offsets[:-1])
+        return first if self.pooler is None else self.pooler(first)  # type: ignore[no-any-return]
+
+    def masked_logits(self, hidden: Tensor) -> Tensor:
+        """hidden [M, D] of some positions -> logits [M, V]."""
+        return self.masked_tokens.logits(hidden)
+
+
+def huggingface_names(layers: int) -> dict[str, tuple[str, ...]]:
+    """Our tensor -> the tensors of transformers' BertForPreTraining; several names are consecutive parts along axis 0."""
+    names: dict[str, tuple[str, ...]] = {
+        "encoder.embeddings.token.weight": ("bert.embeddings.word_embeddings.weight",),
+        "encoder.embeddings.position.weight": ("bert.embeddings.position_embeddings.weight",),
+        "encoder.embeddings.segment.weight": ("bert.embeddings.token_type_embeddings.weight",),
+        "masked_tokens.bias": ("cls.predictions.bias",),
+    }
+    modules: dict[str, tuple[str, ...]] = {
+        "encoder.embeddings.norm": ("bert.embeddings.LayerNorm",),
+        "masked_tokens.dense": ("cls.predictions.transform.dense",),
+        "masked_tokens.norm": ("cls.predictions.transform.LayerNorm",),
+        "pooler.dense": ("bert.pooler.dense",),
+        "sentence_pair.linear": ("cls.seq_relationship",),
+    }
+    for i in range(layers):
+        ours, theirs = f"encoder.layers.{i}", f"bert.encoder.layer.{i}"
+        modules |= {
+            f"{ours}.attention.qkv": tuple(f"{theirs}.attention.self.{part}" for part in ("query", "key", "value")),
+            f"{ours}.attention.output": (f"{theirs}.attention.output.dense",),
+            f"{ours}.attention_norm": (f"{theirs}.attention.output.LayerNorm",),
+            f"{ours}.feed_forward.inner": (f"{theirs}.intermediate.dense",),
+            f"{ours}.feed_forward.output": (f"{theirs}.output.dense",),
+            f"{ours}.feed_forward_norm": (f"{theirs}.output.LayerNorm",),
+        }
+    for kind in ("weight", "bias"):
+        names |= {f"{ours}.{kind}": tuple(f"{name}.{kind}" for name in theirs) for ours, theirs in modules.items()}
+    return names

@@ -1,0 +1,77 @@
+"""What stands on the encoder. Heads see targets only: M of the T tokens, or the R first tokens.
+
+Axes: T tokens, M targets, R rows, D width, V vocabulary, C classes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cloze.models.dropout import Dropout
+from cloze.models.encoder import ACTIVATIONS, EncoderConfig
+from cloze.objectives import Sums
+from cloze.objectives.cross_entropy import cross_entropy
+
+if TYPE_CHECKING:
+    from cloze.inputs.batch import Target
+
+
+class MaskedTokensHead(nn.Module):
+    """Dense, activation, norm, then the token table as output matrix with a bias of its own (BERT, run_pretraining.py)."""
+
+    def __init__(self, config: EncoderConfig, token_table: nn.Embedding) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.width, config.width)
+        self.activation = ACTIVATIONS[config.activation]
+        self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        self.bias = nn.Parameter(torch.zeros(config.vocabulary_size))
+        # In a list, so that the table stays the encoder's parameter and is saved once.
+        self._tied = [token_table]
+
+    def transform(self, hidden: Tensor) -> Tensor:
+        """hidden [M, D] -> [M, D], what meets the token table."""
+        return self.norm(self.activation(self.dense(hidden)))  # type: ignore[no-any-return]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """hidden [M, D] -> [M, V]; for a few positions, training uses `losses`."""
+        return F.linear(self.transform(hidden), self._tied[0].weight, self.bias)
+
+    def losses(self, hidden: Tensor, target: Target) -> Sums:
+        """hidden [T, D] -> Sums over the M masked positions."""
+        chosen = hidden.index_select(0, target.positions)
+        return cross_entropy(self.transform(chosen), self._tied[0].weight, self.bias, target.labels)
+
+
+class Pooler(nn.Module):
+    """Dense and tanh over the first token of each row (BERT, modeling.py)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, width)
+
+    def forward(self, first: Tensor) -> Tensor:
+        """first [R, D] -> [R, D]."""
+        return torch.tanh(self.dense(first))
+
+
+class RowHead(nn.Module):
+    """Dropout and one linear layer over a vector a row: next-sentence prediction, classification."""
+
+    def __init__(self, width: int, classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = Dropout(dropout)
+        self.linear = nn.Linear(width, classes)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """pooled [R, D] -> logits [R, C]."""
+        return self.linear(self.dropout(pooled))  # type: ignore[no-any-return]
+
+    def losses(self, pooled: Tensor, labels: Tensor) -> Sums:
+        """pooled [R, D], labels int64 [R] -> Sums over rows."""
+        logits = self(pooled).float()
+        correct = (logits.argmax(dim=1) == labels).sum()
+        return Sums(F.cross_entropy(logits, labels, reduction="sum"), labels.shape[0], correct)

@@ -1,0 +1,19 @@
+"""What a model is trained for. An objective returns a sum and a count, never a mean: the loop divides once, by the count
+over all micro-batches and ranks, so the gradient does not depend on how a batch was cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sums:
+    """loss: scalar, nats, summed over targets, differentiable; count: targets; correct: scalar, targets guessed right."""
+
+    loss: Tensor
+    count: int
+    correct: Tensor

@@ -1,0 +1,77 @@
+"""Cross-entropy over a large vocabulary without the [targets, vocabulary] array.
+
+Axes: M targets, D width, V vocabulary. Logits exist for one chunk of targets at a time; their gradient, softmax - one-hot,
+is formed in the same cache-warm chunk and multiplied into the gradients of hidden states, weight and bias at once. Three
+matrix products a chunk, no recomputation, and memory for one chunk whatever M is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cloze.objectives import Sums
+
+CHUNK_BYTES = 1 << 23
+"""Float32 logits of one chunk: fits a last-level cache (8 MiB; docs/experiments.md, "Chunks of the vocabulary")."""
+
+
+def chunk_targets(vocabulary: int, device: torch.device) -> int:
+    """Targets in one chunk. A GPU wants larger products than a CPU's cache holds."""
+    budget = CHUNK_BYTES if device.type == "cpu" else 32 * CHUNK_BYTES
+    return max(32, budget // (4 * vocabulary))
+
+
+class _ChunkedCrossEntropy(torch.autograd.Function):
+    """(hidden [M, D], weight [V, D], bias [V], labels [M]) -> (loss sum, correct); gradients are made on the way."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, backward: bool
+    ) -> tuple[Tensor, Tensor]:
+        device = hidden.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+        loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        correct = torch.zeros((), dtype=torch.int64, device=hidden.device)
+        gradients = [torch.zeros_like(x, dtype=torch.float32) for x in (hidden, weight, bias)] if backward else []
+        with torch.autocast(device, enabled=False):
+            matrix, offset = weight.to(dtype), bias.to(dtype)
+            step = chunk_targets(weight.shape[0], hidden.device)
+            for start in range(0, labels.shape[0], step):
+                chunk, wanted = hidden[start : start + step].to(dtype), labels[start : start + step, None]
+                logits = torch.addmm(offset, chunk, matrix.T).float()
+                largest = logits.amax(dim=1, keepdim=True)
+                target = logits.gather(1, wanted)
+                correct += (target >= largest).sum()
+                share = logits.softmax(dim=1)
+                # softmax at the largest logit is 1 / sum exp(logit - largest): the log-normaliser without a second exp pass.
+                loss += (largest - share.amax(dim=1, keepdim=True).log() - target).sum()
+                if backward:
+                    share.scatter_add_(1, wanted, torch.full_like(target, -1.0))
+                    share_ = share.to(dtype)
+                    gradients[0][start : start + step] = share_ @ matrix
+                    gradients[1] += share_.T @ chunk
+                    gradients[2] += share.sum(dim=0)
+        ctx.save_for_backward(*gradients)
+        ctx.mark_non_differentiable(correct)
+        ctx.dtypes = (hidden.dtype, weight.dtype, bias.dtype)
+        return loss, correct
+
+    @staticmethod
+    def backward(ctx: Any, loss: Tensor, correct: Tensor) -> tuple[Tensor | None, ...]:
+        scaled = (g.mul_(loss).to(dtype) for g, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True))
+        return *scaled, None, None
+
+
+def cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Sums:
+    """Sums of -log softmax(hidden weight^T + bias)[label] over the targets.
+
+    hidden [M, D] and weight [V, D] in any float dtype (products run in the autocast dtype, the softmax in float32),
+    bias [V], labels int64 [M]. Ties for the largest logit count as correct. The graph can be traversed once.
+    """
+    # Asked here because autograd switches itself off inside a Function: scoring must not pay for gradients.
+    backward = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
+    loss, correct = _ChunkedCrossEntropy.apply(hidden, weight, bias, labels, backward)  # type: ignore[no-untyped-call]
+    return Sums(loss, labels.shape[0], correct)
