@@ -17,7 +17,7 @@ run: $(READY)  ## Make the sample corpus and run recipes/quickstart.yaml, up to 
 	$(BIN)/cloze run recipes/quickstart.yaml
 
 test: $(READY)  ## Run all tests.
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: $(READY)  ## Check style and format.
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ app = App(
     name="cloze",
     help="Raw text to a pretrained and fine-tuned encoder, by a recipe.",
     version_flags=[],
+    suppress_keyboard_interrupt=False,  # `main` says what is kept.
     default_parameter=Parameter(negative=()),
 )
 recipes = App(name="recipe", help="Print, describe and list recipes.")

@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from cloze.errors import ClozeError
 from cloze.files import PARTIAL, check_files, finish_folder, hash_json, os_errors, read_manifest, write_folder
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def plan_stages(recipe: Recipe) -> dict[str, Stage]:
     ClozeError if one is absent."""
     from cloze.corpus.build import fingerprint, source_files
 
+    _check_sources(recipe)
     settings = recipe.model_dump(mode="json")
     del settings["corpus"]["sources"], settings["store"]["processes"]
     training = {key: value for key, value in settings["training"].items() if key not in ONLY_WATCHED}
@@ -138,6 +140,21 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:  # Run from a checkout that is not installed.
             found[package] = "not installed"
     return found
+
+
+def _check_sources(recipe: Recipe) -> None:
+    """All files that the recipe names are there, before the first stage begins."""
+    named = {f"corpus.sources.{place}": path for place, path in enumerate(recipe.corpus.sources)}
+    missing = {key: recipe.data / path for key, path in named.items() if not (recipe.data / path).exists()}
+    for place, task in enumerate(recipe.tasks):
+        files = {f"tasks.{place}.train": task.train, f"tasks.{place}.test": task.test}
+        missing |= {key: recipe.data / path for key, path in files.items() if not (recipe.data / path).is_file()}
+    if missing:
+        raise ClozeError(
+            "\n  ".join(["the recipe names files that are not there:", *(f"{key}: {p}" for key, p in missing.items())])
+            + f"\nRelative paths start from the recipe's `data`, now {recipe.data}; --data DIR sets it. `cloze sample "
+            "data/sample` writes the built-in sample."
+        )
 
 
 def _fill(stage: Stage, run_folder: Path, work: Work) -> None:

@@ -1,0 +1,62 @@
+"""The READMEs' commands are run, in order, with settings that make them short.
+
+Blocks with the info string `console` count; their lines that begin with `$ cloze` are commands, the others are output.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.workplace import REPOSITORY, TINY, Workplace
+
+pytestmark = pytest.mark.xdist_group("end_to_end")
+
+
+def commands(page: Path) -> list[str]:
+    """The commands of a page; a backslash at the end of a line joins it to the next."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```console\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.removeprefix("$ ") for line in lines if line.startswith("$ cloze ")]
+
+
+def shortened(command: str) -> str:
+    """`cloze run` and `cloze inspect` with tiny settings in place of, and besides, those given."""
+    words = shlex.split(command, comments=True)
+    if words[1] not in ("run", "inspect"):
+        return command
+    for key, value in TINY.items():
+        flag = f"--{key}"
+        if flag in words:
+            words[words.index(flag) + 1] = value
+        else:
+            words += [flag, value]
+    return shlex.join(words)
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_the_commands_of_the_readme_work(workplace: Workplace, name: str) -> None:
+    found = commands(REPOSITORY / name)
+    assert any(command.startswith("cloze run") for command in found)
+    for command in found:
+        done = workplace.bash(shortened(command))
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+def test_commands_are_found_and_shortened(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```console\n$ cloze run r.yaml --training.steps 9 \\\n    --seed 2  # why\n0.5 output\n```\n"
+        "```\n$ cloze not this\n```\n```console\n$ make run\n$ cloze fill m '[MASK]'\n```\n"
+    )
+    found = commands(page)
+    assert found == ["cloze run r.yaml --training.steps 9      --seed 2  # why", "cloze fill m '[MASK]'"]
+    words = shortened(found[0]).split()
+    assert words[words.index("--training.steps") + 1] == TINY["training.steps"]
+    assert words.count("--training.steps") == 1
+    assert "--seed" in words and "#" not in words
+    assert shortened(found[1]) == found[1]

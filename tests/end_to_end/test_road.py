@@ -1,0 +1,150 @@
+"""Raw text to report through the real command line, and what comes after: use, repeat, break."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.workplace import TINY, Workplace
+
+pytestmark = pytest.mark.xdist_group("end_to_end")
+
+STAGES = ("corpus", "tokenizer", "store", "pretraining", "tasks/reviews")
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    """Every file of the finished stages and when it was written."""
+    return {str(path): path.stat().st_mtime_ns for path in (folder / "runs" / "stages").rglob("*") if path.is_file()}
+
+
+def test_a_run_leaves_every_stage_with_its_manifest(finished: Workplace) -> None:
+    run = finished.folder / "runs" / "quickstart"
+    for stage in STAGES:
+        manifest = json.loads((run / stage / "manifest.json").read_text(encoding="utf-8"))
+        assert manifest["counts"], stage
+        assert manifest["files"], stage
+    assert not list((finished.folder / "runs" / "stages").glob("*.partial"))
+    lines = (run / "pretraining" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["kind"] for line in lines} == {"train", "validation"}
+    guesses = [json.loads(line) for line in (run / "pretraining" / "guesses.jsonl").read_text().splitlines()]
+    assert {line["step"] for line in guesses} == {0, 3, 6}
+    results = json.loads((run / "tasks" / "reviews" / "results.json").read_text(encoding="utf-8"))
+    assert results["pretrained"]["mean"]["test"]["accuracy"] > 0
+    assert results["random_weights"]["mean"]["test"]["accuracy"] > 0
+    assert "torch" in json.loads((run / "run.json").read_text(encoding="utf-8"))["versions"]
+
+
+def test_a_run_ends_with_the_tables_and_the_report(finished: Workplace) -> None:
+    printed = (finished.folder / "run.out").read_text(encoding="utf-8")
+    assert "NSP" in printed and "MLM" in printed
+    assert "synthetic" in printed
+    path = printed.splitlines()[-1].removeprefix("Report: ")
+    assert (finished.folder / path).stat().st_size > 10_000
+
+
+def test_a_second_run_makes_nothing_again(finished: Workplace) -> None:
+    before = stamps(finished.folder)
+    done = finished.run()
+    assert done.returncode == 0, done.stderr
+    assert stamps(finished.folder) == before
+    assert "pretraining" not in done.stderr
+
+
+def test_a_longer_training_shares_what_comes_before_it(finished: Workplace) -> None:
+    before = stamps(finished.folder)
+    done = finished.run(training__steps="8", name="longer")
+    assert done.returncode == 0, done.stderr
+    after = stamps(finished.folder)
+    assert {name: after[name] for name in before} == before
+    new = {
+        Path(name).relative_to(finished.folder / "runs" / "stages").parts[0].split("-")[0]
+        for name in after.keys() - before.keys()
+    }
+    assert new - {".locks"} == {"pretraining", "task"}
+
+
+def test_the_models_are_used_from_the_command_line(finished: Workplace) -> None:
+    filled = finished.cloze("fill", "runs/quickstart/pretraining/model", "이 영화 정말 [MASK]", "--top", "3")
+    assert filled.returncode == 0, filled.stderr
+    assert len(filled.stdout.splitlines()) == 3
+    predicted = finished.bash(
+        "printf '정말 재미있다\\n\\n지루하다\\n' | cloze predict runs/quickstart/tasks/reviews/model"
+    )
+    assert predicted.returncode == 0, predicted.stderr
+    rows = [line.split("\t") for line in predicted.stdout.splitlines()]
+    assert [row[2] for row in rows] == ["정말 재미있다", "", "지루하다"]
+    assert {row[0] for row in rows} <= {"0", "1"}
+    wrong = finished.cloze("predict", "runs/quickstart", "recipes/quickstart.yaml")
+    assert wrong.returncode == 2
+    assert "tasks/reviews/model" in wrong.stderr
+
+
+def test_rows_are_shown(finished: Workplace) -> None:
+    words = [
+        word for key, value in (("training.batch_rows", "8"), ("inputs.length", "32")) for word in (f"--{key}", value)
+    ]
+    shown = finished.cloze("inspect", "recipes/quickstart.yaml", *words, "--step", "2", "--rows", "3")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.count("tokens ·") == 3
+    assert "[CLS]" in shown.stdout and "→[MASK]" in shown.stdout
+
+
+def test_the_report_can_be_written_again(finished: Workplace) -> None:
+    path = finished.folder / "runs" / "quickstart" / "report.html"
+    path.unlink()
+    done = finished.cloze("report", "runs/quickstart")
+    assert done.returncode == 0, done.stderr
+    assert path.exists()
+
+
+def test_a_roberta_with_byte_level_bpe_goes_the_same_way(workplace: Workplace) -> None:
+    done = workplace.run(
+        "recipes/roberta-base.yaml",
+        corpus__sources="[corpus/reviews.txt.gz]",
+        data="../shared/data",
+        training__micro_batch_rows="4",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_store_of_another_tokenizer_is_refused(finished: Workplace, tmp_path: Path) -> None:
+    """The folders' names prevent it; somebody who copies folders by hand gets told."""
+    shutil.copytree(finished.folder / "runs", tmp_path / "runs", symlinks=True)
+    stages = tmp_path / "runs" / "stages"
+    (store,) = stages.glob("store-*")
+    other = finished.run(
+        tokenizer__vocabulary_size="500", name="other", output=str(tmp_path / "other"), training__steps="7"
+    )
+    assert other.returncode == 0, other.stderr
+    shutil.rmtree(store)
+    (foreign,) = (tmp_path / "other" / "stages").glob("store-*")
+    shutil.copytree(foreign, store)
+    refused = finished.run(output=str(tmp_path / "runs"), training__steps="9")
+    assert refused.returncode == 2
+    assert refused.stderr.count("Traceback") == 0
+    assert "vocabulary" in refused.stderr
+
+
+@pytest.mark.parametrize(("limit_blocks", "stage"), [("30", "corpus"), ("150", "")])
+def test_a_disk_that_takes_no_more_is_one_message_and_nothing_is_taken_for_whole(
+    workplace: Workplace, tmp_path: Path, limit_blocks: str, stage: str
+) -> None:
+    """`ulimit -f` (blocks of 1 KiB) stands in for a full disk: writes fail in the same way, wherever they are."""
+    flags = " ".join(f"--{key} '{value}'" for key, value in {**TINY, "output": str(tmp_path)}.items())
+    done = workplace.bash(f"trap '' XFSZ; ulimit -f {limit_blocks}; cloze run recipes/quickstart.yaml {flags}")
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "error: " in done.stderr
+    assert str(tmp_path / "stages" / stage) in done.stderr
+    resumed = workplace.run(output=str(tmp_path))
+    assert resumed.returncode == 0, resumed.stderr
+
+
+def test_the_sample_is_the_same_for_the_same_seed(workplace: Workplace, tmp_path: Path) -> None:
+    done = workplace.cloze("sample", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    for path in (workplace.folder / "data" / "sample").iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()

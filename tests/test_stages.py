@@ -1,0 +1,173 @@
+"""Stage folders: what their names depend on, made once, nothing half-made."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloze.errors import ClozeError, DamagedError
+from cloze.progress import Silent
+from cloze.recipe import Recipe
+from cloze.stages import Stage, make, plan_stages
+
+
+def recipe(folder: Path, **changes: Any) -> Recipe:
+    """A recipe over tiny files in `folder`; changes are dotted with `__`."""
+    data = folder / "data"
+    data.mkdir(exist_ok=True, parents=True)
+    for name in ("corpus.txt", "train.tsv", "test.tsv"):
+        if not (data / name).exists():
+            (data / name).write_text(f"{name}\n", encoding="utf-8")
+    values: dict[str, Any] = {
+        "name": "r",
+        "data": data,
+        "output": folder / "runs",
+        "corpus": {"sources": ["corpus.txt"]},
+        "tasks": [{"name": "t", "train": "train.tsv", "test": "test.tsv"}],
+    }
+    for key, value in changes.items():
+        *sections, name = key.split("__")
+        inner = values
+        for section in sections:
+            inner = inner[int(section)] if isinstance(inner, list) else inner.setdefault(section, {})
+        inner[name] = value
+    return Recipe.model_validate(values)
+
+
+def names(recipe: Recipe) -> dict[str, str]:
+    return {name: stage.folder.name for name, stage in plan_stages(recipe).items()}
+
+
+def changed(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    return [name for name in one if one[name] != other[name]]
+
+
+@pytest.mark.parametrize(
+    ("change", "made_again"),
+    [
+        ({"corpus__min_characters": 9}, ["corpus", "tokenizer", "store", "pretraining", "task-t"]),
+        ({"tokenizer__vocabulary_size": 99}, ["tokenizer", "store", "pretraining", "task-t"]),
+        ({"store__shard_documents": 9}, ["store", "pretraining", "task-t"]),
+        ({"store__processes": 2}, []),
+        ({"seed": 2}, ["pretraining", "task-t"]),
+        ({"inputs__length": 32}, ["pretraining", "task-t"]),
+        ({"masking__copies": 1}, ["pretraining", "task-t"]),
+        ({"model__layers": 2}, ["pretraining", "task-t"]),
+        ({"training__steps": 5}, ["pretraining", "task-t"]),
+        ({"training__minutes": 5.0}, ["pretraining", "task-t"]),
+        ({"training__log_every_steps": 1, "training__validate_every_steps": 1, "training__keep_checkpoints": 9}, []),
+        ({"training__checkpoint_every_steps": 1, "training__micro_batch_rows": 8, "training__device": "cpu"}, []),
+        ({"tasks__0__epochs": 1.0}, ["task-t"]),
+        ({"tasks__0__length": 128}, []),  # What null means already.
+        ({"report__fill_top": 1, "description": "x", "name": "s"}, []),
+    ],
+)
+def test_a_stage_is_made_again_when_its_settings_or_those_before_it_change(
+    tmp_path: Path, change: dict[str, Any], made_again: list[str]
+) -> None:
+    assert changed(names(recipe(tmp_path)), names(recipe(tmp_path, **change))) == made_again
+
+
+def test_content_counts_and_its_place_does_not(tmp_path: Path) -> None:
+    first = names(recipe(tmp_path / "a"))
+    assert names(recipe(tmp_path / "b")) == first
+    (tmp_path / "b" / "data" / "test.tsv").write_text("other", encoding="utf-8")
+    assert changed(first, names(recipe(tmp_path / "b"))) == ["task-t"]
+    (tmp_path / "b" / "data" / "corpus.txt").write_text("other", encoding="utf-8")
+    assert changed(first, names(recipe(tmp_path / "b"))) == list(first)
+
+
+def test_all_absent_files_are_named_at_once(tmp_path: Path) -> None:
+    made = recipe(tmp_path, corpus__sources=["corpus.txt", "gone"], tasks__0__test=".")
+    with pytest.raises(ClozeError) as caught:
+        plan_stages(made)
+    lines = str(caught.value).splitlines()
+    assert lines[1:3] == [
+        f"  corpus.sources.1: {tmp_path / 'data' / 'gone'}",
+        f"  tasks.0.test: {tmp_path / 'data'}",
+    ]
+    assert "--data DIR" in lines[3]
+
+
+def write(folder: Path) -> dict[str, Any]:
+    (folder / "x").write_text("made", encoding="utf-8")
+    return {"counts": {"things": 1}}
+
+
+def test_a_stage_is_made_once_and_linked(tmp_path: Path) -> None:
+    stage, run = plan_stages(recipe(tmp_path))["corpus"], tmp_path / "runs" / "r"
+    make(stage, run, Silent(), write)
+
+    def never(_: Path) -> dict[str, Any]:
+        raise AssertionError("made twice")
+
+    make(stage, run, Silent(), never)
+    manifest = json.loads((run / "corpus" / "manifest.json").read_text())
+    assert {"stage", "version", "settings", "parents", "counts", "elapsed_s", "created", "versions", "files"} <= {
+        *manifest
+    }
+    assert manifest["counts"] == {"things": 1}
+    assert (run / "corpus" / "x").read_text() == "made"
+    assert not os.path.isabs(os.readlink(run / "corpus"))
+
+
+@pytest.mark.parametrize(("name", "kept"), [("corpus", False), ("pretraining", True), ("task-t", True)])
+def test_what_failed_is_not_taken_for_finished(tmp_path: Path, name: str, kept: bool) -> None:
+    stage, run = plan_stages(recipe(tmp_path))[name], tmp_path / "runs" / "r"
+
+    def fail(folder: Path) -> dict[str, Any]:
+        write(folder)
+        raise ClozeError("no")
+
+    with pytest.raises(ClozeError, match="no"):
+        make(stage, run, Silent(), fail)
+    assert not stage.finished
+    assert stage.partial.exists() == kept
+    if kept:  # A report of the unfinished run can be read.
+        assert (run / stage.link / "x").read_text() == "made"
+    make(stage, run, Silent(), write)
+    assert stage.finished
+    assert not stage.partial.exists()
+
+
+def test_time_spent_before_a_stop_is_counted(tmp_path: Path) -> None:
+    stage = plan_stages(recipe(tmp_path))["pretraining"]
+    make(stage, tmp_path / "run", Silent(), lambda folder: {"counts": {"elapsed_s": 1000.0}})
+    assert json.loads((stage.folder / "manifest.json").read_text())["elapsed_s"] == 1000.0
+
+
+def test_a_file_changed_afterwards_is_named(tmp_path: Path) -> None:
+    stage = plan_stages(recipe(tmp_path))["corpus"]
+    make(stage, tmp_path / "run", Silent(), write)
+    (stage.folder / "x").write_text("longer than before", encoding="utf-8")
+    with pytest.raises(DamagedError, match="x has 18 bytes"):
+        make(stage, tmp_path / "run", Silent(), write)
+
+
+def _make_slowly(stage: Stage, run: Path) -> None:
+    def work(folder: Path) -> dict[str, Any]:
+        with (run / "log").open("a") as log:
+            log.write("made\n")
+        time.sleep(0.3)
+        return write(folder)
+
+    make(stage, run, Silent(), work)
+
+
+def test_two_processes_make_a_stage_once(tmp_path: Path) -> None:
+    stage, run = plan_stages(recipe(tmp_path))["pretraining"], tmp_path / "runs" / "r"
+    run.mkdir(parents=True)
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_make_slowly, args=(stage, run)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert (run / "log").read_text() == "made\n"
