@@ -117,6 +117,11 @@ def test_a_file_system_that_refuses_to_write_more_is_one_clear_error(tmp_path: P
     assert os.listdir(tmp_path) == []
 
 
+def test_an_error_that_is_not_about_files_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionResetError), write_folder(tmp_path / "a", manifest={}):
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+
 def test_the_hash_of_settings_ignores_the_order_of_keys_and_nothing_else() -> None:
     assert hash_json({"a": 1, "b": Path("x/y")}) == hash_json({"b": "x/y", "a": 1})
     assert hash_json({"a": 1}) != hash_json({"a": 1.5})

@@ -88,7 +88,10 @@ def test_five_mistakes_are_five_problems_with_lines(tmp_path: Path) -> None:
             "training: {steps: null, minutes: 5}",
             "r.yaml:2: training.schedule: a linear schedule ends at steps or epochs",
         ),
-        ("model: {max_length: 64}\ninputs: {length: 128}", "r.yaml:3: inputs.length: the model has 64 positions, fewer than inputs.length"),
+        (
+            "model: {max_length: 64}\ninputs: {length: 128}",
+            "r.yaml:3: inputs.length: the model has 64 positions, fewer than inputs.length",
+        ),
         (
             "model: {family: roberta}\ninputs: {format: segment-pair}",
             "r.yaml:2: model.family: model.family roberta has no segments, but inputs.format segment-pair makes pairs",

@@ -28,6 +28,7 @@ _HINTS = {
     errno.EDQUOT: "Your disk quota is used up. Free some space, or choose another folder with --output, and run again.",
     errno.EFBIG: "The file would be larger than this system allows. Raise the limit (`ulimit -f`) and run again.",
     errno.EACCES: "Permission is missing. Choose another folder with --output.",
+    errno.EIO: "The disk may be failing. Choose another one with --output.",
     errno.EROFS: "The disk is read-only. Choose another folder with --output.",
 }
 
@@ -149,10 +150,15 @@ def check_files(folder: Path, *, full: bool = False) -> None:
 
 @contextmanager
 def os_errors(path: Path) -> Iterator[None]:
-    """Turn an OSError into a ClozeError that names the file (or else `path`), the reason and what to do."""
+    """Turn an OSError about files into a ClozeError that names the file (or else `path`), the reason and what to do.
+
+    Other ones (a lost connection, say) stay what they are.
+    """
     try:
         yield
     except OSError as error:
+        if error.filename is None and error.errno not in _HINTS:
+            raise
         where = error.filename if isinstance(error.filename, str | os.PathLike) else path
         hint = _HINTS.get(error.errno or 0, "")
         raise ClozeError(f"{os.fspath(where)}: {error.strerror or error}. {hint}".rstrip()) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,20 @@ def test_a_roberta_with_byte_level_bpe_goes_the_same_way(workplace: Workplace) -
         training__micro_batch_rows="4",
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_two_ranks_make_one_run_with_the_same_numbers(finished: Workplace, tmp_path: Path) -> None:
+    flags = " ".join(f"--{key} '{value}'" for key, value in {**TINY, "output": str(tmp_path)}.items())
+    launch = f'"{sys.executable}" -m torch.distributed.run --standalone --nproc-per-node 2'
+    done = finished.bash(f"{launch} -m cloze run recipes/quickstart.yaml {flags}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("Report: ") == 1
+
+    def losses(runs: Path) -> list[float]:
+        text = (runs / "quickstart" / "pretraining" / "metrics.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line)["masked_tokens/loss"] for line in text.splitlines()]
+
+    assert losses(tmp_path) == pytest.approx(losses(finished.folder / "runs"), abs=1e-4)
 
 
 def test_a_store_of_another_tokenizer_is_refused(finished: Workplace, tmp_path: Path) -> None:
