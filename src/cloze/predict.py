@@ -6,23 +6,22 @@ model.predict(["정말 재밌다"])[0].label
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloze.errors import ClozeError, DamagedError
+from cloze.errors import ClozeError
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from cloze.inputs.batch import Batch
     from cloze.models import PretrainingModel
@@ -57,6 +56,7 @@ class LoadedModel:
 
     def __init__(self, model: PretrainingModel | Classifier, tokenizer: Tokenizer, *, name: str = "this model") -> None:
         self.model, self.tokenizer, self.name = model, tokenizer, name
+        self._module = cast("nn.Module", model)
 
     @property
     def length(self) -> int:
@@ -75,8 +75,8 @@ class LoadedModel:
 
         if not isinstance(self.model, Classifier):
             raise ClozeError(
-                f"{self.name} has no classifier: it was pretrained ({self.model.family}) but not fine-tuned. Add a task to "
-                "the recipe and run `cloze run RECIPE`; the classifier is then in runs/NAME/tasks/TASK/model."
+                f"{self.name} has no classifier: it was pretrained ({self.model.family}), not fine-tuned. Add a task "
+                "to the recipe and run `cloze run RECIPE`; the classifier is then in runs/NAME/tasks/TASK/model."
             )
         found = []
         for row in np.exp(log_softmax(self._map(self.model.logits, texts))) if texts else ():
@@ -94,7 +94,8 @@ class LoadedModel:
         def mean(batch: Batch) -> Tensor:
             hidden, lengths = self.model.encoder(batch), batch.offsets.diff()
             rows = torch.repeat_interleave(torch.arange(len(lengths), device=hidden.device), lengths)
-            return hidden.new_zeros(len(lengths), width).index_add_(0, rows, hidden) / lengths[:, None]
+            total: Tensor = hidden.new_zeros(len(lengths), width).index_add_(0, rows, hidden)
+            return total / lengths[:, None]
 
         return self._map(mean, texts) if texts else np.zeros((0, width), dtype=np.float32)
 
@@ -114,7 +115,7 @@ class LoadedModel:
             )
         features = self._row_with_gaps(text)
         gaps = torch.from_numpy(np.flatnonzero(features.ids == self.tokenizer.mask_id))
-        self.model.eval()
+        self._module.eval()
         with torch.inference_mode():
             batch = features.batch(np.zeros(1, dtype=np.int64)).to(self._device)
             logits = self.model.masked_logits(self.model.encoder(batch)[gaps.to(self._device)])
@@ -131,27 +132,31 @@ class LoadedModel:
         from cloze.tasks.features import featurise, map_rows
 
         features = featurise([unicodedata.normalize("NFC", text) for text in texts], self.tokenizer, self.length)
-        if cut := features.counts["truncated"]:
-            message = f"{cut:,} of {len(texts):,} texts had more than {self.length} tokens; their ends were cut off"
-            warnings.warn(message, stacklevel=3)
-        self.model.eval()
+        self._warn_of_cuts(features.counts["truncated"], len(texts))
+        self._module.eval()
         return map_rows(function, features, device=self._device)
 
+    def _warn_of_cuts(self, cut: int, texts: int) -> None:
+        if cut:
+            message = f"{cut:,} of {texts:,} texts had more than {self.length} tokens; their ends were cut off"
+            # The line that called predict, encode or fill.
+            warnings.warn(message, stacklevel=4)
+
     def _row_with_gaps(self, text: str) -> Features:
-        """One row with the mask token at every gap. The text between gaps is tokenised piece by piece."""
+        """One row, with the tokenizer's own mask token at every gap."""
         from cloze.tasks.features import Features
 
-        pieces = GAP.split(unicodedata.normalize("NFC", text))
-        if len(pieces) == 1:
+        mask_id = self.tokenizer.mask_id
+        spelled = GAP.sub(self.tokenizer.token(mask_id), unicodedata.normalize("NFC", text))
+        ids = [self.tokenizer.cls_id, *self.tokenizer.encode([spelled])[0]]
+        if mask_id not in ids:
             raise ClozeError(f"there is no gap in {text!r}: write [MASK] where a word is missing.")
-        ids = [self.tokenizer.cls_id]
-        for place, piece in enumerate(self.tokenizer.encode(pieces)):
-            ids += [self.tokenizer.mask_id, *piece] if place else piece
-        if self.tokenizer.mask_id in ids[self.length - 1 :]:
+        if mask_id in ids[self.length - 1 :]:
             raise ClozeError(
                 f"the text has {len(ids) - 1:,} tokens and a [MASK] beyond the first {self.length - 2:,}, which is all "
                 f"that {self.name} can read. Shorten the text."
             )
+        self._warn_of_cuts(len(ids) >= self.length, 1)
         row = np.array([*ids[: self.length - 1], self.tokenizer.sep_id], dtype=np.int32)
         return Features(row, np.array([0, len(row)]), {})
 
@@ -161,23 +166,14 @@ def load(folder: str | Path, device: Literal["auto", "cpu", "cuda"] = "auto") ->
 
     Raises ClozeError if the folder is not one, naming the model folders inside it if there are any.
     """
-    from cloze.interop.huggingface import load_classifier, load_model
+    from cloze.interop.huggingface import is_classifier, load_classifier, load_model
     from cloze.training.distributed import choose_device
 
     folder = Path(folder)
-    path = folder / "config.json"
-    if not path.is_file():
+    if not (folder / "config.json").is_file():
         raise ClozeError(_not_a_model(folder))
-    try:
-        architectures = json.loads(path.read_bytes())["architectures"]
-        classifies = str(architectures[0]).endswith("ForSequenceClassification")
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise DamagedError(
-            f"{path} does not name an architecture ({error!r}): it is no model that cloze or transformers saved whole. "
-            "Write the folder again."
-        ) from None
-    model, tokenizer = load_classifier(folder) if classifies else load_model(folder)
-    model.to(choose_device(device))
+    model, tokenizer = load_classifier(folder) if is_classifier(folder) else load_model(folder)
+    cast("nn.Module", model).to(choose_device(device))
     return LoadedModel(model, tokenizer, name=str(folder))
 
 

@@ -27,10 +27,10 @@ from cloze.models.encoder import initialise_normal
 from cloze.tasks.datasets import class_indices, class_names, read_table
 from cloze.tasks.features import Features, featurise, map_rows, training_batches
 from cloze.tasks.metrics import Scores, mean_and_std, score
-from cloze.training.distributed import Ranks, choose_device
-from cloze.training.loop import Learner, Mean, StepResult, check_finite, train_step
+from cloze.training.distributed import Ranks, choose_device, flush_subnormals
 from cloze.training.optimizer import make_optimizer
 from cloze.training.schedule import learning_rate
+from cloze.training.step import Learner, Mean, StepResult, check_finite, train_step
 
 if TYPE_CHECKING:
     from cloze.models import PretrainingModel
@@ -42,7 +42,7 @@ Start = Literal["pretrained", "random"]
 
 HEAD_DROPOUT = 0.1
 """Before the classifier when the task names no dropout (BERT A.3)."""
-_TRAINING_FIELDS = {"beta1", "beta2", "adam_eps", "clip_norm", "precision", "device"}
+_TRAINING_FIELDS = {"beta1", "beta2", "adam_eps", "clip_norm", "precision"}
 """The training section's settings that fine-tuning obeys and that decide its numbers."""
 MEANING = {
     "train": "mean over the last epoch: each batch is scored just before the model learns from it, with dropout",
@@ -88,6 +88,7 @@ def finetune(
     Hugging Face layout), seeds/ (finished runs). The same call again continues after the last finished seed.
     `task.train` and `task.test` are relative to `recipe.data`. Raises ClozeError for files or settings that don't fit.
     """
+    flush_subnormals()
     shared, counts = _prepare(recipe, task, model_folder)
     starts: list[Start] = ["pretrained", "random"] if task.from_random_weights else ["pretrained"]
     runs: dict[Start, list[dict[str, Any]]] = {start: [] for start in starts}
