@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from cloze.inputs.batch import Batch
     from cloze.models.encoder import Encoder, EncoderConfig
+    from cloze.models.heads import MaskedTokensHead
     from cloze.objectives import Sums
     from cloze.recipe import ModelSettings
 
@@ -20,6 +21,7 @@ class PretrainingModel(Protocol):
 
     family: str
     encoder: Encoder
+    masked_tokens: MaskedTokensHead
 
     def losses(self, batch: Batch) -> dict[str, Sums]: ...
     def pool(self, hidden: Tensor, batch: Batch) -> Tensor: ...
@@ -34,7 +36,7 @@ def encoder_config(
     """The sizes of an encoder from `settings`; what they leave open comes from the tokenizer and the rows."""
     from cloze.models.encoder import EncoderConfig
 
-    # transformers has pre-norm only in RobertaPreLayerNorm, so pre-norm encoders of every family count positions its way.
+    # transformers has pre-norm only in RobertaPreLayerNorm, so every pre-norm encoder counts positions its way.
     offset = pad_id + 1 if settings.family == "roberta" or settings.norm_position == "pre" else 0
     return EncoderConfig(
         vocabulary_size=vocabulary_size,

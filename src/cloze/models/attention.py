@@ -3,8 +3,8 @@
 Axes: T tokens of all rows end to end, R rows, S slots of the longest row, N heads, H head width; D = N * H.
 A backend is a function (q_TNH, k_TNH, v_TNH, layout, dropout) -> y_TNH in the dtype of q; all three mean the same:
 
-    explicit  row by row, softmax(q k^T / sqrt(H)) v as printed in the paper: the one to read and the oracle of the tests
-    padded    all rows at once in an [R, S] view with the padding masked; the view is free when all rows have one length
+    explicit  row by row, softmax(q k^T / sqrt(H)) v as printed in the paper: to read, and the oracle of the tests
+    padded    all rows at once in an [R, S] view, padding masked; the view is free when all rows have one length
     varlen    torch.nn.attention.varlen on CUDA: no padding at all
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from torch.nn import functional as F
 from cloze.models.dropout import Dropout
 
 SHORT_ROW = 160
-"""Up to this many slots two plain products beat torch's fused CPU kernel (docs/experiments.md, "Attention on a CPU")."""
+"""Up to this many slots two plain products beat torch's fused CPU kernel (docs/experiments.md)."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _row_weights(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> list[tuple[
     """For each row q, k, v as [N, S, H] and softmax(q k^T / sqrt(H)) as [N, S, S]."""
     rows = []
     bounds = layout.offsets.tolist()
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         q_row, k_row, v_row = (x[start:end].transpose(0, 1) for x in (q, k, v))
         scores = q_row @ k_row.transpose(1, 2) / math.sqrt(q.shape[-1])
         rows.append((q_row, k_row, v_row, scores.softmax(dim=-1)))
@@ -121,8 +122,10 @@ def padded(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) ->
         y = _two_products(q, k, v, layout.mask, dropout)
     else:
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=layout.mask, dropout_p=share)
-    y = y.transpose(1, 2).reshape(layout.rows * layout.longest, *y.shape[1:2], y.shape[3])
-    return y if layout.token_slot is None else _Unpad.apply(y, layout.token_slot)  # type: ignore[no-any-return,no-untyped-call]
+    y = y.transpose(1, 2).reshape(layout.rows * layout.longest, y.shape[1], y.shape[3])
+    if layout.token_slot is not None:
+        y = _Unpad.apply(y, layout.token_slot)  # type: ignore[no-untyped-call]
+    return y
 
 
 def _to_slots(x: Tensor, layout: Layout) -> Tensor:
@@ -137,14 +140,16 @@ def _two_products(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout:
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
-    return dropout(scores.softmax(dim=-1)) @ v
+    weights: Tensor = dropout(scores.softmax(dim=-1))
+    return weights @ v
 
 
 def varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) -> Tensor:
     """Rows as they lie: q, k, v [T, N, H] -> [T, N, H]; CUDA, float16 or bfloat16, and no dropout of weights."""
     from torch.nn.attention.varlen import varlen_attn
 
-    y: Tensor = varlen_attn(q, k, v, layout.offsets, layout.offsets, layout.longest, layout.longest)
+    y = varlen_attn(q, k, v, layout.offsets, layout.offsets, layout.longest, layout.longest)
+    assert isinstance(y, Tensor)  # a pair only when the log-normaliser is asked for
     return y
 
 

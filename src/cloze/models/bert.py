@@ -26,7 +26,7 @@ class Bert(nn.Module):
     def __init__(self, config: EncoderConfig, *, pairs: bool) -> None:
         super().__init__()
         self.encoder = Encoder(config)
-        self.masked_tokens = MaskedTokensHead(config, self.encoder.embeddings.token)
+        self.masked_tokens = MaskedTokensHead(config, self.encoder.embeddings.token, config.activation)
         self.pooler = Pooler(config.width) if pairs else None
         self.sentence_pair = RowHead(config.width, 2) if pairs else None
 
@@ -35,13 +35,14 @@ class Bert(nn.Module):
         hidden = self.encoder(batch)
         sums = {"masked_tokens": self.masked_tokens.losses(hidden, batch.targets["masked_tokens"])}
         if self.sentence_pair is not None:
-            sums["sentence_pair"] = self.sentence_pair.losses(self.pool(hidden, batch), batch.targets["sentence_pair"].labels)
+            labels = batch.targets["sentence_pair"].labels
+            sums["sentence_pair"] = self.sentence_pair.losses(self.pool(hidden, batch), labels)
         return sums
 
     def pool(self, hidden: Tensor, batch: Batch) -> Tensor:
         """hidden [T, D] -> [R, D]: first tokens, through the pooler where there is one."""
         first = hidden.index_select(0, batch.offsets[:-1])
-        return first if self.pooler is None else self.pooler(first)  # type: ignore[no-any-return]
+        return first if self.pooler is None else self.pooler(first)
 
     def masked_logits(self, hidden: Tensor) -> Tensor:
         """hidden [M, D] of some positions -> logits [M, V]."""
@@ -49,7 +50,7 @@ class Bert(nn.Module):
 
 
 def huggingface_names(layers: int) -> dict[str, tuple[str, ...]]:
-    """Our tensor -> the tensors of transformers' BertForPreTraining; several names are consecutive parts along axis 0."""
+    """Our tensor -> transformers' tensors (BertForPreTraining); several names are consecutive parts of axis 0."""
     names: dict[str, tuple[str, ...]] = {
         "encoder.embeddings.token.weight": ("bert.embeddings.word_embeddings.weight",),
         "encoder.embeddings.position.weight": ("bert.embeddings.position_embeddings.weight",),

@@ -1,8 +1,8 @@
 """A classifier of whole rows on a pretrained encoder (Devlin et al. 2019, section 4.1).
 
-Axes: T tokens, R rows, D width, C classes. The head is a dense layer with tanh over the first token (BERT's pooler, kept
-when pretraining trained it), dropout, and a linear layer; RoBERTa drops once more before the dense layer. So it loads in
-transformers as BertForSequenceClassification, RobertaForSequenceClassification or its pre-norm sibling.
+Axes: T tokens, R rows, D width, C classes. The head is a dense layer with tanh over the first token (BERT's pooler,
+kept when pretraining trained it), dropout, and a linear layer; RoBERTa drops once more before the dense layer. So it
+loads in transformers as BertForSequenceClassification, RobertaForSequenceClassification or its pre-norm sibling.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Dropout whose masks are a function of (seed, step, micro-batch) and nothing else (Srivastava et al. 2014).
 
-`seed_dropout` is called before every training forward pass, so step 70,000 draws its masks without the 69,999 before it
-and a resumed run repeats the uninterrupted one bit for bit. On a CPU one 64-bit draw serves eight decisions, which makes
-dropout about ten times cheaper than torch's; the share is therefore rounded to a multiple of 1/256 (0.1 becomes 26/256)
-and the scale to the exact inverse of what is kept. On other devices torch's own kernels and generator are used.
+`seed_dropout` is called before every training forward pass, so step 70,000 draws its masks without the 69,999 before
+it and a resumed run repeats the uninterrupted one bit for bit. On a CPU one 64-bit draw serves eight decisions, far
+cheaper than torch's one draw each; the share is therefore rounded to a multiple of 1/256 (0.1 becomes 26/256) and the
+scale is the exact inverse of what is kept. On other devices torch's own kernels and generator are used.
 """
 
 from __future__ import annotations

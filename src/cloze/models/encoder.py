@@ -3,7 +3,7 @@
 Axes: T tokens of all rows end to end, D width, N heads, H head width, F feed-forward width; D = N * H.
 forward(batch) -> hidden [T, D]. There is no padding anywhere but inside one attention backend.
 A switch is an argument: post- or pre-norm, four activations, three attention backends.
-Pre-norm keeps the embedding norm and adds a final one, as `RobertaPreLayerNorm` of transformers does, so that it exports.
+Pre-norm keeps the embedding norm and adds a final one, as transformers' `RobertaPreLayerNorm` does, so that it exports.
 Differs from the paper: q, k and v are one matrix of 3D rows; interop splits it. Parity: tests/parity.
 """
 
@@ -158,7 +158,7 @@ class Encoder(nn.Module):
 def initialise_normal(model: nn.Module, std: float, seed: int) -> None:
     """Truncated normal (two standard deviations) for matrices and tables, zero biases, unit norms (BERT, modeling.py).
 
-    Each tensor draws from its own generator, keyed by (seed, name): adding a head leaves the encoder's weights as they were.
+    Each tensor draws from its own generator, keyed by (seed, name): another head leaves the encoder's weights alone.
     """
     from cloze.inputs.hashing import hash_u64
 

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class MaskedTokensHead(nn.Module):
-    """Dense, activation, norm, then the token table as output matrix with a bias of its own (BERT, run_pretraining.py)."""
+    """Dense, activation, norm, then the token table as output matrix with its own bias (BERT, run_pretraining.py)."""
 
-    def __init__(self, config: EncoderConfig, token_table: nn.Embedding) -> None:
+    def __init__(self, config: EncoderConfig, token_table: nn.Embedding, activation: str) -> None:
         super().__init__()
         self.dense = nn.Linear(config.width, config.width)
-        self.activation = ACTIVATIONS[config.activation]
+        self.activation = ACTIVATIONS[activation]
         self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
         self.bias = nn.Parameter(torch.zeros(config.vocabulary_size))
         # In a list, so that the table stays the encoder's parameter and is saved once.

@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from cloze.inputs.hashing import permutation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from scipy.sparse import csr_array
 
     from cloze.models import PretrainingModel
     from cloze.progress import Progress
+    from cloze.recipe import ModelSettings
+    from cloze.tokens.tokenizer import Tokenizer
 
 WINDOW = 5
 """Tokens on either side, within a sentence, that keep company with a token (Levy and Goldberg 2014 try 2, 5 and 10)."""
@@ -43,20 +45,30 @@ POWER_ITERATIONS = 2
 class Sentences(Protocol):
     """A token store, as far as counting needs it."""
 
-    sentence_offsets: NDArray[np.int64]
+    @property
+    def sentence_offsets(self) -> NDArray[np.int64]: ...
 
     def take(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]: ...
 
 
-def initialise_from_counts(
-    model: PretrainingModel, store: Sentences, special_ids: list[int], seed: int, progress: Progress
+def initialise(
+    model: PretrainingModel,
+    settings: ModelSettings,
+    store: Sentences,
+    tokenizer: Tokenizer,
+    seed: int,
+    progress: Progress,
 ) -> dict[str, int]:
-    """Fill the token table and output bias of `model` from the counts of `store`. A function of (store, seed).
+    """Fill the token table and output bias of `model` from the counts of `store`, if `settings` asks for ppmi.
 
-    Every column is scaled alike so that the table keeps the root mean square it had from the truncated normal; special
-    tokens and tokens that the sample never shows keep their normal start. Returns counts for the manifest.
+    A function of (store, seed). Every column is scaled alike so that the table keeps the root mean square it had from
+    the truncated normal; special tokens and tokens that the sample never shows keep their normal start. Returns counts
+    for the manifest; nothing was touched if they are empty.
     """
     import torch
+
+    if settings.initialisation == "normal":
+        return {}
 
     table = model.encoder.embeddings.token.weight
     vocabulary, width = table.shape
@@ -66,7 +78,7 @@ def initialise_from_counts(
         bar.note("factorising")
         vectors = factorise(ppmi(pairs), min(width, vocabulary - OVERSAMPLING - 1), seed)
     known = np.flatnonzero(np.abs(vectors).sum(axis=1) > 0)
-    known = np.setdiff1d(known, special_ids)
+    known = np.setdiff1d(known, tokenizer.special_ids)
     with torch.no_grad():
         scale = table.square().mean().sqrt().item() / max(float(np.sqrt(np.mean(vectors[known] ** 2))), 1e-12)
         table[torch.from_numpy(known), : vectors.shape[1]] = torch.from_numpy(vectors[known] * np.float32(scale))
@@ -81,7 +93,7 @@ def initialise_from_counts(
 
 
 def count_pairs(
-    store: Sentences, vocabulary: int, seed: int, unigrams: NDArray[np.int64], advance: object = None
+    store: Sentences, vocabulary: int, seed: int, unigrams: NDArray[np.int64], advance: Callable[[float], None]
 ) -> tuple[csr_array, int]:
     """Symmetric counts [V, V] of tokens at most WINDOW apart in a sentence, and how many rare pairs were forgotten.
 
@@ -96,17 +108,19 @@ def count_pairs(
         for distance in range(1, WINDOW + 1):
             near = sentence[distance:] == sentence[:-distance]
             left, right = ids[:-distance][near], ids[distance:][near]
-            total = total + coo_array(
-                (np.ones(left.size, dtype=np.float32), (left, right)), shape=(vocabulary, vocabulary)
-            ).tocsr()
+            total = (
+                total
+                + coo_array(
+                    (np.ones(left.size, dtype=np.float32), (left, right)), shape=(vocabulary, vocabulary)
+                ).tocsr()
+            )
         while total.nnz > MAX_PAIRS:
             smallest += 1.0
             before = total.nnz
             total.data[total.data < smallest] = 0.0
             total.eliminate_zeros()
             forgotten += before - total.nnz
-        if callable(advance):
-            advance(ids.size)
+        advance(ids.size)
     return csr_array(total + total.T), forgotten
 
 

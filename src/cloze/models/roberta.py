@@ -1,7 +1,7 @@
 """RoBERTa (Liu et al. 2019, arXiv:1907.11692): BERT's encoder, masked tokens only, one segment.
 
-Faithful: sizes, post-norm, positions that start at padding id + 1, LayerNorm eps 1e-5 by recipe. Loads in transformers as
-RobertaForMaskedLM; with pre-norm, which the paper does not have, as RobertaPreLayerNormForMaskedLM.
+Faithful: sizes, post-norm, positions that start at padding id + 1, LayerNorm eps 1e-5 by recipe. Loads in transformers
+as RobertaForMaskedLM; with pre-norm, which the paper does not have, as RobertaPreLayerNormForMaskedLM.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class Roberta(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.encoder = Encoder(config)
-        self.masked_tokens = MaskedTokensHead(config, self.encoder.embeddings.token)
+        # fairseq and transformers use the exact GELU in this head, whatever the encoder's activation is. Post-norm and
+        # BERT's pre-norm export share the class, so a pre-norm Bert does the same.
+        self.masked_tokens = MaskedTokensHead(config, self.encoder.embeddings.token, "gelu")
 
     def losses(self, batch: Batch) -> dict[str, Sums]:
         """Sums of the one objective."""

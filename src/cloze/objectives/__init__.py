@@ -1,5 +1,8 @@
-"""What a model is trained for. An objective returns a sum and a count, never a mean: the loop divides once, by the count
-over all micro-batches and ranks, so the gradient does not depend on how a batch was cut."""
+"""What a model is trained for.
+
+An objective returns a sum and a count, never a mean: the loop divides once, by the count over all micro-batches and
+ranks, so the gradient does not depend on how a batch was cut.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sums:
-    """loss: scalar, nats, summed over targets, differentiable; count: targets; correct: scalar, targets guessed right."""
+    """loss: scalar, nats summed over targets, differentiable. count: targets. correct: scalar, how many were right."""
 
     loss: Tensor
     count: int

@@ -1,8 +1,8 @@
 """Cross-entropy over a large vocabulary without the [targets, vocabulary] array.
 
-Axes: M targets, D width, V vocabulary. Logits exist for one chunk of targets at a time; their gradient, softmax - one-hot,
-is formed in the same cache-warm chunk and multiplied into the gradients of hidden states, weight and bias at once. Three
-matrix products a chunk, no recomputation, and memory for one chunk whatever M is.
+Axes: M targets, D width, V vocabulary. Logits exist for one chunk of targets at a time; their gradient, softmax -
+one-hot, is formed in the same cache-warm chunk and multiplied into the gradients of hidden states, weight and bias at
+once. Three matrix products a chunk, no recomputation, and memory for one chunk whatever M is.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 target = logits.gather(1, wanted)
                 correct += (target >= largest).sum()
                 share = logits.softmax(dim=1)
-                # softmax at the largest logit is 1 / sum exp(logit - largest): the log-normaliser without a second exp pass.
+                # The largest share is 1 / sum exp(logit - largest): the log-normaliser without a second pass of exp.
                 loss += (largest - share.amax(dim=1, keepdim=True).log() - target).sum()
                 if backward:
                     share.scatter_add_(1, wanted, torch.full_like(target, -1.0))

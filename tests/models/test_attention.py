@@ -1,0 +1,78 @@
+"""The backends mean the same, rows do not see each other, and the gathers have the gradients that they claim."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from cloze.models.attention import BACKENDS, SHORT_ROW, Layout, attention_maps, explicit, make_layout, padded
+from cloze.models.dropout import Dropout, seed_dropout
+
+RAGGED = [5, 1, 12, 7]
+EVEN = [6, 6, 6]
+LONG = [SHORT_ROW + 9, 3]
+
+
+def inputs(lengths: list[int]) -> tuple[Tensor, Tensor, Tensor, Layout]:
+    generator = torch.Generator().manual_seed(0)
+    total = sum(lengths)
+    offsets = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()], dtype=torch.int32)
+    q, k, v = (torch.randn(total, 2, 4, generator=generator, requires_grad=True) for _ in range(3))
+    return q, k, v, make_layout(offsets, max(lengths), total)
+
+
+@pytest.mark.parametrize("lengths", [RAGGED, EVEN, LONG])
+def test_padded_equals_explicit_with_its_gradients(lengths: list[int]) -> None:
+    results = []
+    for backend in (explicit, padded):
+        q, k, v, layout = inputs(lengths)
+        y = backend(q, k, v, layout, Dropout(0.0))
+        (y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum().backward()  # type: ignore[no-untyped-call]
+        results.append([y.detach(), *(x.grad for x in (q, k, v))])
+    for one, other in zip(*results, strict=True):
+        assert one is not None and other is not None
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["explicit", "padded"])
+def test_a_row_does_not_see_the_others(name: str) -> None:
+    q, k, v, layout = inputs(RAGGED)
+    together = BACKENDS[name](q, k, v, layout, Dropout(0.0))
+    bounds = layout.offsets.tolist()
+    for start, end in pairwise(bounds):
+        alone = make_layout(torch.tensor([0, end - start], dtype=torch.int32), end - start, end - start)
+        y = BACKENDS[name](q[start:end], k[start:end], v[start:end], alone, Dropout(0.0))
+        torch.testing.assert_close(together[start:end], y, atol=1e-6, rtol=1e-5)
+
+
+def test_maps_are_distributions_over_the_row() -> None:
+    q, k, _, layout = inputs(RAGGED)
+    for length, weights in zip(RAGGED, attention_maps(q, k, layout), strict=True):
+        assert weights.shape == (2, length, length)
+        torch.testing.assert_close(weights.sum(-1), torch.ones(2, length))
+
+
+def test_attention_dropout_keeps_the_mean() -> None:
+    q, k, v, layout = inputs(EVEN)
+    dropout = Dropout(0.25)
+    with torch.no_grad():
+        exact = padded(q, k, v, layout, Dropout(0.0))
+        mean = torch.zeros_like(exact)
+        for step in range(400):
+            seed_dropout(dropout, 1, step)
+            mean += padded(q, k, v, layout, dropout) / 400
+    assert (mean - exact).abs().max() < 0.25
+    assert (mean - exact).abs().mean() < 0.04
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="variable-length attention is a CUDA kernel")
+def test_varlen_equals_explicit() -> None:
+    q, k, v, layout = inputs(RAGGED)
+    cuda = make_layout(layout.offsets.cuda(), layout.longest, q.shape[0])
+    wide = [x.detach().repeat(1, 1, 4).cuda().bfloat16() for x in (q, k, v)]
+    y = BACKENDS["varlen"](wide[0], wide[1], wide[2], cuda, Dropout(0.0)).float().cpu()
+    truth = explicit(*(x.float().cpu() for x in wide), layout, Dropout(0.0))
+    torch.testing.assert_close(y, truth, atol=2e-2, rtol=2e-2)

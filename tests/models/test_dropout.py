@@ -1,0 +1,51 @@
+"""Dropout is a function of (seed, step, micro-batch), drops the share it says, and keeps the mean."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from cloze.models.dropout import Dropout, seed_dropout
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_share_and_scale(share: float) -> None:
+    dropout = Dropout(share)
+    seed_dropout(dropout, 1, 0)
+    y = dropout(torch.ones(1000, 257))
+    zeros = (y == 0).float().mean().item()
+    assert abs(zeros - share) < 0.004
+    assert abs(y.mean().item() - 1.0) < 0.005
+    assert len(y.unique()) == 2
+
+
+def test_masks_depend_on_seed_step_micro_and_site_alone() -> None:
+    model = nn.ModuleList([Dropout(0.5), Dropout(0.5)])
+
+    def masks(*key: int) -> list[torch.Tensor]:
+        seed_dropout(model, *key)
+        return [site(torch.ones(64)) for site in model]
+
+    first = masks(1, 7, 0)
+    masks(1, 8, 0)
+    again = masks(1, 7, 0)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0], first[1])
+    for other in ((2, 7, 0), (1, 8, 0), (1, 7, 1)):
+        assert not torch.equal(first[0], masks(*other)[0])
+
+
+def test_evaluation_and_zero_share_change_nothing() -> None:
+    x = torch.randn(10)
+    assert Dropout(0.0)(x) is x
+    assert Dropout(0.5).eval()(x) is x
+
+
+def test_gradient_passes_where_values_passed() -> None:
+    dropout = Dropout(0.5)
+    seed_dropout(dropout, 1, 0)
+    x = torch.ones(100, requires_grad=True)
+    y = dropout(x)
+    y.sum().backward()
+    assert x.grad is not None and torch.equal(x.grad, y.detach())
