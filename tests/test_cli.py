@@ -72,6 +72,7 @@ BAD = "name: five\nmodle: {}\nseed: x\nmodel: {heads: 5}\ntraining: {steps: -1}\
         (["inspect", "R", "--step", "x"], "name: a", ["--step"]),
         (["run", "R"], "name: a", ["corpus.sources is empty"]),
         (["run", "R"], "name: a\ncorpus: {sources: [gone.txt]}", ["corpus.sources.0: data/gone.txt"]),
+        (["run", "--seed", "2", "R"], "", ["Unknown option: --seed. Settings of a recipe stand after its"]),
         (["rum"], "", ['Unknown command "rum". Did you mean "run"?']),
         (["run"], "", ["requires an argument"]),
         (["fill", "R", "x", "--top", "0"], "", ["--top must be at least 1"]),

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 
 from cloze.errors import ClozeError
 from cloze.progress import Progress, RichProgress, Silent
@@ -256,7 +256,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except ClozeError as error:
         _fail(str(error), getattr(error, "exit_code", 2))
     except CycloptsError as error:
-        _fail(f"{error}\nTry `cloze --help`.", 2)
+        hint = " Settings of a recipe stand after its file." if isinstance(error, UnknownOptionError) else ""
+        _fail(f"{error}{hint}\nTry `cloze --help`.", 2)
     except KeyboardInterrupt:
         _fail("interrupted. Finished stages are kept: run the same command again to go on from there.", 130)
     except BrokenPipeError:  # `cloze ... | head` has read enough.

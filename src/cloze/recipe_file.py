@@ -141,8 +141,12 @@ class _Problems:
     def duplicates(self) -> None:
         """Add the keys that stand twice in one section: YAML would silently keep the last."""
         stack: list[tuple[Key, yaml.Node | None]] = [((), self.node)]
+        seen: set[int] = set()
         while stack:
             key, node = stack.pop()
+            if id(node) in seen:  # An alias (`*name`) may stand anywhere, even inside of what it names.
+                continue
+            seen.add(id(node))
             if isinstance(node, yaml.SequenceNode):
                 stack += [((*key, place), item) for place, item in enumerate(node.value)]
             elif isinstance(node, yaml.MappingNode):
@@ -203,7 +207,7 @@ def _validate(data: dict[Any, Any], problems: _Problems) -> Recipe | None:
 
 def _explain(key: Key, kind: str, value: object) -> str:
     """What is wrong with one value and what was expected."""
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "invalid_key"):
         return f"no such setting. {_nearest(_pattern(key))}"
     setting = settings().get(_pattern(key))
     expected = setting.expected if setting else "a section of settings"
@@ -222,7 +226,7 @@ def _nearest(key: Key) -> str:
     beside = [str(other[-1]) for other in known if list(other[:-1]) == section and other[-1] != 0]
     if match := difflib.get_close_matches(str(name), beside, 1, cutoff=0.6):
         return f"Did you mean {_dotted((*section, match[0]))}?"
-    if elsewhere := [other for other in known if other[-1] == name]:
+    if elsewhere := [other for other in known if other[-1] == name != 0]:
         return f"Did you mean {' or '.join(map(_dotted, elsewhere))}?"
     return f"Expected one of {', '.join(beside)}." if beside else f"{_dotted(tuple(section))} has no settings below it."
 
@@ -338,7 +342,7 @@ def _yaml_message(path: Path, error: yaml.YAMLError) -> str:
         return f"{path}: not YAML: {error}".replace("\n", " ")
     return (
         f"{path}:{mark.line + 1}:{mark.column + 1}: not YAML: {getattr(error, 'problem', error)}. Check indentation "
-        "and colons; a text with `: ` or `#` in it needs quotes."
+        "and colons; a text with `: `, `#` or a bracket needs quotes."
     )
 
 
@@ -372,9 +376,12 @@ def _set(data: Any, key: Key, value: object) -> None:
 
 def _delete(data: Any, key: Key) -> None:
     """Remove a value; a list goes as a whole, for its other places keep their numbers that way."""
-    *section, name = key[:-1] if isinstance(key[-1], int) else key
-    for part in section:
-        if isinstance(data, dict) and part not in data:
+    around = data
+    for part in key[:-1]:
+        if isinstance(around, dict) and part not in around:
             return
-        data = data[part]
-    data.pop(name, None)
+        around = around[part]
+    if isinstance(around, list):
+        _delete(data, key[:-1])
+    else:
+        around.pop(key[-1], None)
