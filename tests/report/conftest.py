@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import Markup
+
+from cloze.report.plots import Plot, Series
 
 CREATED = "2026-11-22T18:00:00+00:00"
 SENTENCE = "이 영화 정말 [MASK]"
@@ -49,6 +52,16 @@ def write_run(folder: Path, *, pairs: bool = True, log_lines: int = 200, seeds: 
 def make_run(tmp_path: Path) -> Callable[..., Path]:
     """`write_run` into a fresh folder."""
     return lambda **options: write_run(tmp_path / "nsmc-small", **options)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots are asked for as ever, but nothing is drawn: for tests of words."""
+
+    def draw(title: str, unit: str, series: Sequence[Series], **_: object) -> Plot:
+        return Plot(title, unit, Markup("<svg></svg>"))
+
+    monkeypatch.setattr("cloze.report.plots.draw", draw)
 
 
 def _write(path: Path, value: Any) -> None:

@@ -77,7 +77,8 @@ def _gap(sentence: str, place: int, gaps: int, steps: dict[int, list[Guess]], pl
     if not plotted or len(known) < 2:
         return Gap(sentence, place, gaps, rows, None)
     by_step = [{guess.token: guess.probability for guess in guesses} for guesses in known.values()]
-    return Gap(sentence, place, gaps, rows, guess_plot(f"Best guesses for {sentence}", list(known), by_step))
+    title = f"Best guesses for gap {place + 1} of: {sentence}"
+    return Gap(sentence, place, gaps, rows, guess_plot(title, list(known), by_step))
 
 
 def _guesses(mask: object) -> list[Guess]:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from cloze.errors import ClozeError
+from cloze.report.wording import shortened
 
 Json = dict[str, Any]
 
@@ -89,8 +90,9 @@ class RunData:
     @cached_property
     def unfinished(self) -> list[str]:
         """Stages that have not finished, in words."""
-        missing = [f"The {stage} stage has not finished." for stage in STAGES[:3] if not self.manifests.get(stage)]
-        if not self.manifests.get("pretraining"):
+        made = {stage for stage in STAGES if (self.folder / stage / "manifest.json").exists()}
+        missing = [f"The {stage} stage has not finished." for stage in STAGES[:-1] if stage not in made]
+        if "pretraining" not in made:
             step = max((number(line.get("step")) or 0 for line in self.train + self.validation), default=None)
             total = number(dig(self.recipe, "training", "steps"))
             where = "" if step is None else f": step {step:,.0f}" + (f" of {total:,.0f}" if total else "")
@@ -122,7 +124,7 @@ def read_run(folder: Path) -> RunData:
     run.train = [line for line in lines if line.get("kind") == "train"]
     run.validation = [line for line in lines if line.get("kind") == "validation"]
     run.guesses = _read_lines(folder / "pretraining" / "guesses.jsonl", run.problems)
-    run.tasks = [_read_task(folder / "tasks" / name, run.problems) for name in _task_names(run)]
+    run.tasks = [_read_task(name, folder / "tasks" / name, run.problems) for name in _task_names(run)]
     return run
 
 
@@ -147,9 +149,9 @@ def _task_names(run: RunData) -> list[str]:
     return sorted(path.parent.name for path in run.folder.glob("tasks/*/results.json"))
 
 
-def _read_task(folder: Path, problems: list[str]) -> TaskRun:
+def _read_task(name: str, folder: Path, problems: list[str]) -> TaskRun:
     return TaskRun(
-        folder.name,
+        name,
         _read_object(folder / "results.json", problems),
         _read_lines(folder / "metrics.jsonl", problems),
         _read_object(folder / "manifest.json", problems),
@@ -201,6 +203,6 @@ def _parse_recipe(text: str, path: Path, problems: list[str]) -> Json:
     try:
         value = yaml.safe_load(text) if text else {}
     except yaml.YAMLError as error:
-        problems.append(f"{path} is not YAML: {error}.")
+        problems.append(f"{path} is not YAML ({shortened(str(error))}); what it says is missing here.")
         return {}
     return value if isinstance(value, dict) else {}

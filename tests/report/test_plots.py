@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloze.report.plots import COLOURS, POINTS, Series, bucket, draw, guess_plot
+
+
+def series(count: int, label: str = "") -> Series:
+    xs = np.arange(count, dtype=np.float64)
+    return Series(xs, np.sin(xs), "accent", label=label)
+
+
+@given(st.integers(0, 2_000), st.integers(1, 300))
+def test_buckets_are_the_curve_cut_evenly(length: int, count: int) -> None:
+    values = np.arange(length, dtype=np.float64)
+    parts = bucket(values, count)
+    assert np.array_equal(np.concatenate([*parts, np.empty(0)]), values)
+    assert len(parts) == min(length, count)
+    assert not parts or max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_colours_are_variables_of_the_page() -> None:
+    svg = draw("Loss", "nats", [series(50)]).svg
+    assert "var(--accent)" in svg and "var(--muted)" in svg
+    assert not any(colour in svg for colour in COLOURS.values())
+
+
+def test_text_is_drawn_as_paths_in_a_korean_font() -> None:
+    svg = draw("Guesses", "%", [series(5, "재밌")]).svg
+    assert "<text" not in svg and "<style" not in svg and "http" not in svg
+    assert svg.count("NanumGothic") > 5 and "DejaVu" not in svg
+
+
+def test_korean_labels_have_their_own_shapes() -> None:
+    assert draw("a", "b", [series(5, "재")]).svg != draw("a", "b", [series(5, "밌")]).svg
+
+
+def test_long_curves_get_no_longer() -> None:
+    short, long = (len(draw("Loss", "nats", [series(count)]).svg) for count in (POINTS, 200_000))
+    assert long < 6 * short
+
+
+def test_a_long_curve_keeps_its_peaks_as_a_band() -> None:
+    flat, spiked = np.zeros(3_000), np.zeros(3_000)
+    spiked[1_234] = 1.0
+    plots = [draw("Norm", "", [Series(np.arange(3_000.0), ys, "muted")]).svg for ys in (flat, spiked)]
+    assert all("fill-opacity" in svg for svg in plots) and plots[0] != plots[1]
+
+
+@pytest.mark.parametrize(
+    "ys", [[], [1.0], [np.nan, np.nan], [2.0, 2.0, 2.0], [0.0, 1e-9], [1e12, -1e12], [1.0, np.nan, 3.0]]
+)
+def test_odd_curves_are_drawn(ys: list[float]) -> None:
+    one = Series(np.arange(len(ys), dtype=np.float64), np.array(ys, dtype=np.float64), "accent", label="$x^{")
+    assert draw("Odd", "", [one]).svg.startswith("<svg")
+
+
+def test_words_are_labels_not_formulas_and_titles_are_escaped() -> None:
+    steps, guesses = [0.0, 10.0], [{"$": 0.5, "\\frac": 0.2, "-->": 0.1}] * 2
+    svg = guess_plot('"<script>', steps, guesses).svg
+    assert "<script" not in svg and "-->" not in svg and "&lt;script&gt;" in svg

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cloze.report import tables
+from cloze.report.run import read_run
+
+MakeRun = Callable[..., Path]
+
+
+def printed(folder: Path) -> str:
+    console = Console(width=120, record=True, file=None, quiet=True)
+    with console.capture() as capture:
+        console.quiet = False
+        console.print(tables.terminal_tables(folder))
+    return capture.get()
+
+
+def test_pretraining_table_is_the_studys(make_run: MakeRun) -> None:
+    table = tables.pretraining_table(read_run(make_run()))
+    assert table is not None
+    assert table.columns == ("", "Validation loss", "Validation accuracy", "Training loss", "Training accuracy")
+    assert [row[:3] for row in table.rows] == [("NSP", "0.425", "80.45"), ("MLM", "4.659", "30.41")]
+
+
+def test_without_pairs_the_row_stays_and_says_why(make_run: MakeRun) -> None:
+    table = tables.pretraining_table(read_run(make_run(pairs=False)))
+    assert table is not None and table.rows[0] == ("NSP", "–", "–", "–", "–") and "No NSP" in table.note
+
+
+def test_finetuning_tables_are_the_studys(make_run: MakeRun) -> None:
+    task = read_run(make_run()).tasks[0]
+    pretrained, random = tables.finetuning_tables(task)
+    assert pretrained.rows == [
+        ("Train", "91.31 ± 0.12", "0.210 ± 0.003"),
+        ("Test", "88.31 ± 0.12", "0.287 ± 0.003"),
+    ]
+    assert random.title == "From random weights" and random.rows[1][1] == "84.02 ± 0.12"
+    assert tables.gain(task) == "Pretraining adds 4.29 points of test accuracy over random weights."
+
+
+def test_one_seed_has_no_spread(make_run: MakeRun) -> None:
+    run = read_run(make_run(seeds=1, random=False))
+    (table,) = tables.finetuning_tables(run.tasks[0])
+    assert table.rows[1] == ("Test", "88.31", "0.287") and "One seed" in table.note
+    assert tables.headline(run)[0].detail == "one seed"
+    assert tables.gain(run.tasks[0]) == ""
+
+
+def test_confusion_is_a_share_of_the_true_class(make_run: MakeRun) -> None:
+    table = tables.confusion_table(read_run(make_run()).tasks[0])
+    assert table is not None and table.columns == ("True class", "부정", "긍정", "Texts")
+    assert table.rows[0] == ("부정", "88.6", "11.4", "24,827")
+
+
+def test_headline_of_a_run_without_tasks_is_its_validation(make_run: MakeRun) -> None:
+    run = read_run(make_run())
+    run.tasks.clear()
+    assert [(item.value, item.label) for item in tables.headline(run)] == [
+        ("30.4", "Masked words guessed right"),
+        ("20.7", "Pretraining"),
+        ("16.4", "Tokens read"),
+        ("7.41", "Parameters"),
+    ]
+
+
+def test_nothing_dropped_is_said(make_run: MakeRun) -> None:
+    run = read_run(make_run())
+    run.manifests["corpus"]["counts"]["dropped"] = {}
+    table = tables.corpus_table(run)
+    assert table is not None and table.note.startswith("Nothing was dropped.")
+    assert [row[0] for row in table.rows] == ["Kept", "Train", "Validation", "Changed: recomposed to NFC"]
+
+
+def test_time_is_summed_over_stages(make_run: MakeRun) -> None:
+    table = tables.stages_table(read_run(make_run()))
+    assert table is not None and table.rows[-1][:2] == ("Together", "5.8 min")
+
+
+def test_terminal_shows_both_tables(make_run: MakeRun) -> None:
+    text = printed(make_run())
+    for part in ("MLM", "4.659", "88.31 ± 0.12", "84.02 ± 0.12", "adds 4.29 points", "영화평"):
+        assert part in text
+
+
+def test_terminal_takes_no_markup_from_a_run(make_run: MakeRun) -> None:
+    folder = make_run()
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(
+        recipe.read_text(encoding="utf-8").replace("name: 영화평", "name: '[bold]x[/nope]'"), encoding="utf-8"
+    )
+    assert "[bold]x[/nope]" in printed(folder)
+
+
+@pytest.mark.parametrize("part", ["tasks", "pretraining"])
+def test_terminal_says_what_is_missing(make_run: MakeRun, part: str) -> None:
+    folder = make_run()
+    (folder / part).rename(folder / "gone")
+    assert "has not" in printed(folder)
