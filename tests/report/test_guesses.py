@@ -25,7 +25,7 @@ def test_every_gap_of_every_sentence(make_run: Callable[..., Path]) -> None:
         ("배우들의 [MASK]가 [MASK] 좋았다", 0),
         ("배우들의 [MASK]가 [MASK] 좋았다", 1),
     ]
-    assert found[1].parts == [("배우들의 ", ""), ("[MASK]", "here"), ("가 ", ""), ("[MASK]", "gap"), (" 좋았다", "")]
+    assert found[1].parts == [("배우들의 ", ""), ("MASK", "here"), ("가 ", ""), ("MASK", "gap"), (" 좋았다", "")]
     assert found[0].rows[-1][0] == 4_000 and found[0].rows[-1][1][0].token == "재밌"
     assert all(gap.plot for gap in found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,10 +41,10 @@ class Gap:
     @property
     def parts(self) -> list[tuple[str, str]]:
         """The sentence in (text, kind): kind is "here" for this gap, "gap" for the others, empty for text."""
-        pieces = self.sentence.split("[MASK]")
+        pieces = re.split(r"\[MASK\]|<mask>", self.sentence)
         marked = [(pieces[0], "")]
         for i, piece in enumerate(pieces[1:]):
-            marked += [("[MASK]", "here" if i == self.place else "gap"), (piece, "")]
+            marked += [("MASK", "here" if i == self.place else "gap"), (piece, "")]
         return marked
 
 

@@ -24,10 +24,7 @@ STAGES = ("corpus", "tokenizer", "store", "pretraining")
 """Folders of a run in the order in which they are made; the tasks follow."""
 OBJECTIVES = {"masked_tokens": "MLM", "sentence_pair": "NSP"}
 """Objectives of pretraining by their name in metrics.jsonl, and as papers call them."""
-SYNTHETIC = (
-    "The text of this run is synthetic: a seeded grammar generated it. The figures show that every stage works, and "
-    "nothing about real language."
-)
+SYNTHETIC = "The text is synthetic: it was generated. The figures say nothing about real language."
 """Stands at the top when the recipe or the corpus says so and run.json has no words of its own for it."""
 
 

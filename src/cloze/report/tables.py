@@ -170,11 +170,13 @@ def corpus_examples(run: RunData) -> list[tuple[str, list[str]]]:
 
 
 def tokenizer_tables(run: RunData) -> list[Table]:
-    """Quality of the tokenizer on training and validation text, and what it was trained on."""
+    """Quality of the tokenizer on training and validation text, what it was trained on, and what the store holds."""
     manifest = run.manifests.get("tokenizer", {})
     quality, counts = _object(manifest.get("quality")), run.counts("tokenizer")
     tables = [_side_by_side("Quality", quality)] if quality else []
-    return tables + ([Table("Training of the tokenizer", ("", ""), _flat(counts))] if counts else [])
+    tables += [Table("Training of the tokenizer", ("", ""), _flat(counts))] if counts else []
+    store = run.counts("store")
+    return tables + ([_side_by_side("Token store", store)] if store else [])
 
 
 def throughput_table(run: RunData) -> Table | None:
@@ -274,7 +276,12 @@ def _loss_and_accuracy(line: Mapping[str, object], objective: str) -> tuple[str,
 
 
 def _side_by_side(title: str, columns: Mapping[str, object]) -> Table:
-    """{"train": {key: value}, "validation": {...}} as one row a key. Lists and single values stand in the note."""
+    """{"train": {key: value}, "validation": {...}} as one row a key. Lists and single values stand in the note.
+
+    Without any columns inside, the values themselves are the rows.
+    """
+    if not any(map(_is_object, columns.values())):
+        return Table(title, ("", ""), _flat(columns))
     inner = {name: _object(value) for name, value in columns.items() if _is_object(value)}
     lists = {f"{key}, {name}": v for name, values in inner.items() for key, v in values.items() if _list(v)}
     cells = {
