@@ -49,3 +49,15 @@ def test_gradient_passes_where_values_passed() -> None:
     y = dropout(x)
     y.sum().backward()
     assert x.grad is not None and torch.equal(x.grad, y.detach())
+
+
+def test_neighbours_and_streams_are_independent() -> None:
+    dropout = Dropout(0.5)
+    dropped = []
+    for step in range(20):
+        seed_dropout(dropout, 1, step)
+        dropped.append(dropout(torch.ones(8 * 8 * 1000)) == 0)
+    x = torch.stack(dropped).float() - 0.5
+    tolerance = 5 * 0.25 / x.numel() ** 0.5
+    for lag in (1, 7, 8, 64, 8 * 1000):  # bits of a byte's neighbours, the next word, the next word of the stream
+        assert abs((x[:, lag:] * x[:, :-lag]).mean().item()) < tolerance

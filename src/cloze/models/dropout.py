@@ -1,12 +1,16 @@
 """Dropout whose masks are a function of (seed, step, micro-batch) and nothing else (Srivastava et al. 2014).
 
 `seed_dropout` is called before every training forward pass, so step 70,000 draws its masks without the 69,999 before
-it and a resumed run repeats the uninterrupted one bit for bit. On a CPU one 64-bit draw serves eight decisions, far
-cheaper than torch's one draw each; the share is therefore rounded to a multiple of 1/256 (0.1 becomes 26/256) and the
-scale is the exact inverse of what is kept. On other devices torch's own kernels and generator are used.
+it and a resumed run repeats the uninterrupted one bit for bit. On a CPU torch draws one number a value and compares
+into booleans, which costs more than the attention it thins out (docs/experiments.md). Here one 64-bit word serves eight
+values, most words come from Marsaglia's xorshift64 (2003) run in parallel streams, and bytes become factors by
+arithmetic alone. The share is therefore rounded to a multiple of 1/256 (0.1 becomes 26/256), and the scale is the exact
+inverse of what is kept. On other devices torch's own kernels and generator are used.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +18,9 @@ from torch import Tensor, nn
 from cloze.inputs.hashing import hash_u64
 
 _LEVELS = 256
+_STREAM = 8
+_LOW_57_BITS = (1 << 57) - 1
+"""Turns torch's arithmetic shift by 7 into the logical one of xorshift64."""
 
 
 class Dropout(nn.Module):
@@ -30,11 +37,10 @@ class Dropout(nn.Module):
     def keep(self, like: Tensor) -> Tensor:
         """Factors of the shape and dtype of `like` (on a CPU): 0 where dropped, 1 / (1 - share) elsewhere."""
         threshold = round(self.share * _LEVELS)
-        words = torch.empty((like.numel() + 7) // 8, dtype=torch.int64)
-        # random_ alone draws 63 bits; naming the whole range gives all 64, and so eight whole bytes.
-        words.random_(torch.iinfo(torch.int64).min, None, generator=self.generator)
-        kept = words.view(torch.uint8)[: like.numel()].view(like.shape).ge(threshold)
-        return kept.to(like.dtype).mul_(_LEVELS / (_LEVELS - threshold))
+        factors = _random_bytes(like.numel(), self.generator).to(like.dtype)
+        # A byte below the threshold becomes 0, any other 1; whole numbers to 256 are exact in bfloat16 too.
+        factors.sub_(threshold - 1).clamp_(0, 1).mul_(_LEVELS / (_LEVELS - threshold))
+        return factors.view(like.shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """x of any shape -> the same shape and dtype."""
@@ -43,6 +49,18 @@ class Dropout(nn.Module):
         if x.device.type != "cpu" or self.share > 1 - 1 / _LEVELS:
             return nn.functional.dropout(x, self.share, training=True)
         return x * self.keep(x)
+
+
+def _random_bytes(count: int, generator: torch.Generator) -> Tensor:
+    """uint8 [count]: xorshift64 streams of _STREAM words, each begun by the generator."""
+    words = torch.empty(_STREAM, -(-count // (8 * _STREAM)), dtype=torch.int64)
+    # random_ alone draws 63 bits; naming the whole range gives all 64, and so eight whole bytes.
+    words[0].random_(torch.iinfo(torch.int64).min, None, generator=generator)
+    for before, word in pairwise(words):
+        torch.bitwise_xor(before, before << 13, out=word)
+        word ^= (word >> 7) & _LOW_57_BITS
+        word ^= word << 17
+    return words.view(-1).view(torch.uint8)[:count]
 
 
 def seed_dropout(model: nn.Module, seed: int, step: int, micro: int = 0) -> None:

@@ -41,11 +41,11 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             step = chunk_targets(weight.shape[0], hidden.device)
             for start in range(0, labels.shape[0], step):
                 chunk, wanted = hidden[start : start + step].to(dtype), labels[start : start + step, None]
-                logits = torch.addmm(offset, chunk, matrix.T).float()
-                largest = logits.amax(dim=1, keepdim=True)
-                target = logits.gather(1, wanted)
+                logits = torch.addmm(offset, chunk, matrix.T)
+                largest = logits.amax(dim=1, keepdim=True).float()
+                target = logits.gather(1, wanted).float()
                 correct += (target >= largest).sum()
-                share = logits.softmax(dim=1)
+                share = logits.softmax(dim=1, dtype=torch.float32)
                 # The largest share is 1 / sum exp(logit - largest): the log-normaliser without a second pass of exp.
                 loss += (largest - share.amax(dim=1, keepdim=True).log() - target).sum()
                 if backward:
