@@ -20,8 +20,8 @@ def test_a_log_gets_plain_lines() -> None:
     log = io.StringIO()
     work(RichProgress(Console(file=log, width=200), line_every_s=0.0))
     lines = log.getvalue().splitlines()
-    assert lines[0] == "corpus [ko]: 1/3 documents"
-    assert lines[3] == "corpus [ko]: 3/3 documents  [MASK] kept as it is"
+    assert lines[0] == "corpus [ko]: 1 of 3 documents"
+    assert lines[3] == "corpus [ko]: 3 of 3 documents  [MASK] kept as it is"
     assert lines[4].startswith("corpus [ko]: done in ")
     assert "\x1b" not in log.getvalue()
 
@@ -35,7 +35,7 @@ def test_lines_are_rare_by_default() -> None:
 def test_a_terminal_gets_a_bar_and_a_last_line() -> None:
     screen = io.StringIO()
     work(RichProgress(Console(file=screen, force_terminal=True, width=120)))
-    assert "3/3" in screen.getvalue()
+    assert "3 of 3 documents" in screen.getvalue()
     assert "corpus [ko]: done in " in screen.getvalue()
 
 

@@ -94,32 +94,32 @@ class _LineMeter:
         if time.monotonic() - self._printed_at < self._line_every_s:
             return
         self._printed_at = time.monotonic()
-        amount = f"{self._done:,.0f}" + (f"/{self._total:,.0f}" if self._total else "") + f" {self._unit}"
-        self._console.print(f"{self._name}: {amount.strip()}  {self._note}".rstrip(), highlight=False, markup=False)
+        line = f"{self._name}: {_amount(self._done, self._total, self._unit)}  {self._note}".rstrip()
+        self._console.print(line, highlight=False, markup=False)
+
+
+def _amount(done: float, total: float | None, unit: str) -> str:
+    return (f"{done:,.0f}" + (f" of {total:,.0f}" if total else "") + f" {unit}").strip()
 
 
 @contextmanager
 def _bar(console: Console, name: str, total: float | None, unit: str) -> Iterator[Meter]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Amount(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(_amount(task.completed, task.total, unit))
 
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TimeElapsedColumn(),
+        BarColumn(bar_width=20),
+        Amount(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as bars:
-        task = bars.add_task(name, total=total, unit=unit, note="")
+        task = bars.add_task(name, total=total, note="")
 
         class BarMeter:
             def advance(self, amount: float = 1.0) -> None:
