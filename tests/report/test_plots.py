@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloze.report.plots import COLOURS, POINTS, Series, bucket, draw, guess_plot
+from cloze.report.plots import COLOURS, POINTS, Series, bucket, draw, guess_plot, tick
 
 
 def series(count: int, label: str = "") -> Series:
@@ -62,3 +62,22 @@ def test_words_are_labels_not_formulas_and_titles_are_escaped() -> None:
     steps, guesses = [0.0, 10.0], [{"$": 0.5, "\\frac": 0.2, "-->": 0.1}] * 2
     svg = guess_plot('"<script>', steps, guesses).svg
     assert "<script" not in svg and "-->" not in svg and "&lt;script&gt;" in svg
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *(
+            (0.0, "0"),
+            (1e-17, "0"),
+            (3e-4, "3e-4"),
+            (0.00025, "2.5e-4"),
+            (0.01, "0.01"),
+            (0.6931, "0.6931"),
+            (7.5, "7.5"),
+        ),
+        *((950.0, "950"), (1_000.0, "1k"), (2_500.0, "2.5k"), (1_500_000.0, "1.5M"), (-20.0, "-20")),
+    ],
+)
+def test_ticks_are_short(value: float, text: str) -> None:
+    assert tick(value) == text

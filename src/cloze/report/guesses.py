@@ -32,8 +32,6 @@ class Gap:
     sentence: str
     place: int
     """0 is the sentence's first gap."""
-    gaps: int
-    """Gaps of the sentence."""
     rows: list[tuple[int, list[Guess]]]
     """(step, guesses, best first) of the shown steps."""
     plot: Plot | None
@@ -58,10 +56,7 @@ def gaps(run: RunData) -> list[Gap]:
                 found.setdefault((str(line.get("sentence")), place), {})[int(step)] = _guesses(mask)
     sentences = list(dict.fromkeys(sentence for sentence, _ in found))
     plotted = set(sentences[:PLOTTED_SENTENCES])
-    many = {sentence: sum(key[0] == sentence for key in found) for sentence in sentences}
-    return [
-        _gap(sentence, place, many[sentence], steps, sentence in plotted) for (sentence, place), steps in found.items()
-    ]
+    return [_gap(sentence, place, steps, sentence in plotted) for (sentence, place), steps in found.items()]
 
 
 def spaced(values: Sequence[int], count: int) -> list[int]:
@@ -72,14 +67,14 @@ def spaced(values: Sequence[int], count: int) -> list[int]:
     return [values[place] for place in places]
 
 
-def _gap(sentence: str, place: int, gaps: int, steps: dict[int, list[Guess]], plotted: bool) -> Gap:
+def _gap(sentence: str, place: int, steps: dict[int, list[Guess]], plotted: bool) -> Gap:
     known = {step: guesses for step, guesses in sorted(steps.items()) if guesses}
     rows = [(step, known[step]) for step in spaced(list(known), SHOWN_STEPS)]
     if not plotted or len(known) < 2:
-        return Gap(sentence, place, gaps, rows, None)
+        return Gap(sentence, place, rows, None)
     by_step = [{guess.token: guess.probability for guess in guesses} for guesses in known.values()]
     title = f"Best guesses for gap {place + 1} of: {sentence}"
-    return Gap(sentence, place, gaps, rows, guess_plot(title, list(known), by_step))
+    return Gap(sentence, place, rows, guess_plot(title, list(known), by_step))
 
 
 def _guesses(mask: object) -> list[Guess]:

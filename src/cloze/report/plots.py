@@ -194,7 +194,7 @@ def _line(axes: Axes, one: Series) -> None:
 
 
 def _dress(axes: Axes, floor: float | None) -> None:
-    """Quiet axes: horizontal rules and thousands of steps as k; the vertical axis's unit stands in the caption."""
+    """Quiet axes: horizontal rules and short numbers; the vertical axis's unit stands in the caption."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.set_xlabel("steps", loc="right", fontsize=8.5, color=COLOURS["muted"], labelpad=1)
@@ -205,17 +205,22 @@ def _dress(axes: Axes, floor: float | None) -> None:
         spine.set_color(COLOURS["rule"])
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g}k" if abs(x) >= 1000 else f"{x:g}"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _tick(y)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: tick(x)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: tick(y)))
     axes.margins(x=0.015)
     if floor is not None:
         axes.set_ylim(bottom=floor)
 
 
-def _tick(value: float) -> str:
-    """0.0003 -> 3e-4; anything not so small as it is."""
-    if not 0 < abs(value) < 0.0095:
-        return f"{value:.3g}"
+def tick(value: float) -> str:
+    """A number on an axis, in few characters: 2500 -> 2.5k, 0.0003 -> 3e-4, 0.6931 as it is."""
+    size = abs(value)
+    if size >= 1_000:
+        return f"{value / 1e6:g}M" if size >= 1e6 else f"{value / 1e3:g}k"
+    if size >= 0.0095:
+        return f"{value:.5g}"
+    if size < 1e-12:  # What rounding leaves of a tick at 0.
+        return "0"
     digits, _, exponent = f"{value:.1e}".partition("e")
     return f"{float(digits):g}e{int(exponent)}"
 

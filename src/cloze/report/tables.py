@@ -170,13 +170,17 @@ def corpus_examples(run: RunData) -> list[tuple[str, list[str]]]:
 
 
 def tokenizer_tables(run: RunData) -> list[Table]:
-    """Quality of the tokenizer on training and validation text, what it was trained on, and what the store holds."""
+    """Quality of the tokenizer on training and validation text, and what it was trained on."""
     manifest = run.manifests.get("tokenizer", {})
     quality, counts = _object(manifest.get("quality")), run.counts("tokenizer")
     tables = [_side_by_side("Quality", quality)] if quality else []
-    tables += [Table("Training of the tokenizer", ("", ""), _flat(counts))] if counts else []
-    store = run.counts("store")
-    return tables + ([_side_by_side("Token store", store)] if store else [])
+    return tables + ([Table("Training of the tokenizer", ("", ""), _flat(counts))] if counts else [])
+
+
+def store_table(run: RunData) -> Table | None:
+    """What the token store holds."""
+    counts = run.counts("store")
+    return _side_by_side("Token store", counts) if counts else None
 
 
 def throughput_table(run: RunData) -> Table | None:
