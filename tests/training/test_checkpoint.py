@@ -22,7 +22,8 @@ class Trained:
     def __init__(self, width: int = 4) -> None:
         torch.manual_seed(0)
         self.model = torch.nn.Sequential(torch.nn.Linear(3, width), torch.nn.Linear(width, 3))
-        self.model[1].register_buffer("seen", torch.zeros(2))
+        self.seen = torch.zeros(2)
+        self.model.register_buffer("seen", self.seen)
         self.optimizer = make_optimizer(self.model, weight_decay=0.1)
 
     def step(self) -> None:
@@ -31,7 +32,7 @@ class Trained:
             group["lr"] = 0.01
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.model[1].seen += 1
+        self.seen += 1
 
     def save(self, folder: Path, step: int, keep: int = 2) -> Path:
         cursor = {"step": step, "row": 3}

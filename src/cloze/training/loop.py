@@ -233,6 +233,10 @@ class _Run:
             self._settle()
         mine = self.ranks.share(self.validation_rows.rows_in_epoch(0))
         means = evaluate(self.learner, self._batches(self.validation_rows, 0, np.arange(mine.start, mine.stop)))
+        for name, mean in means.items():
+            if not math.isfinite(mean.loss):
+                step = self.cursor.step
+                raise ClozeError(f"the validation loss of {name} became {mean.loss} at step {step:,}. {self._advice()}")
         numbers = {name: {"loss": mean.loss, "accuracy": mean.accuracy} for name, mean in means.items()}
         self._write("validation", {f"{name}/{key}": x for name, pair in numbers.items() for key, x in pair.items()})
         if self.on_validation is not None and self.ranks.main:
@@ -304,7 +308,7 @@ class _Run:
 
     def _epochs(self) -> float:
         cursor = self.cursor
-        return cursor.epoch + (cursor.row / self.train_rows.rows_in_epoch(cursor.epoch) if cursor.row else 0)
+        return cursor.epoch + (cursor.row / self.train_rows.rows_in_epoch(cursor.epoch) if cursor.row else 0.0)
 
     def _learning_rate(self, step: int) -> float:
         return learning_rate(
