@@ -1,7 +1,7 @@
 """The form that all text of a corpus has: NFC, no control characters, single spaces.
 
-NFC, because decomposed Hangul (한글 as ㅎ ㅏ ㄴ ㄱ ㅡ ㄹ, common in files from macOS) would become other tokens than the same
-words composed. NFKC is not used: it maps ㅋㅋ to other code points. Letters are never dropped or replaced.
+NFC, because decomposed Hangul (한글 as ㅎ ㅏ ㄴ ㄱ ㅡ ㄹ, common in files from macOS) would become other tokens than
+composed. NFKC is not used: it maps ㅋㅋ to other code points. Letters are never dropped or replaced.
 """
 
 from __future__ import annotations

@@ -30,9 +30,10 @@ _QUOTING = re.compile(r"(?:이?라고|이?라는|이?라며|이?라면서|하고
 _WORD = re.compile(r"[A-Za-z0-9.]*$")
 _WORD_CHARACTERS = 12
 _DATE = re.compile(r"\d\. ?\d+$")
-_ABBREVIATIONS = frozenset(
-    """mr mrs ms dr prof st jr sr vs etc e.g i.e cf al no vol pp fig eq inc ltd co corp dept approx feat ft gen col sgt
-    capt rev hon u.s u.k a.m p.m ph.d jan feb mar apr jun jul aug sep sept oct nov dec""".split()
+_ABBREVIATION = re.compile(
+    r"mrs?|ms|dr|prof|st|[js]r|vs|etc|e\.g|i\.e|cf|al|no|vol|pp|fig|eq|inc|ltd|co|corp|dept|approx|feat|ft|gen|col|sgt|capt"
+    r"|rev|hon|u\.[sk]|[ap]\.m|ph\.d|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec",
+    re.IGNORECASE,
 )
 
 
@@ -103,4 +104,4 @@ def _unfinished(text: str, start: int, stop: int, following: int) -> bool:
     if word.isdigit():
         in_date = text[following].isdigit() or _DATE.search(text, max(start, stop - _WORD_CHARACTERS), stop)
         return bool(in_date) or not text[start : stop - len(word)].strip()
-    return (len(word) == 1 and word.isupper()) or word.lower() in _ABBREVIATIONS
+    return (len(word) == 1 and word.isupper()) or bool(_ABBREVIATION.fullmatch(word))

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cloze.corpus.counts import Counts
 from cloze.errors import ClozeError
@@ -83,13 +83,13 @@ def open_source(path: Path, counts: Counts) -> Iterator[io.BufferedReader]:
     that is packed in another way.
     """
     try:
-        with io.BufferedReader(cast(io.RawIOBase, _Metered(path, counts)), _BUFFER_BYTES) as packed:
+        with io.BufferedReader(cast(Any, _Metered(path, counts)), _BUFFER_BYTES) as packed:
             magic = packed.peek(8)[:8]
             for start, (what, command) in _UNSUPPORTED.items():
                 if magic.startswith(start):
                     raise ClozeError(f"{path} is {what}, which is not read. Unpack it first: {command} {path.name}")
             if magic.startswith(_GZIP):
-                yield io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=packed)), _BUFFER_BYTES)
+                yield io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=packed)), _BUFFER_BYTES)
             elif magic.startswith(_ZSTANDARD):
                 yield io.BufferedReader(_Zstandard(packed, path), _BUFFER_BYTES)
             else:

@@ -60,8 +60,8 @@ class NamuwikiReader:
         shown = start.removeprefix(_BOM).lstrip()
         if shown[:1] not in (b"[", b""):
             raise ClozeError(
-                f"{self.path} is no JSON array; it begins with {shown[:40].decode(errors='replace')!r}. Expected a Namuwiki "
-                'dump, [{"namespace": "0", "title": "...", "text": "..."}, ...]; for plain text, set corpus.kind: text.'
+                f"{self.path} is no JSON array; it begins with {shown[:40].decode(errors='replace')!r}. Expected a "
+                'dump: [{"namespace": "0", "title": "...", "text": "..."}, ...]; for plain text, set corpus.kind: text.'
             )
 
     def _records(self, file: _Utf8) -> Iterator[Any]:

@@ -1,0 +1,98 @@
+"""Templates to sentences. A slot is {name} or {name:form}; the form is a particle for nouns and a form for adjectives.
+
+    fill("{n1:이} {w1:고} {n2:도} {w2:했}다.", values) -> 연기가 섬세하고 음악도 감미로웠다.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from cloze.corpus.sample.korean import conjugate, with_particle
+from cloze.corpus.sample.lexicon import Aspect
+from cloze.inputs.hashing import hash_u64
+
+T = TypeVar("T")
+
+_SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_BLOCK = 64
+NEGATED_FRAC = 0.12
+"""Share of judgements said as the opposite, denied: 지루하지 않다 for 흥미롭다."""
+
+
+class Draws:
+    """Random choices for one text: a function of (seed, purpose, index), whatever else has been drawn."""
+
+    def __init__(self, seed: int, purpose: str, index: int) -> None:
+        self._seed, self._purpose, self._index = seed, purpose, index
+        self._drawn = 0
+        self._waiting: list[int] = []
+
+    def below(self, bound: int) -> int:
+        """A whole number in [0, bound)."""
+        return (self._next() * bound) >> 64
+
+    def chance(self, probability: float) -> bool:
+        """True with this probability."""
+        return self._next() < probability * 2.0**64
+
+    def pick(self, choices: Sequence[T], *, tries: int = 1) -> T:
+        """One of the choices; with more tries, the foremost of so many: those at the front come more often."""
+        return choices[min(self.below(len(choices)) for _ in range(tries))]
+
+    def some(self, choices: Sequence[T], count: int) -> list[T]:
+        """So many of the choices, no two from one place."""
+        rest = list(choices)
+        return [rest.pop(self.below(len(rest))) for _ in range(count)]
+
+    def _next(self) -> int:
+        if not self._waiting:
+            counters = np.arange(self._drawn, self._drawn + _BLOCK)
+            self._waiting = hash_u64(self._seed, self._purpose, self._index, counters).tolist()[::-1]
+            self._drawn += _BLOCK
+        return self._waiting.pop()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """An adjective, as it is or denied."""
+
+    adjective: str
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A name that links to its article."""
+
+    name: str
+    target: str = ""
+    """The article's title where it is not the name."""
+
+
+Value = str | Judgement | Link
+
+
+def fill(template: str, values: Mapping[str, Value]) -> str:
+    """The template with its slots filled; KeyError for a slot without a value."""
+
+    def slot(match: re.Match[str]) -> str:
+        value, form = values[match[1]], match[2] or ""
+        if isinstance(value, Judgement):
+            return conjugate(value.adjective, form, negated=value.negated)
+        if isinstance(value, Link):
+            label = f"{value.target}|{value.name}" if value.target else value.name
+            return f"[[{label}]]" + with_particle(value.name, form)[len(value.name) :]
+        return with_particle(value, form)
+
+    return _SLOT.sub(slot, template)
+
+
+def judge(draws: Draws, aspect: Aspect, good: bool, *, tries: int = 1) -> Judgement:
+    """A good or bad word about an aspect, now and then as the denied opposite."""
+    negated = draws.chance(NEGATED_FRAC)
+    return Judgement(draws.pick(aspect.adjectives(good != negated), tries=tries), negated)
