@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cloze.errors import ClozeError, RecipeError
+from cloze.progress import Silent
 from cloze.training.checkpoint import checkpoint_folder, latest_checkpoint, load_checkpoint, save_checkpoint
 from cloze.training.cursor import Cursor, History, Window, peak_memory_mb
 from cloze.training.distributed import Ranks, flush_subnormals, open_ranks
@@ -46,7 +47,7 @@ ROWS_SHOWN = 32
 MAY_CHANGE = frozenset(
     f"training.{name}"
     for name in (
-        *("minutes", "micro_batch_rows", "precision", "compile", "device", "keep_checkpoints"),
+        *("minutes", "micro_batch_rows", "compile", "device", "keep_checkpoints"),
         *("log_every_steps", "validate_every_steps", "checkpoint_every_steps"),
     )
 )
@@ -81,7 +82,7 @@ def pretrain(
         )
     with open_ranks(recipe.training.device) as ranks, stop_requests() as request:
         run = _Run(recipe, model, train_rows, validation_rows, folder, ranks, tracker, on_validation)
-        stopped = run.train(progress, request, stop_after)
+        stopped = run.train(progress if ranks.main else Silent(), request, stop_after)
     if stopped:
         raise Stopped(
             f"{request.name} stopped training after step {run.cursor.step:,}. Checkpoint {run.saved} is whole: "
