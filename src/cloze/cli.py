@@ -74,14 +74,16 @@ def inspect(recipe: Path, *overrides: Overrides, step: int = 1, rows: int = 8) -
     from rich.console import Console
 
     from cloze.inputs.inspect import render
-    from cloze.pipeline import batch_of_step, prepare
+    from cloze.pipeline import batch_of_step, make_store, open_rows
     from cloze.recipe_file import read_recipe
     from cloze.stages import plan_stages
 
     if step < 1 or rows < 1:
         raise ClozeError(f"--step and --rows count from 1, found {step} and {rows}.")
     resolved = read_recipe(recipe, parse_overrides(overrides))
-    prepared = prepare(resolved, plan_stages(resolved), _progress())
+    stages = plan_stages(resolved)
+    make_store(resolved, stages, _progress())
+    prepared = open_rows(resolved, stages)
     batch = batch_of_step(resolved, prepared, step, rows)
     Console().print(render(batch, prepared.tokenizer, title=f"{resolved.name}, step {step:,}"))
 

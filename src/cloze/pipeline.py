@@ -48,8 +48,8 @@ def run(recipe: Recipe, progress: Progress) -> Path:
     folder, stages = recipe.output / recipe.name, plan_stages(recipe)
     if is_main():
         write_text(folder / "recipe.yaml", show(recipe))
-    prepared = prepare(recipe, stages, progress)
-    make(stages["pretraining"], folder, progress, partial(_pretraining, recipe, prepared, progress))
+    make_store(recipe, stages, progress)
+    make(stages["pretraining"], folder, progress, partial(_pretraining, recipe, stages, progress))
     if is_main():
         for task in recipe.tasks:
             work = partial(_task, recipe, task, stages["pretraining"].folder / "model", progress)
@@ -58,18 +58,22 @@ def run(recipe: Recipe, progress: Progress) -> Path:
     return folder
 
 
-def prepare(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress) -> Prepared:
-    """Make corpus, tokenizer and store unless they are up to date, and open the rows of both splits."""
-    from cloze.inputs.rows import Rows
-    from cloze.tokens.store import Store
-    from cloze.tokens.tokenizer import Tokenizer
-
+def make_store(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress) -> None:
+    """Make corpus, tokenizer and store unless they are up to date."""
     folder = recipe.output / recipe.name
     corpus, tokens = stages["corpus"].folder, stages["tokenizer"].folder
     make(stages["corpus"], folder, progress, partial(_corpus, recipe, progress))
     make(stages["tokenizer"], folder, progress, partial(_tokenizer, recipe, corpus, progress))
     make(stages["store"], folder, progress, partial(_store, recipe, corpus, tokens, progress))
-    tokenizer = Tokenizer.load(tokens)
+
+
+def open_rows(recipe: Recipe, stages: Mapping[str, Stage]) -> Prepared:
+    """The rows of both splits of a store that was made. Raises ClozeError if there is none for training."""
+    from cloze.inputs.rows import Rows
+    from cloze.tokens.store import Store
+    from cloze.tokens.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer.load(stages["tokenizer"].folder)
     train, validation = (
         Rows(
             Store.open(stages["store"].folder, split, tokenizer),
@@ -83,8 +87,8 @@ def prepare(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress) -> 
     )
     if not train.rows_in_epoch(0):
         raise ClozeError(
-            f"the corpus gives no row for training; {corpus / 'manifest.json'} counts what was read and dropped. Add "
-            "text to corpus.sources, or lower corpus.validation_frac or corpus.min_characters."
+            f"the corpus gives no row for training; {stages['corpus'].folder / 'manifest.json'} counts what was read "
+            "and dropped. Add text to corpus.sources, or lower corpus.validation_frac or corpus.min_characters."
         )
     return Prepared(tokenizer, train, validation if validation.rows_in_epoch(0) else None)
 
@@ -126,7 +130,7 @@ def _store(
     return {"counts": build_store(Corpus(corpus_folder), tokenizer_folder, recipe.store, folder, progress)}
 
 
-def _pretraining(recipe: Recipe, prepared: Prepared, progress: Progress, folder: Path) -> dict[str, Any]:
+def _pretraining(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress, folder: Path) -> dict[str, Any]:
     """Train; `folder` may hold checkpoints of an earlier process."""
     from cloze.interop.huggingface import save_model
     from cloze.training.checkpoint import latest_checkpoint
@@ -134,6 +138,7 @@ def _pretraining(recipe: Recipe, prepared: Prepared, progress: Progress, folder:
     from cloze.training.loop import pretrain
 
     flush_subnormals()
+    prepared = open_rows(recipe, stages)
     guesses = folder / "guesses.jsonl"
     begins = latest_checkpoint(folder / "checkpoints") is None
     model = _model(recipe, prepared, progress, initialise=begins)
