@@ -1,0 +1,75 @@
+"""The fast encoder gives what the tokenizer gives, whatever the text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cloze.tokens.encoder import CorpusEncoder, id_dtype
+from cloze.tokens.tokenizer import Kind, Tokenizer
+
+PIECES = st.sampled_from(
+    [
+        "영화",
+        "한국어는",
+        "뷁",
+        "中",
+        "Ab",
+        "é",
+        "e\u0301",
+        "\u1112\u1161\u11ab",
+        "하\u11ab",
+        "12",
+        "년",
+        "!",
+        "...",
+        "'s",
+        "ς",
+        "Σ",
+    ]
+)
+SPACES = st.sampled_from(["", " ", "  ", "\t", "\u3000", "\u00a0", "\u200b", " \t ", "\x00", "\u0301"])
+BUILT = st.lists(st.one_of(PIECES, SPACES)).map("".join)
+ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=30)
+SENTENCES = st.lists(st.one_of(BUILT, ANY), max_size=8)
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "byte-bpe"])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sentences=SENTENCES)
+def test_equals_the_tokenizer(kind: Kind, sentences: list[str], tokenizer_folders: dict[Kind, Path]) -> None:
+    tokenizer = Tokenizer.load(tokenizer_folders[kind])
+    expected = tokenizer.encode(sentences)
+    ids, tokens = CorpusEncoder(tokenizer).encode(sentences)
+    assert ids.dtype == np.uint16
+    assert ids.tolist() == [number for sentence in expected for number in sentence]
+    assert tokens.tolist() == [len(sentence) for sentence in expected]
+
+
+def test_text_is_text(tokenizer: Tokenizer) -> None:
+    special = [tokenizer.token(number) for number in tokenizer.special_ids if number != tokenizer.unknown_id]
+    ids, tokens = CorpusEncoder(tokenizer).encode([f"영화 {name} 배우{name}" for name in special])
+    assert not set(ids.tolist()) & (set(tokenizer.special_ids) - {tokenizer.unknown_id})
+    assert len(tokens) == 4
+
+
+def test_a_line_end_is_a_space(tokenizer: Tokenizer) -> None:
+    ids, tokens = CorpusEncoder(tokenizer).encode(["영화\n배우", "", "감독"])
+    assert ids.tolist() == [number for row in tokenizer.encode(["영화 배우", "감독"]) for number in row]
+    assert tokens[1] == 0
+
+
+def test_forgetting_changes_nothing(tokenizer: Tokenizer) -> None:
+    encoder = CorpusEncoder(tokenizer, max_chunks=3)
+    sentences = ["영화는 재미 재미!!", "배우의 영화는 재미", "감독 음악 결말"]
+    once = CorpusEncoder(tokenizer).encode(sentences)[0].tolist()
+    assert [number for sentence in sentences for number in encoder.encode([sentence])[0].tolist()] == once
+
+
+def test_two_bytes_up_to_65535_entries() -> None:
+    assert id_dtype(65_535) is np.uint16
+    assert id_dtype(65_536) is np.uint32
