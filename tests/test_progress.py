@@ -22,7 +22,7 @@ def test_a_log_gets_plain_lines() -> None:
     lines = log.getvalue().splitlines()
     assert lines[0] == "corpus [ko]: 1 of 3 documents"
     assert lines[3] == "corpus [ko]: 3 of 3 documents  [MASK] kept as it is"
-    assert lines[4].startswith("corpus [ko]: done in ")
+    assert lines[4].startswith("corpus [ko]: 0.")
     assert "\x1b" not in log.getvalue()
 
 
@@ -36,7 +36,7 @@ def test_a_terminal_gets_a_bar_and_a_last_line() -> None:
     screen = io.StringIO()
     work(RichProgress(Console(file=screen, force_terminal=True, width=120)))
     assert "3 of 3 documents" in screen.getvalue()
-    assert "corpus [ko]: done in " in screen.getvalue()
+    assert "corpus [ko]: 0." in screen.getvalue()
 
 
 def test_silence() -> None:

@@ -61,7 +61,9 @@ class RichProgress:
         else:
             meter = _LineMeter(self._console, name, total, unit, self._line_every_s)
             yield meter
-        self._console.print(f"{name}: done in {time.monotonic() - started_at:.1f} s", highlight=False, markup=False)
+        self._console.print(
+            f"{name}: {time.monotonic() - started_at:.1f} s", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 class _SilentMeter:
@@ -95,7 +97,7 @@ class _LineMeter:
             return
         self._printed_at = time.monotonic()
         line = f"{self._name}: {_amount(self._done, self._total, self._unit)}  {self._note}".rstrip()
-        self._console.print(line, highlight=False, markup=False)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _amount(done: float, total: float | None, unit: str) -> str:
