@@ -38,7 +38,10 @@ def write_sample(folder: Path, seed: int = 1, articles: int = 2_400, reviews: in
     lines = [_review_line(seed, index) for index in range(reviews)]
     train = reviews - reviews // TEST_FRAC
     files = {
-        "articles": ("namuwiki.json", "[" + ",".join(json.dumps(record, ensure_ascii=False) for record in records) + "]"),
+        "articles": (
+            "namuwiki.json",
+            "[" + ",".join(json.dumps(record, ensure_ascii=False) for record in records) + "]",
+        ),
         "reviews_train": ("reviews_train.txt", _table(lines[:train])),
         "reviews_test": ("reviews_test.txt", _table(lines[train:])),
         "reviews_small": ("reviews_small.txt", _table(lines[: min(SMALL_REVIEWS, train)])),

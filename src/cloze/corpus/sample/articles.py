@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from cloze.corpus.sample import lexicon
 from cloze.corpus.sample.grammar import Draws, Link, Value, fill, judge
 from cloze.corpus.sample.lexicon import Aspect
+from cloze.corpus.sample.reviews import opinion
 from cloze.corpus.sample.world import Subject, World
 
 AGREEING_FRAC = 0.88
@@ -19,9 +20,9 @@ MIXED_FRAC = 0.08
 """Share of judging sentences that grant the other side something first."""
 
 _JUDGEMENTS = (
-    "{n1:은} {w1:고} {n2:은} {w2:하다}는 평가를 받았다.",
+    "{n1:은} {w1:고} {n2:은} {w2:하다는} 평가를 받았다.",
     "{w1:한} {n1:과} {w2:한} {n2:이} 특히 눈에 띈다.",
-    "전문가들은 {n1:이} {w1:고} {n2:도} {w2:하다}고 적었다.",
+    "전문가들은 {n1:이} {w1:고} {n2:도} {w2:하다고} 적었다.",
     "{n1:이} {w1:해서} {n2:까지} {w2:했}다는 의견이 많다.",
     "무엇보다 {n1:이} {w1:했}고 {n2:도} {w2:했}으며 {w3:한} {n3:이} 기억에 남는다.",
     "{n1:은} {w1:한} 편이고 {n2:은} {w2:한} 편이다.",
@@ -29,11 +30,11 @@ _JUDGEMENTS = (
     "{w1:고} {w2:한} {n1:이} {w3:한} {n2:과} 어우러졌다.",
     "처음부터 끝까지 {n1:이} {w1:했}고, {n2:은} 갈수록 {w2:했}다.",
     "사람들은 {w1:한} {n1:을} 이야기하며 전체적으로 {w2:고} {w3:했}다고 입을 모았다.",
-    "{title:은} {n1:이} {w1:하다}는 말을 자주 듣는데, {n2:도} {w2:고} {n3:도} {w3:하다}.",
+    "{title:은} {n1:이} {w1:하다는} 말을 자주 듣는데, {n2:도} {w2:고} {n3:도} {w3:하다}.",
     "{w1:한} {n1}, {w2:한} {n2}, {w3:한} {n3:이} 그 예이다.",
 )
 _MIXED = (
-    "{n0:은} {w0:하다}는 말도 있지만 대체로 {n1:이} {w1:고} {n2:이} {w2:하다}는 평이다.",
+    "{n0:은} {w0:하다는} 말도 있지만 대체로 {n1:이} {w1:고} {n2:이} {w2:하다는} 평이다.",
     "{n0:이} {w0:했}음에도 {n1:은} {w1:고} {n2:은} {w2:했}다.",
 )
 _RESULTS = {
@@ -136,6 +137,9 @@ def article(seed: int, index: int, subject: Subject, world: World) -> str:
         "== 평가 ==\n" + "\n\n".join(_paragraph(draws, subject, values) for _ in range(2 + draws.below(2))),
         "== 여담 ==\n" + "\n".join(f" * {fill(line, values)}" for line in draws.some(_TRIVIA, 1 + draws.below(3))),
     ]
+    if subject.kind == "film":
+        opinions = [opinion(draws, subject.good == draws.chance(AGREEING_FRAC)) for _ in range(2 + draws.below(3))]
+        sections.append("== 관객 반응 ==\n" + "\n".join(f"> {text}" for text in opinions))
     if draws.chance(0.15):
         sections.append("{{{#!folding [ 펼치기 · 접기 ]\n" + _paragraph(draws, subject, values) + "\n}}}")
     return "\n\n".join(sections)
@@ -159,7 +163,7 @@ def _values(draws: Draws, subject: Subject, world: World) -> dict[str, Value]:
         "year": str(1970 + draws.below(55)),
         "month": str(1 + draws.below(12)),
         "day": str(2 + draws.below(27)),
-        "number": f"{12 + draws.below(4000):,}",
+        "number": str(12 + draws.below(900)),
     }
 
 

@@ -1,6 +1,6 @@
 """Templates to sentences. A slot is {name} or {name:form}; the form is a particle for nouns and a form for adjectives.
 
-    fill("{n1:이} {w1:고} {n2:도} {w2:했}다.", values) -> 연기가 섬세하고 음악도 감미로웠다.
+fill("{n1:이} {w1:고} {n2:도} {w2:했}다.", values) -> 연기가 섬세하고 음악도 감미로웠다.
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ _PARTICLES = {
 }
 """Named by the form behind a final consonant: (behind a consonant, behind a vowel)."""
 
+_SAME_IN_ALL = {"고": "고", "하다": "다", "하다고": "다고", "하다는": "다는", "하네": "네"}
+_DIGIT_FINALS = (21, 8, 0, 16, 0, 0, 1, 8, 8, 0)  # 영 일 이 삼 사 오 육 칠 팔 구
+
 
 def with_particle(word: str, particle: str) -> str:
     """`word` with a particle in the form that fits it: 연기, 은 -> 연기는. Particles of one form (도, 까지) are appended."""
@@ -34,14 +37,16 @@ def with_particle(word: str, particle: str) -> str:
 def conjugate(adjective: str, form: str, *, negated: bool = False) -> str:
     """One form of an adjective given as 탄탄하다, 매력적이다, 재미있다, 의미없다 or (ㅂ-irregular) 새롭다.
 
-    `form` is named as that of 하다: 고 (and), 한 (before a noun), 해서 (because), 했 (past stem), 하다 (plain), 하네
-    (exclaiming stem). `negated` gives that of -지 않다.
+    `form` is named as that of 하다: 고 (and), 한 (before a noun), 해서 (because), 했 (past stem), 하다 (plain), 하다고 and
+    하다는 (quoted), 하네 (exclaiming stem). `negated` gives that of -지 않다.
     """
     stem = adjective.removesuffix("다")
     if negated:
-        return stem + "지 않" + {"고": "고", "한": "은", "해서": "아서", "했": "았", "하다": "다", "하네": "네"}[form]
-    if form in ("고", "하다", "하네"):
-        return stem + {"고": "고", "하다": "다", "하네": "네"}[form]
+        return stem + "지 않" + ({"한": "은", "해서": "아서", "했": "았"} | _SAME_IN_ALL)[form]
+    if stem.endswith("적이") and form in ("하다고", "하다는"):
+        return stem + "라" + form[-1]
+    if form in _SAME_IN_ALL:
+        return stem + _SAME_IN_ALL[form]
     if stem.endswith("하"):
         return stem[:-1] + form
     if stem.endswith("적이"):
@@ -54,6 +59,8 @@ def conjugate(adjective: str, form: str, *, negated: bool = False) -> str:
 
 
 def _final(word: str) -> int:
-    """Number of the final consonant of the last syllable; 0 for none, and for anything that is no syllable."""
+    """Number of the final consonant of the last syllable or digit as read; 0 for none, and for other characters."""
+    if word[-1] in "0123456789":
+        return _DIGIT_FINALS[int(word[-1])]
     code = ord(word[-1])
     return (code - _FIRST_SYLLABLE) % _FINALS if _FIRST_SYLLABLE <= code <= _LAST_SYLLABLE else 0

@@ -44,7 +44,7 @@ _TWO = (
     "{n1:이} {w1:해서} {n2:까지} {w2:했}음",
     "{w1:한} {n1:과} {w2:한} {n2:만} 기억난다",
     "{n1:이} {w1:했}다. {n2:도} {w2:하네}요",
-    "{n1:이} {w1:하다}는 말밖에.. {n2:도} {w2:했}고",
+    "{n1:이} {w1:하다는} 말밖에.. {n2:도} {w2:했}고",
 )
 _THREE = (
     "{n1:은} {w1:고} {n2:은} {w2:했}으며 {n3:도} {w3:했}다",
@@ -62,19 +62,37 @@ _BEFORE = (
     "이제서야 봤네요. ",
     "{day} 조조로 봤어요 ",
 )
-_AFTER = (" ㅋㅋ", "ㅋㅋㅋ", " ㅎㅎ", "..", "...", "!", "!!", "~", ".", ". {day} 관람.", " 이상 {person} 팬이었습니다", ". 그렇다구요")
+_AFTER = (
+    " ㅋㅋ",
+    "ㅋㅋㅋ",
+    " ㅎㅎ",
+    "..",
+    "...",
+    "!",
+    "!!",
+    "~",
+    ".",
+    ". {day} 관람.",
+    " 이상 {person} 팬이었습니다",
+    ". 그렇다구요",
+)
 
 
 def review(seed: int, index: int) -> tuple[str, int]:
     """Text and label of one review."""
     draws = Draws(seed, "review", index)
     good = draws.chance(0.5)
+    return opinion(draws, good), int(good)
+
+
+def opinion(draws: Draws, good: bool) -> str:
+    """What somebody types who found a film good, or bad."""
     template = draws.pick(draws.pick((_ONE, _TWO, _TWO, _THREE)))
     values = _values(draws, good)
     text = fill(template, values)
     if draws.chance(VERDICT_FRAC):
         text += fill(". {verdict:이다}", {"verdict": draws.pick(VERDICTS[good])})
-    return _often(draws, _BEFORE, values, 0.4) + text + _often(draws, _AFTER, values, 0.6), int(good)
+    return _often(draws, _BEFORE, values, 0.4) + text + _often(draws, _AFTER, values, 0.6)
 
 
 def _values(draws: Draws, good: bool) -> dict[str, Value]:
