@@ -127,7 +127,7 @@ def _prepare(folder: Path, reviews: Path, examples: int, layers: int, heads: int
 
 def _worker(method: str, folder: Path, threads: int) -> dict[str, float]:
     """Run one method in a process of its own."""
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TRANSFORMERS_VERBOSITY": "error"}
     arguments = [sys.executable, __file__, "--worker", method, "--folder", str(folder)]
     done = subprocess.run(arguments, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

@@ -15,6 +15,7 @@ import torch
 
 from cloze import predict
 from cloze.errors import ClozeError, DamagedError
+from cloze.files import read_manifest
 from cloze.interop.huggingface import load_model
 from cloze.models.dropout import Dropout
 from cloze.progress import Silent
@@ -142,6 +143,10 @@ def test_finished_seeds_are_kept_until_something_changes(finished: Path, data: P
     results = run(data, folder, task(seeds=[1, 2, 3]))
     assert len(results["pretrained"]["seeds"]) == 3
     assert first.stat().st_mtime_ns == written_at
+    run(data, folder, task(seeds=[2, 1]))
+    assert (read_manifest(folder / "model") or {})["seed"] == 2, (
+        "the kept classifier is that of the first seed asked for"
+    )
     run(data, folder, task(seeds=[1], epochs=1))
     assert first.stat().st_mtime_ns > written_at, "another number of epochs is another run"
     first.write_text("{", encoding="utf-8")

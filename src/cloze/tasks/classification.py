@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cloze.errors import ClozeError, DamagedError
 from cloze.files import hash_json, read_manifest, sha256_file, write_folder, write_json, write_text
-from cloze.interop.huggingface import load_model, save_classifier
+from cloze.interop.huggingface import WEIGHTS_FILE, load_model, save_classifier
 from cloze.models import from_config
 from cloze.models.classifier import Classifier
 from cloze.models.encoder import initialise_normal
@@ -97,7 +97,7 @@ def finetune(
             for seed in task.seeds:
                 stored = folder / "seeds" / f"{start}-{seed}.json"
                 keep = folder / "model" if start == "pretrained" and seed == task.seeds[0] else None
-                run = _finished(stored, shared.fingerprint, keep)
+                run = _finished(stored, {"start": start, "seed": seed, "fingerprint": shared.fingerprint}, keep)
                 if run is None:
                     run = _run(shared, start, seed, keep, meter)
                     write_json(stored, run)
@@ -130,21 +130,21 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
         "task": task.model_dump(exclude={"name", "train", "test", "seeds", "from_random_weights"}),
         "training": recipe.training.model_dump(include=_TRAINING_FIELDS),
         "length": length,
-        "files": [sha256_file(path) for path in [*files, model_folder / "model.safetensors"]],
+        "tokenizer": tokenizer.fingerprint,
+        "files": [sha256_file(path) for path in [*files, model_folder / WEIGHTS_FILE]],
     }
-    device = choose_device(recipe.training.device)
     shared = _Task(
-        recipe,
-        task,
-        model,
-        tokenizer,
-        classes,
-        features[0],
-        labels[0],
-        features[1],
-        labels[1],
-        device,
-        hash_json(decides),
+        recipe=recipe,
+        settings=task,
+        model=model,
+        tokenizer=tokenizer,
+        classes=classes,
+        train=features[0],
+        train_labels=labels[0],
+        test=features[1],
+        test_labels=labels[1],
+        device=choose_device(recipe.training.device),
+        fingerprint=hash_json(decides),
     )
     counts = {"train": train.counts | features[0].counts, "test": test.counts | features[1].counts}
     return shared, counts
@@ -155,6 +155,7 @@ def _run(shared: _Task, start: Start, seed: int, keep: Path | None, meter: Meter
     classifier = _classifier(shared, start, seed)
     learner = _learner(shared, classifier, seed)
     who = {"start": start, "seed": seed}
+    made_of = {**who, "fingerprint": shared.fingerprint}
     curve: list[dict[str, Any]] = []
     elapsed_s, examples = 0.0, 0
     for epoch in range(math.ceil(shared.steps / shared.epoch_steps)):
@@ -164,16 +165,15 @@ def _run(shared: _Task, start: Start, seed: int, keep: Path | None, meter: Meter
         curve += [who | line for line in (*lines, end)]
         elapsed_s, examples = end["elapsed_s"], examples + train.count
     if keep is not None:
-        with write_folder(keep, manifest={"task": shared.settings.name, "classes": shared.classes, **who}) as aside:
+        with write_folder(keep, manifest={"task": shared.settings.name, **made_of}) as aside:
             save_classifier(aside, classifier, shared.tokenizer)
     return {
-        **who,
+        **made_of,
         "train": {"accuracy": train.accuracy, "loss": train.loss},
         "test": {"accuracy": test.accuracy, "loss": test.loss, "confusion": test.confusion},
         "elapsed_s": elapsed_s,
         "examples": examples,
         "curve": curve,
-        "fingerprint": shared.fingerprint,
     }
 
 
@@ -274,9 +274,9 @@ def _named(loss: float, accuracy: float) -> dict[str, float]:
     return {"classification/loss": loss, "classification/accuracy": accuracy}
 
 
-def _finished(stored: Path, fingerprint: str, keep: Path | None) -> dict[str, Any] | None:
-    """A stored run, if it was made of the same files and settings and its classifier, where one is kept, is whole."""
-    if not stored.is_file() or (keep is not None and read_manifest(keep) is None):
+def _finished(stored: Path, made_of: dict[str, Any], keep: Path | None) -> dict[str, Any] | None:
+    """A stored run if it, and its classifier where one is kept, were made of `made_of`: start, seed and fingerprint."""
+    if not stored.is_file():
         return None
     try:
         run: dict[str, Any] = json.loads(stored.read_bytes())
@@ -284,7 +284,8 @@ def _finished(stored: Path, fingerprint: str, keep: Path | None) -> dict[str, An
         raise DamagedError(
             f"{stored} is not JSON ({error}). Delete it and run again: its seed is trained anew."
         ) from None
-    return run if run.get("fingerprint") == fingerprint else None
+    manifests = [run] if keep is None else [run, read_manifest(keep) or {}]
+    return run if all(made_of.items() <= manifest.items() for manifest in manifests) else None
 
 
 def _results(shared: _Task, runs: dict[Start, list[dict[str, Any]]], counts: dict[str, Any]) -> dict[str, Any]:
