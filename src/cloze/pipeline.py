@@ -134,10 +134,10 @@ def _pretraining(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress
     """Train; `folder` may hold checkpoints of an earlier process."""
     from cloze.interop.huggingface import save_model
     from cloze.training.checkpoint import latest_checkpoint
-    from cloze.training.distributed import flush_subnormals
+    from cloze.training.cpu import prepare_cpu
     from cloze.training.loop import pretrain
 
-    flush_subnormals()
+    prepare_cpu()
     prepared = open_rows(recipe, stages)
     guesses = folder / "guesses.jsonl"
     begins = latest_checkpoint(folder / "checkpoints") is None

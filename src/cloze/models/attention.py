@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cloze.errors import ClozeError
 from cloze.models.dropout import Dropout
 
 SHORT_ROW = 160
@@ -119,7 +120,7 @@ def padded(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) ->
     q, k, v = (_to_slots(x, layout) for x in (q, k, v))
     share = dropout.share if dropout.training else 0.0
     if q.device.type == "cpu" and (share > 0.0 or layout.longest <= SHORT_ROW):
-        y = _two_products(q, k, v, layout.mask, dropout)
+        y = two_products(q, k, v, layout.mask, dropout)
     else:
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=layout.mask, dropout_p=share)
     y = y.transpose(1, 2).reshape(layout.rows * layout.longest, y.shape[1], y.shape[3])
@@ -135,7 +136,7 @@ def _to_slots(x: Tensor, layout: Layout) -> Tensor:
     return x.view(layout.rows, layout.longest, *x.shape[1:]).transpose(1, 2)
 
 
-def _two_products(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: Dropout) -> Tensor:
+def two_products(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: Dropout) -> Tensor:
     """softmax(q k^T / sqrt(H)) v over [R, N, S, H]: torch's CPU kernel has no dropout, and loses on short rows."""
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if mask is not None:
@@ -158,9 +159,18 @@ BACKENDS: dict[str, Backend] = {"explicit": explicit, "padded": padded, "varlen"
 
 
 def choose_backend(name: str, q: Tensor, dropout: Dropout) -> Backend:
-    """The backend called `name`; auto takes varlen where it can run, padded elsewhere."""
-    if name != "auto":
-        return BACKENDS[name]
+    """The backend called `name` for q [T, N, H]; auto takes varlen where it can run, padded elsewhere.
+
+    Raises ClozeError if varlen is asked for where it can't run: the kernel would fail, or ignore the dropout.
+    """
     drops = dropout.training and dropout.share > 0.0
-    fast = q.is_cuda and q.dtype in (torch.float16, torch.bfloat16) and not drops
-    return varlen if fast and hasattr(torch.nn.attention, "varlen") else padded
+    fits = q.is_cuda and q.dtype in (torch.float16, torch.bfloat16) and q.shape[-1] % 8 == 0 and not drops
+    if name == "auto":
+        return varlen if fits else padded
+    if name == "varlen" and not fits:
+        raise ClozeError(
+            f"model.attention is varlen, but this is {q.dtype} on {q.device.type}, heads of width {q.shape[-1]} and "
+            f"attention dropout {dropout.share if drops else 0.0}. varlen needs float16 or bfloat16 on CUDA, a width "
+            "that 8 divides and no dropout. Set model.attention to auto."
+        )
+    return BACKENDS[name]

@@ -27,7 +27,8 @@ from cloze.models.encoder import initialise_normal
 from cloze.tasks.datasets import class_indices, class_names, read_table
 from cloze.tasks.features import Features, featurise, map_rows, training_batches
 from cloze.tasks.metrics import Scores, mean_and_std, score
-from cloze.training.distributed import Ranks, choose_device, flush_subnormals
+from cloze.training.cpu import prepare_cpu
+from cloze.training.distributed import Ranks, choose_device
 from cloze.training.optimizer import make_optimizer
 from cloze.training.schedule import learning_rate
 from cloze.training.step import Learner, Mean, StepResult, check_finite, train_step
@@ -88,7 +89,7 @@ def finetune(
     Hugging Face layout), seeds/ (finished runs). The same call again continues after the last finished seed.
     `task.train` and `task.test` are relative to `recipe.data`. Raises ClozeError for files or settings that don't fit.
     """
-    flush_subnormals()
+    prepare_cpu()
     shared, counts = _prepare(recipe, task, model_folder)
     starts: list[Start] = ["pretrained", "random"] if task.from_random_weights else ["pretrained"]
     runs: dict[Start, list[dict[str, Any]]] = {start: [] for start in starts}

@@ -99,13 +99,3 @@ def choose_device(device: Literal["auto", "cpu", "cuda"], local_rank: int = 0) -
             "Start as many processes as GPUs (torchrun --nproc-per-node), or set training.device to cpu."
         )
     return torch.device("cuda", local_rank)
-
-
-def flush_subnormals() -> bool:
-    """Let the CPU treat floats below 1e-38 as 0: they made a step 6.6 times slower. Returns whether all threads do.
-
-    Threads inherit this from the thread that starts them, so call it before the process's first parallel operation.
-    """
-    torch.set_flush_denormal(True)
-    tiny = torch.full((torch.get_num_threads() * 65_536,), 1e-39)
-    return bool((tiny * 0.5 == 0).all())

@@ -25,8 +25,9 @@ from torch import nn
 from cloze.errors import ClozeError, RecipeError
 from cloze.progress import Silent
 from cloze.training.checkpoint import checkpoint_folder, latest_checkpoint, load_checkpoint, save_checkpoint
+from cloze.training.cpu import prepare_cpu
 from cloze.training.cursor import Cursor, History, Window, peak_memory_mb
-from cloze.training.distributed import Ranks, flush_subnormals, open_ranks
+from cloze.training.distributed import Ranks, open_ranks
 from cloze.training.flops import measure_peak, training_flops
 from cloze.training.optimizer import make_optimizer
 from cloze.training.schedule import learning_rate
@@ -75,10 +76,10 @@ def pretrain(
     `stop_after` ends after that step as a kill would, but with a checkpoint. Raises Stopped after SIGTERM or Ctrl-C,
     ClozeError for a loss that is not finite, a full disk, or a checkpoint of another run.
     """
-    if not flush_subnormals():
+    if not prepare_cpu():
         log.warning(
             "Some threads were started before subnormal floats were switched off; steps may be slower. Call "
-            "cloze.training.distributed.flush_subnormals() before anything else that uses torch."
+            "cloze.training.cpu.prepare_cpu() before anything else that uses torch."
         )
     with open_ranks(recipe.training.device) as ranks, stop_requests() as request:
         run = _Run(recipe, model, train_rows, validation_rows, folder, ranks, tracker, on_validation)
