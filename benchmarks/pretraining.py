@@ -298,11 +298,11 @@ def main(name: str, shapes: list[Shape], device: str, precisions: list[str], pee
                         _worker(shape, method, precision, arguments.threads)
                     )
         peer = {p: statistics.median(r["tokens_per_s"] for r in runs["Trainer", p]) for p in precisions}
-        for (method, precision), found in runs.items():
-            speeds = sorted(r["tokens_per_s"] for r in found)
+        for (method, precision), measured in runs.items():
+            speeds = sorted(r["tokens_per_s"] for r in measured)
             speed = statistics.median(speeds)
-            frac = statistics.median(r.get("peak_frac", float("nan")) for r in found)
-            peak = statistics.median(r.get("peak_gflops", float("nan")) for r in found)
+            frac = statistics.median(r.get("peak_frac", float("nan")) for r in measured)
+            peak = statistics.median(r.get("peak_gflops", float("nan")) for r in measured)
             table.rows.append(
                 [
                     str(shape),
@@ -312,7 +312,7 @@ def main(name: str, shapes: list[Shape], device: str, precisions: list[str], pee
                     f"{speed / peer[precision]:.1f}",
                     f"{speeds[0]:,.0f} - {speeds[-1]:,.0f}",
                     f"{frac:.0%} of {peak:,.0f} GFLOP/s" if method == "cloze" else "",
-                    f"{statistics.median(r['peak_memory_mb'] for r in found):,.0f}",
+                    f"{statistics.median(r['peak_memory_mb'] for r in measured):,.0f}",
                 ]
             )
             print(table.rows[-1], file=sys.stderr, flush=True)
