@@ -1,0 +1,125 @@
+"""What the start from counts gives, part by part: validation loss by step for several starts, shapes and corpora.
+
+    python benchmarks/initialisation.py --data ../shared/data --write
+
+Every run has the same rows, masks and learning rates; only the start differs. `normal`: truncated normal everywhere;
+`bias`: the output bias from unigram shares; `embeddings`: the token table from the factorised PPMI; `both`; `shuffled`:
+both, but the table's rows in random order, which keeps its scale and spectrum and loses its meaning.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from common import SHARED_DATA, Table, command, write_result
+
+from cloze.models import PretrainingModel, build
+from cloze.models.initialisation import initialise
+from cloze.pipeline import Prepared, make_store, open_rows
+from cloze.progress import Silent
+from cloze.recipe import Recipe
+from cloze.stages import plan_stages
+from cloze.training.cpu import prepare_cpu
+from cloze.training.loop import pretrain
+
+STARTS = ("normal", "bias", "embeddings", "both", "shuffled")
+CASES: dict[str, tuple[Mapping[str, object], tuple[str, ...]]] = {
+    "reviews, 4 x 128, pre-norm": ({}, STARTS),
+    "reviews, 4 x 256, pre-norm": ({"width": 256}, ("normal", "both")),
+    "reviews, 4 x 128, post-norm": ({"norm_position": "post"}, ("normal", "both")),
+    "manuals, 4 x 128, pre-norm": ({"source": "corpus/techdocs.txt.gz"}, ("normal", "both")),
+}
+
+
+def make_recipe(changes: Mapping[str, object], data: Path, output: Path, steps: int, every: int) -> Recipe:
+    """Rows of 64 tokens, 32 a step, no dropout, constant rate after warm-up, so that curves can be read at any step."""
+    model = {key: value for key, value in changes.items() if key != "source"}
+    described = {
+        "name": "initialisation",
+        "data": data,
+        "output": output,
+        "corpus": {"sources": [changes.get("source", "corpus/reviews.txt.gz")], "kind": "text"},
+        "inputs": {"length": 64},
+        "model": {"family": "roberta", "layers": 4, "heads": 4, "width": 128, "norm_position": "pre"}
+        | {"dropout": 0.0, "attention_dropout": 0.0, "initialisation": "ppmi"}
+        | model,
+        "training": {"steps": steps, "batch_rows": 32, "peak_learning_rate": 1e-3, "warmup_steps": 200}
+        | {"schedule": "constant", "beta2": 0.98, "validate_every_steps": every, "checkpoint_every_steps": 10**9}
+        | {"log_every_steps": every, "device": "cpu"},
+    }
+    return Recipe.model_validate(described)
+
+
+def start(model: PretrainingModel, name: str, recipe: Recipe, prepared: Prepared) -> float:
+    """Give `model` the start called `name`; return the seconds it took."""
+    table, bias = model.encoder.embeddings.token.weight, model.masked_tokens.bias
+    normal, started_at = table.detach().clone(), time.perf_counter()
+    if name != "normal":
+        initialise(model, recipe.model, prepared.train.store, prepared.tokenizer, recipe.seed, Silent())
+    with torch.no_grad():
+        if name == "bias":
+            table.copy_(normal)
+        elif name == "embeddings":
+            bias.zero_()
+        elif name == "shuffled":
+            table.copy_(table[torch.randperm(len(table), generator=torch.Generator().manual_seed(1))])
+    return time.perf_counter() - started_at
+
+
+def losses(recipe: Recipe, prepared: Prepared, name: str) -> tuple[dict[int, float], float]:
+    """Validation loss by step, and the seconds of the start."""
+    model = build(
+        recipe.model,
+        vocabulary_size=prepared.tokenizer.vocabulary_size,
+        length=recipe.inputs.length,
+        pad_id=prepared.tokenizer.pad_id,
+        pairs=False,
+        seed=recipe.seed,
+    )
+    elapsed_s = start(model, name, recipe, prepared)
+    with tempfile.TemporaryDirectory() as folder:
+        pretrain(recipe, model, prepared.train, prepared.validation, Path(folder), Silent())
+        text = (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    return {x["step"]: x["masked_tokens/loss"] for x in lines if x["kind"] == "validation"}, elapsed_s
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, default=SHARED_DATA)
+    parser.add_argument("--output", type=Path, default=Path("runs"), help="where stage folders are kept")
+    parser.add_argument("--steps", type=int, default=1_500)
+    parser.add_argument("--every", type=int, default=250)
+    parser.add_argument("--cases", type=int, nargs="*", default=list(range(len(CASES))), help="numbers from 0")
+    parser.add_argument("--write", action="store_true", help="keep the table under benchmarks/results")
+    arguments = parser.parse_args()
+    prepare_cpu()
+    steps = range(arguments.every, arguments.steps + 1, arguments.every)
+    table = Table(["case", "start", "start took", *(f"step {step:,}" for step in steps)])
+    for case in (list(CASES)[i] for i in arguments.cases):
+        changes, starts = CASES[case]
+        recipe = make_recipe(changes, arguments.data, arguments.output, arguments.steps, arguments.every)
+        stages = plan_stages(recipe)
+        make_store(recipe, stages, Silent())
+        prepared = open_rows(recipe, stages)
+        for name in starts:
+            found, elapsed_s = losses(recipe, prepared, name)
+            row = [case, name, f"{elapsed_s:.0f} s", *(f"{found[step]:.3f}" for step in steps)]
+            table.rows.append(row)
+            print(row, flush=True)
+    print(table)
+    if arguments.write:
+        notes = (
+            "Masked-token loss on the validation split, nats; 32 rows of at most 64 tokens a step, rate 1e-3, float32."
+        )
+        print(write_result("initialisation", table, command(), notes=notes))
+
+
+if __name__ == "__main__":
+    main()
