@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import shlex
 
 import pytest
 
-from tests.end_to_end.workplace import REPOSITORY, Workplace
+from tests.end_to_end.workplace import REPOSITORY, Workplace, flags
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +34,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 @pytest.fixture(scope="session")
 def finished(workplace: Workplace) -> Workplace:
     """The workplace after a tiny run of recipes/quickstart.yaml."""
-    done = workplace.run()
+    done = workplace.bash(f"cloze run recipes/quickstart.yaml {shlex.join(flags())}")
     assert done.returncode == 0, done.stdout + done.stderr
     (workplace.folder / "run.out").write_text(done.stdout, encoding="utf-8")
     return workplace

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.workplace import TINY, Workplace
+from tests.end_to_end.workplace import Workplace, flags
 
 pytestmark = pytest.mark.xdist_group("end_to_end")
 
@@ -84,10 +85,7 @@ def test_the_models_are_used_from_the_command_line(finished: Workplace) -> None:
 
 
 def test_rows_are_shown(finished: Workplace) -> None:
-    words = [
-        word for key, value in (("training.batch_rows", "8"), ("inputs.length", "32")) for word in (f"--{key}", value)
-    ]
-    shown = finished.cloze("inspect", "recipes/quickstart.yaml", *words, "--step", "2", "--rows", "3")
+    shown = finished.cloze("inspect", "recipes/quickstart.yaml", *flags(), "--step", "2", "--rows", "3")
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.count("tokens ·") == 3
     assert "[CLS]" in shown.stdout and "→[MASK]" in shown.stdout
@@ -112,9 +110,9 @@ def test_a_roberta_with_byte_level_bpe_goes_the_same_way(workplace: Workplace) -
 
 
 def test_two_ranks_make_one_run_with_the_same_numbers(finished: Workplace, tmp_path: Path) -> None:
-    flags = " ".join(f"--{key} '{value}'" for key, value in {**TINY, "output": str(tmp_path)}.items())
+    settings = shlex.join(flags(output=str(tmp_path)))
     launch = f'"{sys.executable}" -m torch.distributed.run --standalone --nproc-per-node 2'
-    done = finished.bash(f"{launch} -m cloze run recipes/quickstart.yaml {flags}")
+    done = finished.bash(f"{launch} -m cloze run recipes/quickstart.yaml {settings}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("Report: ") == 1
 
@@ -130,9 +128,8 @@ def test_a_store_of_another_tokenizer_is_refused(finished: Workplace, tmp_path: 
     shutil.copytree(finished.folder / "runs", tmp_path / "runs", symlinks=True)
     stages = tmp_path / "runs" / "stages"
     (store,) = stages.glob("store-*")
-    other = finished.run(
-        tokenizer__vocabulary_size="500", name="other", output=str(tmp_path / "other"), training__steps="7"
-    )
+    changed = flags(tokenizer__vocabulary_size="1400", output=str(tmp_path / "other"))
+    other = finished.cloze("inspect", "recipes/quickstart.yaml", *changed)
     assert other.returncode == 0, other.stderr
     shutil.rmtree(store)
     (foreign,) = (tmp_path / "other" / "stages").glob("store-*")
@@ -148,8 +145,8 @@ def test_a_disk_that_takes_no_more_is_one_message_and_nothing_is_taken_for_whole
     workplace: Workplace, tmp_path: Path, limit_blocks: str, stage: str
 ) -> None:
     """`ulimit -f` (blocks of 1 KiB) stands in for a full disk: writes fail in the same way, wherever they are."""
-    flags = " ".join(f"--{key} '{value}'" for key, value in {**TINY, "output": str(tmp_path)}.items())
-    done = workplace.bash(f"trap '' XFSZ; ulimit -f {limit_blocks}; cloze run recipes/quickstart.yaml {flags}")
+    settings = shlex.join(flags(output=str(tmp_path)))
+    done = workplace.bash(f"trap '' XFSZ; ulimit -f {limit_blocks}; cloze run recipes/quickstart.yaml {settings}")
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert "error: " in done.stderr

@@ -1,18 +1,24 @@
-"""The real command line in processes of its own, in a folder that looks like a checkout with data beside it."""
+"""The real command line, in a folder that looks like a checkout with data beside it."""
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+
+from cloze.cli import main
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 TINY = {
     "corpus.max_documents": "120",
-    "tokenizer.vocabulary_size": "600",
+    "tokenizer.vocabulary_size": "1500",
     "tokenizer.min_frequency": "2",
     "store.processes": "1",
     "inputs.length": "32",
@@ -52,11 +58,19 @@ class Workplace:
         )
 
     def cloze(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one command."""
-        command = [sys.executable, "-m", "cloze", *arguments]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, encoding="utf-8", timeout=300)
+        """Run one command in this process: importing torch takes seconds."""
+        out, error = io.StringIO(), io.StringIO()
+        with chdir(self.folder), redirect_stdout(out), redirect_stderr(error), pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert isinstance(caught.value.code, int)
+        return subprocess.CompletedProcess(arguments, caught.value.code, out.getvalue(), error.getvalue())
 
     def run(self, recipe: str = "recipes/quickstart.yaml", **changes: str) -> subprocess.CompletedProcess[str]:
         """`cloze run` with the tiny settings; changes are dotted with `__`."""
-        settings = {**TINY, **{key.replace("__", "."): value for key, value in changes.items()}}
-        return self.cloze("run", recipe, *(word for key, value in settings.items() for word in (f"--{key}", value)))
+        return self.cloze("run", recipe, *flags(**changes))
+
+
+def flags(**changes: str) -> list[str]:
+    """The tiny settings as flags."""
+    settings = {**TINY, **{key.replace("__", "."): value for key, value in changes.items()}}
+    return [word for key, value in settings.items() for word in (f"--{key}", value)]
