@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -38,7 +39,7 @@ def open_reader(path: Path, kind: str) -> Reader:
 def _kind_of(path: Path) -> str:
     """A JSON array of objects is a Namuwiki dump, everything else is text."""
     with open_source(path, Counts()) as file:
-        start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip(_BLANK)
+        start = file.read(4096).removeprefix(codecs.BOM_UTF8).lstrip(_BLANK)
     if start.startswith(b"[") and start[1:].lstrip(_BLANK)[:1] in (b"{", b"]", b""):
         return "namuwiki"
     if start.startswith(b"{") and start[1:].lstrip(_BLANK)[:1] in (b'"', b"}"):

@@ -22,7 +22,6 @@ from cloze.errors import ClozeError
 
 _ARTICLES = ("0", "문서")
 _REDIRECT = re.compile(r"\s*#(?:redirect|넘겨주기)\b", re.IGNORECASE)
-_BOM = b"\xef\xbb\xbf"
 
 
 class NamuwikiReader:
@@ -57,7 +56,7 @@ class NamuwikiReader:
         return Document(name, title, sentences)
 
     def _check_array(self, start: bytes) -> None:
-        shown = start.removeprefix(_BOM).lstrip()
+        shown = start.removeprefix(codecs.BOM_UTF8).lstrip()
         if shown[:1] not in (b"[", b""):
             raise ClozeError(
                 f"{self.path} is no JSON array; it begins with {shown[:40].decode(errors='replace')!r}. Expected a "
@@ -132,8 +131,8 @@ class _Utf8:
                 f"{self._path}: byte {place:,} of the (unpacked) text is not UTF-8, as JSON must be. Convert it first, "
                 f"for example: iconv -f CP949 -t UTF-8 {self._path.name} > {self._path.stem}.utf8.json"
             ) from None
-        if self.place == 0 and data.startswith(_BOM):
-            self.place += len(_BOM)
-            data = data[len(_BOM) :]
+        if self.place == 0 and data.startswith(codecs.BOM_UTF8):
+            self.place += len(codecs.BOM_UTF8)
+            data = data[len(codecs.BOM_UTF8) :]
         self.place += len(data)
         return data

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from cloze.corpus.clean import normalize, squeeze
 from cloze.corpus.counts import Counts
@@ -36,9 +37,10 @@ class TextReader:
                     counts.drop("extra white space", characters=extra, example=name)
                 yield Document(name, "", sentences)
 
-    def _blocks(self, file: BinaryIO, counts: Counts) -> Iterator[str]:
+    def _blocks(self, file: io.BufferedReader, counts: Counts) -> Iterator[str]:
         """The text between blank lines."""
-        place = line_number = 0  # of the block's beginning
+        place = len(file.read(3)) if file.peek(3).startswith(codecs.BOM_UTF8) else 0  # of the block's beginning
+        line_number = 0
         lines: list[bytes] = []
         size = 0
         for line in iter(lambda: file.readline(MAX_BYTES), b""):

@@ -18,8 +18,6 @@ from cloze.corpus.sample.reviews import review
 from cloze.corpus.sample.world import World, make_world
 from cloze.files import write_bytes
 
-TEST_FRAC = 6
-"""One review in six is for testing."""
 SMALL_REVIEWS = 500
 EMPTY_REVIEWS = (37, 1_208, 4_444, 5_150, 5_777)
 """Places of reviews without a text, as NSMC has them."""
@@ -36,7 +34,7 @@ def write_sample(folder: Path, seed: int = 1, articles: int = 2_400, reviews: in
     """
     records = _records(seed, make_world(seed, articles))
     lines = [_review_line(seed, index) for index in range(reviews)]
-    train = reviews - reviews // TEST_FRAC
+    train = reviews * 5 // 6
     files = {
         "articles": (
             "namuwiki.json",

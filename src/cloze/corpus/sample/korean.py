@@ -25,7 +25,7 @@ _DIGIT_FINALS = (21, 8, 0, 16, 0, 0, 1, 8, 8, 0)  # 영 일 이 삼 사 오 육 
 
 
 def with_particle(word: str, particle: str) -> str:
-    """`word` with a particle in the form that fits it: 연기, 은 -> 연기는. Particles of one form (도, 까지) are appended."""
+    """`word` with a particle in the form that fits it: 연기, 은 -> 연기는. Others (도, 까지) are appended."""
     if particle not in _PARTICLES:
         return word + particle
     final = _final(word)
@@ -37,8 +37,8 @@ def with_particle(word: str, particle: str) -> str:
 def conjugate(adjective: str, form: str, *, negated: bool = False) -> str:
     """One form of an adjective given as 탄탄하다, 매력적이다, 재미있다, 의미없다 or (ㅂ-irregular) 새롭다.
 
-    `form` is named as that of 하다: 고 (and), 한 (before a noun), 해서 (because), 했 (past stem), 하다 (plain), 하다고 and
-    하다는 (quoted), 하네 (exclaiming stem). `negated` gives that of -지 않다.
+    `form` is named as that of 하다: 고 (and), 한 (before a noun), 해서 (because), 했 (past stem), 하다 (plain), 하다고
+    and 하다는 (quoted), 하네 (exclaiming stem). `negated` gives that of -지 않다.
     """
     stem = adjective.removesuffix("다")
     if negated:

@@ -1,0 +1,32 @@
+"""The books of a corpus."""
+
+from __future__ import annotations
+
+from cloze.corpus.counts import Counts
+from cloze.corpus.document import Document
+
+
+def test_three_short_examples_are_kept() -> None:
+    counts = Counts()
+    for number in range(5):
+        counts.drop("redirect", documents=1, characters=10, example=f"{number}" * 150)
+    dropped = counts.to_json()["dropped"]["redirect"]
+    assert (dropped["documents"], dropped["characters"]) == (5, 50)
+    assert dropped["examples"] == ["0" * 99 + "…", "1" * 99 + "…", "2" * 99 + "…"]
+
+
+def test_kept_documents_can_change_their_split() -> None:
+    counts, document = Counts(), Document("a:1", "", ["가나.", "다."])
+    counts.keep("train", document)
+    counts.keep("train", document)
+    counts.move(document, "train", "validation")
+    one = {"documents": 1, "sentences": 2, "characters": 5}
+    assert counts.to_json() | {"bytes_read": 0} == {
+        "kept": {"documents": 2, "sentences": 4, "characters": 10},
+        "train": one,
+        "validation": one,
+        "dropped": {},
+        "changed": {},
+        "bytes_read": 0,
+    }
+    assert counts.documents == 2

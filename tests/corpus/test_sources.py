@@ -1,0 +1,110 @@
+"""Which files are read, and unpacking them."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from cloze.corpus.counts import Counts
+from cloze.corpus.sources import ignored_files, open_source, source_files
+from cloze.errors import ClozeError
+from cloze.recipe import CorpusSettings
+
+TEXT = "가나다 라마바.\n".encode() * 5_000
+Pack = Callable[[bytes], bytes]
+
+
+def unpacked(path: Path) -> bytes:
+    with open_source(path, Counts()) as file:
+        return file.read()
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        bytes,
+        gzip.compress,
+        zstandard.compress,
+        lambda data: gzip.compress(data[:99]) + gzip.compress(data[99:]),
+        lambda data: zstandard.compress(data[:99]) + zstandard.compress(b"") + zstandard.compress(data[99:]),
+    ],
+    ids=["plain", "gzip", "zstandard", "gzip members", "zstandard frames"],
+)
+@pytest.mark.parametrize("data", [TEXT, b""], ids=["text", "empty"])
+def test_unpacking(tmp_path: Path, pack: Pack, data: bytes) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(pack(data))
+    counts = Counts()
+    with open_source(path, counts) as file:
+        assert file.read() == data
+    assert counts.bytes_read == path.stat().st_size
+
+
+@pytest.mark.parametrize("cut", [1, 5, 100])
+@pytest.mark.parametrize(("pack", "kind"), [(gzip.compress, "gzip"), (zstandard.compress, "Zstandard")])
+def test_cut_off_file_is_named(tmp_path: Path, pack: Pack, kind: str, cut: int) -> None:
+    path = tmp_path / "a.gz"
+    path.write_bytes(pack(os.urandom(5_000))[:-cut])
+    with pytest.raises(ClozeError, match=rf"a\.gz ends in the middle of its {kind} stream, after [\d,]+ bytes"):
+        unpacked(path)
+
+
+@pytest.mark.parametrize(
+    ("pack", "kind"), [(gzip.compress, "gzip"), (zstandard.ZstdCompressor(write_checksum=True).compress, "Zstandard")]
+)
+def test_damaged_file_is_named(tmp_path: Path, pack: Pack, kind: str) -> None:
+    data = bytearray(pack(TEXT))
+    data[len(data) // 2] ^= 0xFF
+    path = tmp_path / "a.gz"
+    path.write_bytes(data)
+    with pytest.raises(ClozeError, match=rf"a\.gz (is a damaged {kind} file|ends in the middle)"):
+        unpacked(path)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [(b"7z\xbc\xaf\x27\x1c", "7z"), (b"PK\x03\x04", "zip"), (b"BZh9", "bzip2"), (b"\xfd7zXZ\x00", "xz")],
+)
+def test_other_archives_are_refused_with_the_way_out(tmp_path: Path, start: bytes, kind: str) -> None:
+    (tmp_path / "dump").write_bytes(start + b"0123456789")
+    with pytest.raises(ClozeError, match=rf"dump is .*{kind}.*Unpack it first: .* dump"):
+        unpacked(tmp_path / "dump")
+
+
+def test_folder_gives_its_text_files_sorted(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.json", "sub/c.txt.gz", "sub/d.ZST", "README.md", ".hidden.txt", ".git/e.txt"):
+        (tmp_path / "texts" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "texts" / name).touch()
+    (tmp_path / "no-ending").touch()
+    settings = CorpusSettings(sources=[Path("no-ending"), Path("texts")])
+    names = [path.relative_to(tmp_path).as_posix() for path in source_files(settings, tmp_path)]
+    assert names == ["no-ending", "texts/a.json", "texts/b.txt", "texts/sub/c.txt.gz", "texts/sub/d.ZST"]
+    assert len(ignored_files(settings, tmp_path)) == 3
+
+
+def test_missing_source(tmp_path: Path) -> None:
+    with pytest.raises(ClozeError, match=r"corpus source .*nowhere\.txt does not exist.*corpus\.sources"):
+        source_files(CorpusSettings(sources=[Path("nowhere.txt")]), tmp_path)
+
+
+def test_no_sources(tmp_path: Path) -> None:
+    with pytest.raises(ClozeError, match=r"corpus\.sources is empty"):
+        source_files(CorpusSettings(), tmp_path)
+
+
+@pytest.mark.parametrize(("names", "said"), [([], "no file at all"), (["a.md", "b.pdf"], "a.md, b.pdf")])
+def test_folder_without_text_files(tmp_path: Path, names: list[str], said: str) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(ClozeError, match=f"has no text files .* it holds {said}"):
+        source_files(CorpusSettings(sources=[Path()]), tmp_path)
+
+
+def test_folder_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ClozeError, match="cannot be read"):
+        unpacked(tmp_path)
