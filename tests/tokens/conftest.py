@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,10 +31,8 @@ STEMS = [
 ]
 ENDINGS = ["", "는", "가", "를", "의", "에서", "도", "!!", "...", "ㅋㅋㅋ", "ㅠㅠ", "(최고)", "이다.", "였다"]
 
-MakeCorpus = Callable[..., Corpus]
 
-
-def write_corpus(folder: Path, splits: dict[str, Sequence[Sequence[str]]]) -> Corpus:
+def write_corpus(folder: Path, splits: Mapping[str, Sequence[Sequence[str]]]) -> Corpus:
     """A corpus folder from lists of documents, each a list of sentences."""
     folder.mkdir(parents=True)
     for split in ("train", "validation"):

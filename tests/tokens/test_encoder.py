@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloze.tokens.encoder import CorpusEncoder, id_dtype
@@ -38,16 +38,22 @@ ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"),
 SENTENCES = st.lists(st.one_of(BUILT, ANY), max_size=8)
 
 
-@pytest.mark.parametrize("kind", ["wordpiece", "byte-bpe"])
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture(scope="module")
+def pairs(tokenizer_folders: dict[Kind, Path]) -> list[tuple[Tokenizer, CorpusEncoder]]:
+    """Both kinds, each with an encoder that remembers little, so that it learns and forgets all the time."""
+    tokenizers = map(Tokenizer.load, tokenizer_folders.values())
+    return [(tokenizer, CorpusEncoder(tokenizer, max_chunks=20)) for tokenizer in tokenizers]
+
+
+@settings(max_examples=100, deadline=None)
 @given(sentences=SENTENCES)
-def test_equals_the_tokenizer(kind: Kind, sentences: list[str], tokenizer_folders: dict[Kind, Path]) -> None:
-    tokenizer = Tokenizer.load(tokenizer_folders[kind])
-    expected = tokenizer.encode(sentences)
-    ids, tokens = CorpusEncoder(tokenizer).encode(sentences)
-    assert ids.dtype == np.uint16
-    assert ids.tolist() == [number for sentence in expected for number in sentence]
-    assert tokens.tolist() == [len(sentence) for sentence in expected]
+def test_equals_the_tokenizer(sentences: list[str], pairs: list[tuple[Tokenizer, CorpusEncoder]]) -> None:
+    for tokenizer, encoder in pairs:
+        expected = tokenizer.encode(sentences)
+        ids, tokens = encoder.encode(sentences)
+        assert ids.dtype == np.uint16
+        assert ids.tolist() == [number for sentence in expected for number in sentence]
+        assert tokens.tolist() == [len(sentence) for sentence in expected]
 
 
 def test_text_is_text(tokenizer: Tokenizer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloze.corpus.corpus import Corpus
@@ -21,7 +21,7 @@ def chosen(corpus: Corpus, max_characters: int) -> list[list[str]]:
     return documents
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None)
 @given(max_characters=st.integers(1, 150_000))
 def test_counts_are_those_of_the_documents(max_characters: int, korean_corpus: Corpus) -> None:
     documents = chosen(korean_corpus, max_characters)

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,13 +19,15 @@ from cloze.corpus.corpus import Corpus
 from cloze.errors import ClozeError, DamagedError
 from cloze.progress import Silent
 from cloze.recipe import TokenizerSettings
-from cloze.tokens.tokenizer import Kind, Tokenizer, train_tokenizer
+from cloze.tokens.tokenizer import Kind, Tokenizer, _merge, train_tokenizer
 
 from .conftest import korean_documents, write_corpus
 
 TRAIN_AGAIN = """
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 from cloze.corpus.corpus import Corpus
 from cloze.progress import Silent
 from cloze.recipe import TokenizerSettings
@@ -34,7 +38,7 @@ assert "torch" not in sys.modules
 """
 
 
-def train(corpus: Corpus, folder: Path, **settings: object) -> Tokenizer:
+def train(corpus: Corpus, folder: Path, **settings: Any) -> Tokenizer:
     train_tokenizer(corpus, TokenizerSettings(**settings), folder, Silent())
     return Tokenizer.load(folder)
 
@@ -43,13 +47,13 @@ def test_another_process_and_another_number_of_threads_train_the_same_files(
     korean_corpus: Corpus, tokenizer_folders: dict[Kind, Path], tmp_path: Path
 ) -> None:
     # The library's hash tables are seeded by process, so a repetition in this one would prove little.
-    for kind, size in (("wordpiece", "160"), ("byte-bpe", "400")):
-        folder = tmp_path / kind
+    for kind, trained in tokenizer_folders.items():
+        folder, size = tmp_path / kind, str(Tokenizer.load(trained).vocabulary_size)
         environment = os.environ | {"RAYON_NUM_THREADS": "1", "PYTHONHASHSEED": "7"}
         command = [sys.executable, "-c", TRAIN_AGAIN, str(korean_corpus.folder), str(folder), kind, size]
         subprocess.run(command, check=True, env=environment)
         for name in ("tokenizer.json", "tokenizer_config.json"):
-            assert (folder / name).read_bytes() == (tokenizer_folders[kind] / name).read_bytes(), name
+            assert (folder / name).read_bytes() == (trained / name).read_bytes(), name
 
 
 def test_byte_level_training_is_the_librarys_own(korean_corpus: Corpus, tokenizer_folders: dict[Kind, Path]) -> None:
@@ -67,19 +71,6 @@ def test_byte_level_training_is_the_librarys_own(korean_corpus: Corpus, tokenize
     theirs = json.loads(library.to_str())["model"]
     ours = json.loads(trained.text)["model"]
     assert (ours["vocab"], ours["merges"]) == (theirs["vocab"], theirs["merges"])
-
-
-def test_wordpiece_has_the_librarys_entries(korean_corpus: Corpus, tokenizer_folders: dict[Kind, Path]) -> None:
-    trained = Tokenizer.load(tokenizer_folders["wordpiece"])
-    library = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    library.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=False)
-    library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=160, min_frequency=5, show_progress=False)
-    trainer.special_tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    library.train_from_iterator(korean_corpus.sentences("train"), trainer)
-    # Ids and ties are in hash order there, so the last few merges may differ.
-    common = set(library.get_vocab()) & set(json.loads(trained.text)["model"]["vocab"])
-    assert len(common) > 150
 
 
 def test_special_tokens_have_the_papers_ids(tokenizer_folders: dict[Kind, Path]) -> None:
@@ -104,7 +95,7 @@ def test_tables_over_the_vocabulary(tokenizer: Tokenizer) -> None:
         ("wordpiece", "영화는 [MASK] 배우!!", ["영화는", "[MASK]", "배우", "!", "!"]),
         ("wordpiece", "(최고)이다. 中国", ["(", "최고", ")", "이다", ".", "中", "国"]),
         ("byte-bpe", "영화는 <mask> 배우!!", [" 영화는", "<mask>", " 배우", "!!"]),
-        ("byte-bpe", "(최고)이다. 2020년 中国", [" (최고", ")이다", ".", " 2020년", " 中国"]),
+        ("byte-bpe", "영화(최고)이다. 2020년 中国", [" 영화", "(최고", ")이다", ".", " 2020년", " 中国"]),
     ],
 )
 def test_words(kind: Kind, text: str, words: list[str], tokenizer_folders: dict[Kind, Path]) -> None:
@@ -191,6 +182,11 @@ def test_a_vocabulary_larger_than_the_text_allows(tmp_path: Path) -> None:
 def test_a_vocabulary_too_small_for_the_characters(kind: Kind, korean_corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(ClozeError, match=r"vocabulary_size is 64, but .* alone are \d+ entries"):
         train(korean_corpus, tmp_path, kind=kind, vocabulary_size=64)
+
+
+def test_more_text_than_the_library_can_count() -> None:
+    with pytest.raises(ClozeError, match="32-bit counts"):
+        _merge(Counter({"영화": 1 << 30}), ["영", "##화"], TokenizerSettings())
 
 
 def test_no_text(tmp_path: Path) -> None:

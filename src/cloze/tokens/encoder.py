@@ -35,10 +35,10 @@ def id_dtype(vocabulary_size: int) -> IdType:
 class CorpusEncoder:
     """Encodes a corpus. Unlike `Tokenizer.encode` it takes text as text: `[MASK]` in an article is not a mask token.
 
-    `max_chunks` bounds the memory: when more are known, all are forgotten (a million take about 150 MB).
+    `max_chunks` bounds the memory: when more are known, all are forgotten (half a million take about 85 MB).
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, max_chunks: int = 1_000_000) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, max_chunks: int = 500_000) -> None:
         description = json.loads(tokenizer.text) | {
             "added_tokens": [],
             "post_processor": None,

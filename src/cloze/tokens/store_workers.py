@@ -98,7 +98,8 @@ def encode_corpus(corpus: Corpus, tokenizer_folder: Path, split: Split, processe
     except BrokenProcessPool:
         raise ClozeError(
             f"A worker process died while encoding {corpus.folder}. Most often the machine ran out of memory: set "
-            f"store.processes lower (it was {processes}) or free some memory, and run again."
+            f"store.processes lower (it was {processes}) or free some memory, and run again. A Python script that runs "
+            'cloze must do so under `if __name__ == "__main__":`, because workers import it.'
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

@@ -212,7 +212,8 @@ def _merge(
     if len(first) > size:
         raise ClozeError(
             f"tokenizer.vocabulary_size is {size:,}, but the special tokens and the text's characters alone are "
-            f"{len(first):,} entries. Set it higher" + (", or lower tokenizer.alphabet_limit." if words else ".")
+            f"{len(first):,} entries. Set it higher"
+            + (", or lower tokenizer.alphabet_limit." if settings.kind == "wordpiece" else ".")
         )
     if sum(len(word) * count for word, count in words.items()) >= 1 << 31:
         raise ClozeError(
