@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -27,7 +27,7 @@ class Reader(Protocol):
         """
 
 
-READERS: dict[str, type[TextReader] | type[NamuwikiReader]] = {"text": TextReader, "namuwiki": NamuwikiReader}
+READERS: dict[str, Callable[[Path], Reader]] = {"text": TextReader, "namuwiki": NamuwikiReader}
 """By `corpus.kind`."""
 
 

@@ -8,28 +8,28 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TypeVar
-
-import numpy as np
 
 from cloze.corpus.sample.korean import conjugate, with_particle
 from cloze.corpus.sample.lexicon import Aspect
-from cloze.inputs.hashing import hash_u64
 
 T = TypeVar("T")
 
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
-_BLOCK = 64
 NEGATED_FRAC = 0.12
 """Share of judgements said as the opposite, denied: 지루하지 않다 for 흥미롭다."""
 
 
 class Draws:
-    """Random choices for one text: a function of (seed, purpose, index), whatever else has been drawn."""
+    """Random choices for one text: a function of (seed, purpose, index), whatever other texts have drawn.
+
+    The numbers are hashes (BLAKE2b) of seed, purpose, index and a counter.
+    """
 
     def __init__(self, seed: int, purpose: str, index: int) -> None:
-        self._seed, self._purpose, self._index = seed, purpose, index
-        self._drawn = 0
+        self._key = f"{seed}:{purpose}:{index}"
+        self._blocks = 0
         self._waiting: list[int] = []
 
     def below(self, bound: int) -> int:
@@ -51,9 +51,9 @@ class Draws:
 
     def _next(self) -> int:
         if not self._waiting:
-            counters = np.arange(self._drawn, self._drawn + _BLOCK)
-            self._waiting = hash_u64(self._seed, self._purpose, self._index, counters).tolist()[::-1]
-            self._drawn += _BLOCK
+            block = blake2b(f"{self._key}:{self._blocks}".encode()).digest()
+            self._waiting = [int.from_bytes(block[place : place + 8], "little") for place in range(0, len(block), 8)]
+            self._blocks += 1
         return self._waiting.pop()
 
 

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Literal
 
 from cloze.corpus.sample import lexicon
-from cloze.inputs.hashing import integers, permutation
+from cloze.corpus.sample.grammar import Draws
 
 Kind = Literal["film", "person", "food", "town", "product"]
 
@@ -50,14 +50,14 @@ def make_world(seed: int, articles: int) -> World:
     for kind, count in counts.items():
         if count > len(pools[kind]):
             raise ValueError(f"{articles:,} articles need {count:,} names for {kind}; there are {len(pools[kind]):,}")
-    titles = [(kind, title) for kind, count in counts.items() for title in pools[kind][:count]]
-    sides = integers(2, seed, "sides", permutation(len(titles), seed, "side order"))
-    subjects = [Subject(kind, title, bool(side)) for (kind, title), side in zip(titles, sides, strict=True)]
-    subjects.sort(key=lambda subject: subject.title)
+    titles = sorted((title, kind) for kind, count in counts.items() for title in pools[kind][:count])
+    subjects = [
+        Subject(kind, title, Draws(seed, "side", place).chance(0.5)) for place, (title, kind) in enumerate(titles)
+    ]
     return World(subjects, people[: counts["person"] + 50], towns[: counts["town"] + 20])
 
 
 def _names(seed: int, purpose: str, *parts: Sequence[str]) -> list[str]:
     """All ways to join one of each part, without repetition, in an order of the seed's."""
     names = list(dict.fromkeys("".join(choice) for choice in product(*parts)))
-    return [names[place] for place in permutation(len(names), seed, purpose)]
+    return Draws(seed, purpose, 0).some(names, len(names))
