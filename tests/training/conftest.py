@@ -35,7 +35,7 @@ def run_processes() -> Callable[..., tuple[list[int], str]]:
         # Restarting the rendezvous over a shared store hangs now and then on CPU.
         settings = {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
         command = [sys.executable, *launcher, str(SCRIPT), json.dumps(scenarios, default=str)]
-        done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stderr
         codes: list[int] = json.loads(done.stdout.splitlines()[-1])
         return codes, done.stderr
