@@ -76,12 +76,14 @@ def initialise(
     with progress.stage("initialisation", None, "tokens") as bar:
         pairs, forgotten = count_pairs(store, vocabulary, seed, unigrams, bar.advance)
         bar.note("factorising")
-        vectors = factorise(ppmi(pairs), min(width, vocabulary - OVERSAMPLING - 1), seed)
-    known = np.flatnonzero(np.abs(vectors).sum(axis=1) > 0)
-    known = np.setdiff1d(known, tokenizer.special_ids)
+        matrix = ppmi(pairs)
+        vectors = factorise(matrix, min(width, vocabulary), seed)
+    # Tokens without company: read off the matrix, because their rows of `vectors` are 1e-15 rather than 0.
+    known = np.setdiff1d(np.flatnonzero(np.diff(matrix.indptr)), tokenizer.special_ids)
     with torch.no_grad():
-        scale = table.square().mean().sqrt().item() / max(float(np.sqrt(np.mean(vectors[known] ** 2))), 1e-12)
-        table[torch.from_numpy(known), : vectors.shape[1]] = torch.from_numpy(vectors[known] * np.float32(scale))
+        if known.size:
+            scale = table.square().mean().sqrt().item() / np.sqrt(np.mean(vectors[known] ** 2))
+            table[torch.from_numpy(known), : vectors.shape[1]] = torch.from_numpy(vectors[known] * np.float32(scale))
         bias = model.masked_tokens.bias
         bias.copy_(torch.from_numpy(np.log((unigrams + 1.0) / (unigrams.sum() + vocabulary)).astype(np.float32)))
     return {
@@ -146,7 +148,7 @@ def ppmi(pairs: csr_array) -> csr_array:
     from scipy.sparse import coo_array
 
     counts: coo_array = pairs.tocoo()
-    margin = np.maximum(np.asarray(pairs.sum(axis=1), dtype=np.float64).ravel(), 1.0)
+    margin = np.asarray(pairs.sum(axis=1), dtype=np.float64).ravel()
     row, column = counts.coords
     values = np.log(counts.data * margin.sum() / (margin[row] * margin[column]))
     keep = values > 0
