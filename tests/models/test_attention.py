@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from cloze.models.attention import BACKENDS, SHORT_ROW, Layout, attention_maps, explicit, make_layout, padded
+from cloze.errors import ClozeError
+from cloze.models.attention import (
+    BACKENDS,
+    SHORT_ROW,
+    Layout,
+    attention_maps,
+    choose_backend,
+    explicit,
+    make_layout,
+    padded,
+    varlen,
+)
 from cloze.models.dropout import Dropout, seed_dropout
 
 RAGGED = [5, 1, 12, 7]
@@ -68,11 +81,36 @@ def test_attention_dropout_keeps_the_mean() -> None:
     assert (mean - exact).abs().mean() < 0.04
 
 
+def query(**changes: Any) -> Any:
+    """What `choose_backend` asks of a tensor, on a machine without CUDA too."""
+    usual = {"is_cuda": True, "dtype": torch.bfloat16, "shape": (9, 2, 16), "device": SimpleNamespace(type="cuda")}
+    return SimpleNamespace(**(usual | changes))
+
+
+CPU = {"is_cuda": False, "device": SimpleNamespace(type="cpu")}
+
+
+def test_auto_takes_varlen_where_it_can_run() -> None:
+    assert choose_backend("auto", query(), Dropout(0.0)) is varlen
+    assert choose_backend("auto", query(dtype=torch.float16), Dropout(0.1).eval()) is varlen
+    assert choose_backend("auto", query(), Dropout(0.1)) is padded
+    for changes in (CPU, {"dtype": torch.float32}, {"shape": (9, 2, 12)}):
+        assert choose_backend("auto", query(**changes), Dropout(0.0)) is padded
+
+
+def test_varlen_is_refused_where_it_cannot_run() -> None:
+    assert choose_backend("varlen", query(), Dropout(0.0)) is varlen
+    for changes, dropout, named in ((CPU, 0.0, "on cpu"), ({}, 0.1, "dropout 0.1"), ({"shape": (9, 2, 12)}, 0, "12")):
+        with pytest.raises(ClozeError, match=named):
+            choose_backend("varlen", query(**changes), Dropout(dropout))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="variable-length attention is a CUDA kernel")
 def test_varlen_equals_explicit() -> None:
     q, k, v, layout = inputs(RAGGED)
     cuda = make_layout(layout.offsets.cuda(), layout.longest, q.shape[0])
     wide = [x.detach().repeat(1, 1, 4).cuda().bfloat16() for x in (q, k, v)]
     y = BACKENDS["varlen"](wide[0], wide[1], wide[2], cuda, Dropout(0.0)).float().cpu()
-    truth = explicit(*(x.float().cpu() for x in wide), layout, Dropout(0.0))
+    q, k, v = (x.float().cpu() for x in wide)
+    truth = explicit(q, k, v, layout, Dropout(0.0))
     torch.testing.assert_close(y, truth, atol=2e-2, rtol=2e-2)

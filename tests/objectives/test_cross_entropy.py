@@ -19,13 +19,13 @@ def test_equals_torch(targets: int, chunk: int, monkeypatch: pytest.MonkeyPatch)
     bias = torch.randn(50, generator=generator, requires_grad=True)
     labels = torch.randint(0, 50, (targets,), generator=generator)
     sums = cross_entropy(hidden, weight, bias, labels)
-    (sums.loss / 7).backward()
+    (sums.loss / 7).backward()  # type: ignore[no-untyped-call]
     found = [x.grad.clone() for x in (hidden, weight, bias) if x.grad is not None]
     for x in (hidden, weight, bias):
         x.grad = None
     logits = F.linear(hidden, weight, bias)
     truth = F.cross_entropy(logits, labels, reduction="sum")
-    (truth / 7).backward()
+    (truth / 7).backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(sums.loss, truth)
     assert sums.count == targets
     assert int(sums.correct) == int((logits.argmax(1) == labels).sum())
@@ -46,6 +46,14 @@ def test_scoring_makes_no_gradients() -> None:
     with torch.no_grad():
         sums = cross_entropy(torch.randn(5, 16), weight, torch.zeros(50), torch.arange(5))
     assert not sums.loss.requires_grad
+
+
+@pytest.mark.parametrize("trained", range(3))
+def test_one_trained_tensor_is_enough(trained: int) -> None:
+    hidden, weight, bias = parts = (torch.randn(5, 16), torch.randn(50, 16), torch.zeros(50))
+    parts[trained].requires_grad_()
+    cross_entropy(hidden, weight, bias, torch.arange(5)).loss.backward()  # type: ignore[no-untyped-call]
+    assert [x.grad is not None for x in parts] == [i == trained for i in range(3)]
 
 
 def test_autocast_products_stay_close() -> None:

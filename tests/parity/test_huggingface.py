@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from cloze.interop.huggingface import load_classifier, load_model, save_classifier, save_model
-from cloze.models import PretrainingModel, build
+from cloze.models import PretrainingModel, build, encoder_config, from_config
 from cloze.models.classifier import Classifier
 from cloze.models.encoder import initialise_normal
 from cloze.recipe import ModelSettings
@@ -30,7 +30,7 @@ FAMILIES: list[tuple[Literal["bert", "roberta"], Literal["post", "pre"], bool, s
     ("bert", "post", False, "gelu_tanh", "BertForMaskedLM"),
     ("roberta", "post", False, "relu", "RobertaForMaskedLM"),
     ("roberta", "pre", False, "gelu", "RobertaPreLayerNormForMaskedLM"),
-    ("bert", "pre", True, "gelu", "RobertaPreLayerNormForMaskedLM"),
+    ("bert", "pre", True, "relu", "RobertaPreLayerNormForMaskedLM"),
 ]
 
 
@@ -45,7 +45,8 @@ def make_model(family: Any, norm: Any, pairs: bool, activation: Any, **sizes: An
     model = build(settings, vocabulary_size=VOCABULARY, length=40, pad_id=0, pairs=pairs, seed=3)
     with torch.no_grad():
         for parameter in model.parameters():  # biases and norms of a fresh model would hide a wrong name
-            parameter += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
+            noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
+            parameter.add_(0.05 * noise)
     return cast("PretrainingModel", cast("torch.nn.Module", model).eval())
 
 
@@ -132,9 +133,16 @@ def test_we_give_the_logits_of_transformers(name: str, folder: Path, tokenizer: 
 
 
 def test_a_full_size_bert_agrees(folder: Path, tokenizer: Tokenizer) -> None:
-    model = make_model("bert", "post", True, "gelu", layers=12, heads=12, width=768, feed_forward_width=3072)
-    cast("torch.nn.Module", model).apply(lambda module: None)
-    initialise_normal(cast("torch.nn.Module", model), 0.02, 5)
+    config = encoder_config(ModelSettings(), vocabulary_size=VOCABULARY, length=40, pad_id=0, pairs=True)
+    assert (config.layers, config.heads, config.width, config.feed_forward_width) == (12, 12, 768, 3072)
+    with torch.device("meta"):  # 86 million weights, drawn once and not three times
+        model = from_config("bert", config, pairs=True)
+    module = cast("torch.nn.Module", model).to_empty(device="cpu").eval()
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.uniform_(-0.035, 0.035, generator=generator)  # standard deviation 0.02
+            parameter.add_(float(name.endswith("norm.weight")))
     save_model(folder, model, tokenizer)
     rows = make_rows([40, 13], VOCABULARY, 0, segments=True)
     found = theirs(transformers.BertForPreTraining.from_pretrained(folder), rows)

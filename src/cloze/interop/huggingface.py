@@ -24,22 +24,29 @@ if TYPE_CHECKING:
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
-_SIZES = {
+_COUNTS = {
     "vocab_size": "vocabulary_size",
     "hidden_size": "width",
     "num_hidden_layers": "layers",
     "num_attention_heads": "heads",
     "intermediate_size": "feed_forward_width",
     "type_vocab_size": "segment_types",
+}
+_NUMBERS = {
     "layer_norm_eps": "norm_eps",
     "hidden_dropout_prob": "dropout",
     "attention_probs_dropout_prob": "attention_dropout",
     "initializer_range": "initialisation_std",
 }
+_DEFAULTS: dict[str, Any] = {"initializer_range": 0.02, "hidden_act": "gelu", "pad_token_id": 1}
+_ONLY = {"position_embedding_type": "absolute", "tie_word_embeddings": True, "is_decoder": False}
+"""Switches of transformers that cloze has in one position; another one would load and be silently wrong."""
 _ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu", "elu": "elu"}
 _ALIASES = {"gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh"} | {theirs: ours for ours, theirs in _ACTIVATIONS.items()}
 _MODEL_TYPES = ("bert", "roberta", "roberta-prelayernorm")
 _CLASS_NAMES = {"bert": "Bert", "roberta": "Roberta", "roberta-prelayernorm": "RobertaPreLayerNorm"}
+_UNNAMED_CLASSES = {"0": "LABEL_0", "1": "LABEL_1"}
+"""transformers leaves these out of config.json."""
 
 
 def save_model(folder: Path, model: PretrainingModel, tokenizer: Tokenizer) -> None:
@@ -70,9 +77,13 @@ def load_model(folder: Path) -> tuple[PretrainingModel, Tokenizer]:
     """
     from cloze.models import from_config
 
-    _, config, family = _read_config(folder)
+    described, config, family = _read_config(folder)
+    if _classifies(described):
+        raise ClozeError(
+            f"{folder} holds a fine-tuned classifier, without a head for masked tokens. Pass the pretrained folder."
+        )
     tensors = _read_tensors(folder)
-    pairs = family == "bert" and "cls.seq_relationship.weight" in tensors
+    pairs = family == "bert" and any(name.startswith("cls.seq_relationship.") for name in tensors)
     model = from_config(family, config, pairs=pairs)
     _fill(folder, cast("nn.Module", model), family, config, tensors)
     return model, _read_tokenizer(folder, config)
@@ -84,12 +95,15 @@ def load_classifier(folder: Path) -> tuple[Classifier, Tokenizer]:
     from cloze.models.classifier import Classifier
 
     described, config, family = _read_config(folder)
-    if not any("SequenceClassification" in name for name in described.get("architectures") or ()):
+    if not _classifies(described):
         raise ClozeError(
             f"{folder} holds {described.get('architectures')}, not a classifier. Pass a fine-tuned folder."
         )
-    labels = {int(i): str(name) for i, name in described.get("id2label", {}).items()}
-    classes = [labels[i] for i in sorted(labels)]
+    labels = described.get("id2label") or _UNNAMED_CLASSES
+    try:
+        classes = [str(labels[i]) for i in sorted(labels, key=int)]
+    except (TypeError, ValueError):
+        raise ClozeError(f"{folder / CONFIG_FILE} has id2label {labels!r}; expected a name for each number.") from None
     dropout = described.get("classifier_dropout")
     share = config.dropout if dropout is None else float(dropout)
     classifier = Classifier(from_config(family, config, pairs=False), classes, share)
@@ -100,7 +114,7 @@ def load_classifier(folder: Path) -> tuple[Classifier, Tokenizer]:
 def is_classifier(folder: Path) -> bool:
     """True if the folder's config.json names a sequence classifier."""
     described, _, _ = _read_config(folder)
-    return any("SequenceClassification" in name for name in described.get("architectures") or ())
+    return _classifies(described)
 
 
 def to_huggingface(state: Mapping[str, Tensor], names: Mapping[str, tuple[str, ...]]) -> dict[str, Tensor]:
@@ -135,6 +149,10 @@ def _model_type(family: str, config: EncoderConfig) -> str:
     return "roberta-prelayernorm" if config.norm_position == "pre" else family
 
 
+def _classifies(described: Mapping[str, Any]) -> bool:
+    return "SequenceClassification" in str(described.get("architectures"))
+
+
 def _has_pairs(model: PretrainingModel) -> bool:
     return getattr(model, "sentence_pair", None) is not None
 
@@ -162,7 +180,7 @@ def _save(
         "tie_word_embeddings": True,
         "dtype": "float32",
         "cloze_family": family,
-        **{theirs: getattr(config, ours) for theirs, ours in _SIZES.items()},
+        **{theirs: getattr(config, ours) for theirs, ours in (_COUNTS | _NUMBERS).items()},
         **more,
     }
     names = names_of(family, config, classifier=head == "SequenceClassification")
@@ -172,34 +190,57 @@ def _save(
 
 
 def _read_config(folder: Path) -> tuple[dict[str, Any], EncoderConfig, str]:
-    """config.json, our sizes, and the family."""
+    """config.json, our sizes, and the family. One error lists all that is wrong."""
     from cloze.models.encoder import EncoderConfig
 
     path = Path(folder) / CONFIG_FILE
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise ClozeError(f"{folder} is not a model: it has no {CONFIG_FILE}. Pass a folder that cloze saved.") from None
-    except ValueError as error:
-        raise DamagedError(f"{path} is not JSON: {error}. Save the model again.") from None
+        what = f"it has no {CONFIG_FILE}" if Path(folder).is_dir() else "there is no such folder"
+        raise ClozeError(f"{folder} is not a model: {what}. Pass a folder that cloze saved.") from None
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"{path} can't be read as JSON: {error}. Save the model again.") from None
+    if not isinstance(found, dict):
+        raise DamagedError(f"{path} holds {type(found).__name__}, expected a JSON object. Save the model again.")
     model_type = found.get("model_type")
     if model_type not in _MODEL_TYPES:
         raise ClozeError(f"{path} says model_type {model_type!r}; cloze reads {', '.join(_MODEL_TYPES)}.")
-    activation = _ALIASES.get(str(found.get("hidden_act", "gelu")))
-    missing = sorted(name for name in _SIZES if name not in found and name != "initializer_range")
-    if missing or activation is None or "max_position_embeddings" not in found:
-        what = f"lacks {', '.join(missing)}" if missing else f"has hidden_act {found.get('hidden_act')!r}"
-        raise ClozeError(f"{path} {what}; expected a configuration as transformers writes it.")
-    offset = 0 if model_type == "bert" else int(found.get("pad_token_id", 1)) + 1
+    found = {**_DEFAULTS, **found}
+    if wrong := _misfits(found):
+        raise ClozeError(f"{path} is no configuration that cloze can use: {'; '.join(wrong)}.")
+    offset = 0 if model_type == "bert" else found["pad_token_id"] + 1
     config = EncoderConfig(
-        **{ours: found[theirs] for theirs, ours in _SIZES.items() if theirs in found},
-        max_length=int(found["max_position_embeddings"]) - offset,
+        **{ours: found[theirs] for theirs, ours in (_COUNTS | _NUMBERS).items()},
+        max_length=found["max_position_embeddings"] - offset,
         position_offset=offset,
-        activation=cast("Any", activation),
+        activation=cast("Any", _ALIASES[found["hidden_act"]]),
         norm_position="pre" if model_type == "roberta-prelayernorm" else "post",
     )
     family = "bert" if found.get("cloze_family") == "bert" or model_type == "bert" else "roberta"
     return found, config, family
+
+
+def _misfits(found: Mapping[str, Any]) -> list[str]:
+    """What of a configuration in transformers' names is absent, of the wrong type, or beyond cloze."""
+    wrong = []
+    for kinds, least, expected, names in (
+        ((int,), 1, "a whole number above 0", (*_COUNTS, "max_position_embeddings")),
+        ((int,), 0, "a whole number", () if found["model_type"] == "bert" else ("pad_token_id",)),
+        ((int, float), 0, "a number", tuple(_NUMBERS)),
+    ):
+        for name in names:
+            value: Any = found.get(name)
+            if type(value) not in kinds or value < least:
+                wrong.append(f"{name} is {value!r}, expected {expected}" if name in found else f"it lacks {name}")
+    if not wrong and found["hidden_size"] % found["num_attention_heads"]:
+        wrong.append(f"num_attention_heads {found['num_attention_heads']} doesn't divide {found['hidden_size']}")
+    if str(found["hidden_act"]) not in _ALIASES:
+        wrong.append(f"hidden_act is {found['hidden_act']!r}, expected one of {', '.join(_ALIASES)}")
+    for name, only in _ONLY.items():
+        if found.get(name) not in (None, only):
+            wrong.append(f"{name} is {found[name]!r}, and cloze has only {only!r}")
+    return wrong
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
@@ -210,11 +251,17 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ClozeError(f"{folder} has no {WEIGHTS_FILE}; cloze reads weights from safetensors only.")
     try:
-        return load_file(path)
+        tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise DamagedError(
             f"{path} cannot be read: {error}. It is truncated or damaged; copy or save it again."
         ) from None
+    return {_modern(name): tensor for name, tensor in tensors.items()}
+
+
+def _modern(name: str) -> str:
+    """Google's own checkpoints, converted from TensorFlow, still say gamma and beta."""
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 def _read_tokenizer(folder: Path, config: EncoderConfig) -> Tokenizer:

@@ -26,7 +26,9 @@ class Bert(nn.Module):
     def __init__(self, config: EncoderConfig, *, pairs: bool) -> None:
         super().__init__()
         self.encoder = Encoder(config)
-        self.masked_tokens = MaskedTokensHead(config, self.encoder.embeddings.token, config.activation)
+        # Pre-norm travels as RobertaPreLayerNorm, whose head has the exact GELU whatever the encoder's activation is.
+        activation = "gelu" if config.norm_position == "pre" else config.activation
+        self.masked_tokens = MaskedTokensHead(config, self.encoder.embeddings.token, activation)
         self.pooler = Pooler(config.width) if pairs else None
         self.sentence_pair = RowHead(config.width, 2) if pairs else None
 

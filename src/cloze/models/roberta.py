@@ -27,8 +27,7 @@ class Roberta(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.encoder = Encoder(config)
-        # fairseq and transformers use the exact GELU in this head, whatever the encoder's activation is. Post-norm and
-        # BERT's pre-norm export share the class, so a pre-norm Bert does the same.
+        # fairseq and transformers use the exact GELU in this head, whatever the encoder's activation is.
         self.masked_tokens = MaskedTokensHead(config, self.encoder.embeddings.token, "gelu")
 
     def losses(self, batch: Batch) -> dict[str, Sums]:

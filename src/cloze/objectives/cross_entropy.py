@@ -72,6 +72,6 @@ def cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) 
     bias [V], labels int64 [M]. Ties for the largest logit count as correct. The graph can be traversed once.
     """
     # Asked here because autograd switches itself off inside a Function: scoring must not pay for gradients.
-    backward = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
+    backward = torch.is_grad_enabled() and any(x.requires_grad for x in (hidden, weight, bias))
     loss, correct = _ChunkedCrossEntropy.apply(hidden, weight, bias, labels, backward)  # type: ignore[no-untyped-call]
     return Sums(loss, labels.shape[0], correct)

@@ -1,0 +1,208 @@
+"""The encoder is the papers' formula, a row sees itself alone, and chance is a function of (seed, step)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cloze.inputs.batch import Batch
+from cloze.models.bert import Bert
+from cloze.models.dropout import seed_dropout
+from cloze.models.encoder import Encoder, EncoderConfig, initialise_normal
+from cloze.models.roberta import Roberta
+from tests.parity.conftest import VOCABULARY, make_rows
+
+LENGTHS = [7, 3, 1, 7]
+
+
+def config(**changes: Any) -> EncoderConfig:
+    sizes: dict[str, Any] = {"vocabulary_size": VOCABULARY, "layers": 2, "heads": 2, "width": 16}
+    return EncoderConfig(**sizes | {"feed_forward_width": 24, "max_length": 12, "dropout": 0.0} | changes)
+
+
+def filled(model: nn.Module) -> nn.Module:
+    """Large weights, and biases and norms away from 0 and 1: a place left out would show."""
+    initialise_normal(model, 0.2, seed=3)
+    with torch.no_grad():
+        for i, parameter in enumerate(model.parameters()):
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(i)))
+    return model.eval()
+
+
+def encoder(**changes: Any) -> Encoder:
+    model = filled(Encoder(config(**changes)))
+    assert isinstance(model, Encoder)
+    return model
+
+
+def batch(lengths: list[int] = LENGTHS, seed: int = 0) -> Batch:
+    return make_rows(lengths, VOCABULARY, 0, segments=True, seed=seed).flat
+
+
+def rows_of(flat: Tensor, rows: Batch) -> list[Tensor]:
+    return [flat[start:end] for start, end in pairwise(rows.offsets.tolist())]
+
+
+FORMULAS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": lambda x: 0.5 * x * (1 + torch.erf(x / math.sqrt(2))),
+    "gelu_tanh": lambda x: 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "relu": lambda x: torch.where(x > 0, x, 0),
+    "elu": lambda x: torch.where(x > 0, x, x.exp() - 1),
+}
+
+
+def by_the_papers(model: Encoder, ids: Tensor, segments: Tensor) -> Tensor:
+    """One row [S] -> [S, D], from the parameters alone: Vaswani et al. 2017, section 3; Xiong et al. 2020, table 1."""
+    c, p = model.config, dict(model.named_parameters())
+
+    def linear(x: Tensor, name: str) -> Tensor:
+        return x @ p[f"{name}.weight"].T + p[f"{name}.bias"]
+
+    def norm(x: Tensor, name: str) -> Tensor:
+        x = x - x.mean(1, keepdim=True)
+        return x / (x.square().mean(1, keepdim=True) + c.norm_eps).sqrt() * p[f"{name}.weight"] + p[f"{name}.bias"]
+
+    def attention(x: Tensor, name: str) -> Tensor:
+        q, k, v = linear(x, f"{name}.qkv").chunk(3, dim=1)
+        heads = []
+        for head in range(c.heads):
+            h = slice(head * c.width // c.heads, (head + 1) * c.width // c.heads)
+            weights = (q[:, h] @ k[:, h].T / math.sqrt(c.width // c.heads)).exp()
+            heads.append(weights / weights.sum(1, keepdim=True) @ v[:, h])
+        return linear(torch.cat(heads, dim=1), f"{name}.output")
+
+    def feed_forward(x: Tensor, name: str) -> Tensor:
+        return linear(FORMULAS[c.activation](linear(x, f"{name}.inner")), f"{name}.output")
+
+    places = torch.arange(len(ids)) + c.position_offset
+    tables = {name: p[f"embeddings.{name}.weight"] for name in ("token", "position", "segment")}
+    x = norm(tables["token"][ids] + tables["position"][places] + tables["segment"][segments], "embeddings.norm")
+    for i in range(c.layers):
+        for block, name in ((attention, "attention"), (feed_forward, "feed_forward")):
+            place, norm_place = f"layers.{i}.{name}", f"layers.{i}.{name}_norm"
+            if c.norm_position == "pre":
+                x = x + block(norm(x, norm_place), place)
+            else:
+                x = norm(x + block(x, place), norm_place)
+    return norm(x, "final_norm") if c.norm_position == "pre" else x
+
+
+@pytest.mark.parametrize("attention", ["explicit", "padded"])
+@pytest.mark.parametrize("norm_position", ["post", "pre"])
+@pytest.mark.parametrize("activation", list(FORMULAS))
+def test_it_is_the_formula(attention: str, norm_position: str, activation: str) -> None:
+    model, rows = encoder(attention=attention, norm_position=norm_position, activation=activation), batch()
+    hidden = model(rows)
+    for found, ids, segments in zip(*(rows_of(x, rows) for x in (hidden, rows.ids, rows.segments)), strict=True):
+        torch.testing.assert_close(found, by_the_papers(model, ids, segments), atol=2e-5, rtol=1e-5)
+
+
+def test_positions_start_after_the_unused_rows_of_the_table() -> None:
+    model, rows = encoder(position_offset=3), batch()
+    hidden = model(rows)
+    truth = by_the_papers(model, rows_of(rows.ids, rows)[0], rows_of(rows.segments, rows)[0])
+    torch.testing.assert_close(rows_of(hidden, rows)[0], truth, atol=2e-5, rtol=1e-5)
+    hidden.square().sum().backward()
+    table = model.embeddings.position.weight
+    assert table.shape[0] == 12 + 3 and table.grad is not None
+    used = table.grad.abs().sum(1) > 0
+    assert used.nonzero().flatten().tolist() == list(range(3, 3 + max(LENGTHS)))
+
+
+def test_a_table_of_one_segment_is_added_everywhere() -> None:
+    model, rows = encoder(segment_types=1), batch()
+    hidden = model(rows)
+    truth = by_the_papers(model, rows_of(rows.ids, rows)[0], torch.zeros(LENGTHS[0], dtype=torch.int64))
+    torch.testing.assert_close(rows_of(hidden, rows)[0], truth, atol=2e-5, rtol=1e-5)
+    assert torch.equal(model(replace(rows, segments=torch.zeros_like(rows.segments))), hidden)
+    hidden.square().sum().backward()
+    gradient = model.embeddings.segment.weight.grad
+    assert gradient is not None and gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize("attention", ["explicit", "padded"])
+@pytest.mark.parametrize("lengths", [LENGTHS, [5, 5, 5]])
+def test_a_row_does_not_depend_on_the_others(attention: str, lengths: list[int]) -> None:
+    model, rows = encoder(attention=attention), batch(lengths)
+    hidden = rows_of(model(rows), rows)
+    first = slice(0, lengths[0])
+    others = rows.ids.roll(1)
+    others[first] = rows.ids[first]
+    assert not torch.equal(others, rows.ids)
+    assert torch.equal(model(replace(rows, ids=others))[first], hidden[0])
+    for row, (start, end) in enumerate(pairwise(rows.offsets.tolist())):
+        offsets = torch.tensor([0, end - start], dtype=torch.int32)
+        parts = {name: getattr(rows, name)[start:end] for name in ("ids", "positions", "segments")}
+        alone = replace(rows, offsets=offsets, longest=end - start, **parts)
+        torch.testing.assert_close(model(alone), hidden[row], atol=1e-5, rtol=1e-5)
+
+
+def test_a_token_sees_its_whole_row_in_both_directions() -> None:
+    model, rows = encoder(), batch()
+    for changed in (0, LENGTHS[0] - 1):
+        ids = rows.ids.clone()
+        ids[changed] = 5 if ids[changed] != 5 else 6
+        moved = (model(replace(rows, ids=ids)) - model(rows)).abs().amax(dim=1) > 1e-6
+        assert moved.tolist() == [True] * LENGTHS[0] + [False] * sum(LENGTHS[1:])
+
+
+@pytest.mark.parametrize("norm_position", ["post", "pre"])
+def test_hidden_states_are_the_embeddings_and_every_layer(norm_position: str) -> None:
+    model, rows = encoder(norm_position=norm_position, layers=3), batch()
+    states = model.hidden_states(rows)
+    assert len(states) == 1 + 3
+    assert all(state.shape == (sum(LENGTHS), 16) for state in states)
+    assert torch.equal(states[0], model.embeddings(rows.ids, rows.positions, rows.segments))
+    assert torch.equal(states[-1], model(rows))
+
+
+@pytest.mark.parametrize("norm_position", ["post", "pre"])
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_gradients_reach_every_parameter(family: str, norm_position: str) -> None:
+    sizes = config(norm_position=norm_position, dropout=0.1, attention_dropout=0.1)
+    model = Bert(sizes, pairs=True) if family == "bert" else Roberta(sizes)
+    filled(model).train()
+    seed_dropout(model, seed=1, step=0)
+    torch.stack([sums.loss for sums in model.losses(batch()).values()]).sum().backward()  # type: ignore[no-untyped-call]
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
+        if name.endswith("qkv.weight"):
+            assert all(part.abs().sum() > 0 for part in parameter.grad.chunk(3))
+
+
+def test_evaluation_draws_nothing() -> None:
+    model, rows = encoder(dropout=0.5, attention_dropout=0.5), batch()
+    before = torch.get_rng_state()
+    first = model(rows)
+    seed_dropout(model, seed=9, step=9)
+    assert torch.equal(model(rows), first)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("places", [{"dropout": 0.3}, {"attention_dropout": 0.3}])
+def test_training_is_a_function_of_seed_and_step(places: dict[str, float]) -> None:
+    model, rows = encoder(**({"attention_dropout": 0.0} | places)).train(), batch()
+
+    def forward(seed: int, step: int) -> Tensor:
+        seed_dropout(model, seed, step)
+        return model(rows)  # type: ignore[no-any-return]
+
+    first = forward(1, 7)
+    other = forward(1, 8)
+    torch.manual_seed(5)  # whatever else draws random numbers
+    assert torch.equal(forward(1, 7), first)
+    assert not torch.equal(other, first) and not torch.equal(forward(2, 7), first)
+    assert not torch.equal(model.eval()(rows), first)
+
+
+def test_without_dropout_training_is_evaluation() -> None:
+    model, rows = encoder(attention_dropout=0.0), batch()
+    assert torch.equal(model.train()(rows), model.eval()(rows))
