@@ -19,7 +19,8 @@ STAGES = ("corpus", "tokenizer", "store", "pretraining", "tasks/reviews")
 
 def stamps(folder: Path) -> dict[str, int]:
     """Every file of the finished stages and when it was written."""
-    return {str(path): path.stat().st_mtime_ns for path in (folder / "runs" / "stages").rglob("*") if path.is_file()}
+    files = (folder / "runs" / "stages").glob("[!.]*/**/*")
+    return {str(path): path.stat().st_mtime_ns for path in files if path.is_file()}
 
 
 def test_a_run_leaves_every_stage_with_its_manifest(finished: Workplace) -> None:
@@ -65,7 +66,7 @@ def test_a_longer_training_shares_what_comes_before_it(finished: Workplace) -> N
         Path(name).relative_to(finished.folder / "runs" / "stages").parts[0].split("-")[0]
         for name in after.keys() - before.keys()
     }
-    assert new - {".locks"} == {"pretraining", "task"}
+    assert new == {"pretraining", "task"}
 
 
 def test_the_models_are_used_from_the_command_line(finished: Workplace) -> None:
@@ -104,7 +105,6 @@ def test_a_roberta_with_byte_level_bpe_goes_the_same_way(workplace: Workplace) -
         "recipes/roberta-base.yaml",
         corpus__sources="[corpus/reviews.txt.gz]",
         data="../shared/data",
-        training__micro_batch_rows="4",
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -126,8 +126,7 @@ def test_two_ranks_make_one_run_with_the_same_numbers(finished: Workplace, tmp_p
 def test_a_store_of_another_tokenizer_is_refused(finished: Workplace, tmp_path: Path) -> None:
     """The folders' names prevent it; somebody who copies folders by hand gets told."""
     shutil.copytree(finished.folder / "runs", tmp_path / "runs", symlinks=True)
-    stages = tmp_path / "runs" / "stages"
-    (store,) = stages.glob("store-*")
+    store = (tmp_path / "runs" / "quickstart" / "store").resolve()
     changed = flags(tokenizer__vocabulary_size="1400", output=str(tmp_path / "other"))
     other = finished.cloze("inspect", "recipes/quickstart.yaml", *changed)
     assert other.returncode == 0, other.stderr

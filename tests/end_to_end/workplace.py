@@ -28,6 +28,7 @@ TINY = {
     "model.feed_forward_width": "32",
     "training.steps": "6",
     "training.batch_rows": "8",
+    "training.micro_batch_rows": "4",
     "training.log_every_steps": "2",
     "training.validate_every_steps": "3",
     "training.checkpoint_every_steps": "3",
