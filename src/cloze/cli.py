@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -229,7 +230,7 @@ def list_(folder: Path = Path("recipes")) -> None:
     from cloze.recipe_file import list_recipes
 
     for path, description in list_recipes(folder).items():
-        print(f"{path}\n    {description}")
+        print(path, textwrap.fill(description, 100, initial_indent="    ", subsequent_indent="    "), sep="\n")
 
 
 def parse_overrides(tokens: Iterable[str]) -> dict[str, str]:

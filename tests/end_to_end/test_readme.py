@@ -1,6 +1,6 @@
 """The READMEs' commands are run, in order, with settings that make them short.
 
-Blocks with the info string `console` count; their lines that begin with `$ cloze` are commands, the others are output.
+Blocks with the info string `console` count; their lines that begin with `$ ` and call cloze are commands.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def commands(page: Path) -> list[str]:
     text = page.read_text(encoding="utf-8")
     blocks = re.findall(r"^```console\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [line.removeprefix("$ ") for line in lines if line.startswith("$ cloze ")]
+    return [line.removeprefix("$ ") for line in lines if re.match(r"\$ (.*\| )?cloze ", line)]
 
 
 def shortened(command: str) -> str:
     """`cloze run` and `cloze inspect` with tiny settings in place of, and besides, those given."""
     words = shlex.split(command, comments=True)
-    if words[1] not in ("run", "inspect"):
+    if words[0] != "cloze" or words[1] not in ("run", "inspect"):
         return command
     for key, value in TINY.items():
         flag = f"--{key}"
@@ -51,10 +51,10 @@ def test_commands_are_found_and_shortened(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "```console\n$ cloze run r.yaml --training.steps 9 \\\n    --seed 2  # why\n0.5 output\n```\n"
-        "```\n$ cloze not this\n```\n```console\n$ make run\n$ cloze fill m '[MASK]'\n```\n"
+        "```\n$ cloze not this\n```\n```console\n$ make run\n$ echo a | cloze predict m\n```\n"
     )
     found = commands(page)
-    assert found == ["cloze run r.yaml --training.steps 9      --seed 2  # why", "cloze fill m '[MASK]'"]
+    assert found == ["cloze run r.yaml --training.steps 9      --seed 2  # why", "echo a | cloze predict m"]
     words = shortened(found[0]).split()
     assert words[words.index("--training.steps") + 1] == TINY["training.steps"]
     assert words.count("--training.steps") == 1
