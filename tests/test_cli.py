@@ -156,6 +156,12 @@ def test_recipe_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert (tmp_path / "s.json").read_bytes() == (REPOSITORY / "recipes" / "schema.json").read_bytes()
 
 
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    script = f'"{sys.executable}" -m cloze recipe show recipes/nsmc.yaml | true; echo ${{PIPESTATUS[0]}}'
+    done = subprocess.run(["bash", "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
 def test_predict_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     class Model:
         def predict(self, texts: list[str]) -> list[SimpleNamespace]:

@@ -8,6 +8,7 @@ uses them, so that `cloze --help` is instant.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -256,6 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except ClozeError as error:
         _fail(str(error), getattr(error, "exit_code", 2))
     except CycloptsError as error:
@@ -264,8 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         _fail("interrupted. Finished stages are kept: run the same command again to go on from there.", 130)
     except BrokenPipeError:  # `cloze ... | head` has read enough.
-        sys.stderr.close()
-        sys.exit(0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
 
 
