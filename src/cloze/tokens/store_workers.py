@@ -92,7 +92,7 @@ def encode_corpus(corpus: Corpus, tokenizer_folder: Path, split: Split, processe
         for index in range(batches):
             if len(waiting) == processes * _BATCHES_A_WORKER:
                 yield waiting.popleft().result()
-            waiting.append(pool.submit(_encode_in_worker, corpus.folder, tokenizer_folder, split, index))
+            waiting.append(_submit(pool, corpus.folder, tokenizer_folder, split, index))
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool:
@@ -103,6 +103,16 @@ def encode_corpus(corpus: Corpus, tokenizer_folder: Path, split: Split, processe
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _submit(
+    pool: ProcessPoolExecutor, corpus_folder: Path, tokenizer_folder: Path, split: Split, index: int
+) -> Future[EncodedDocuments]:
+    try:
+        return pool.submit(_encode_in_worker, corpus_folder, tokenizer_folder, split, index)
+    except OSError as error:
+        # A worker that dies while the next one is being started has closed the pipe that the next one inherits.
+        raise BrokenProcessPool from error
 
 
 def _start_worker() -> None:
