@@ -51,6 +51,7 @@ class Dropout(nn.Module):
         return x * self.keep(x)
 
 
+@torch.compiler.disable  # the compiler can't follow a view of words as bytes, and there is nothing here to fuse
 def _random_bytes(count: int, generator: torch.Generator) -> Tensor:
     """uint8 [count]: xorshift64 streams of _STREAM words, each begun by the generator."""
     words = torch.empty(_STREAM, -(-count // (8 * _STREAM)), dtype=torch.int64)
