@@ -133,14 +133,13 @@ def _store(
 def _pretraining(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress, folder: Path) -> dict[str, Any]:
     """Train; `folder` may hold checkpoints of an earlier process."""
     from cloze.interop.huggingface import save_model
-    from cloze.training.checkpoint import latest_checkpoint
     from cloze.training.cpu import prepare_cpu
     from cloze.training.loop import pretrain
 
     prepare_cpu()
     prepared = open_rows(recipe, stages)
     guesses = folder / "guesses.jsonl"
-    begins = latest_checkpoint(folder / "checkpoints") is None
+    begins = not any((folder / "checkpoints").glob("step-*"))  # `pretrain` finds out whether they are whole
     model = _model(recipe, prepared, progress, initialise=begins)
     if begins and is_main():
         write_text(guesses, _guesses(recipe, prepared, 0, model))

@@ -37,7 +37,7 @@ class Dropout(nn.Module):
     def keep(self, like: Tensor) -> Tensor:
         """Factors of the shape and dtype of `like` (on a CPU): 0 where dropped, 1 / (1 - share) elsewhere."""
         threshold = round(self.share * _LEVELS)
-        factors = _random_bytes(like.numel(), self.generator).to(like.dtype)
+        factors: Tensor = _random_bytes(like.numel(), self.generator).to(like.dtype)
         # A byte below the threshold becomes 0, any other 1; whole numbers to 256 are exact in bfloat16 too.
         factors.sub_(threshold - 1).clamp_(0, 1).mul_(_LEVELS / (_LEVELS - threshold))
         return factors.view(like.shape)
@@ -51,7 +51,8 @@ class Dropout(nn.Module):
         return x * self.keep(x)
 
 
-@torch.compiler.disable  # the compiler can't follow a view of words as bytes, and there is nothing here to fuse
+# The compiler can't follow a view of words as bytes, and there is nothing here to fuse.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _random_bytes(count: int, generator: torch.Generator) -> Tensor:
     """uint8 [count]: xorshift64 streams of _STREAM words, each begun by the generator."""
     words = torch.empty(_STREAM, -(-count // (8 * _STREAM)), dtype=torch.int64)
