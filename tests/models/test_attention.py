@@ -13,7 +13,6 @@ from torch import Tensor
 from cloze.errors import ClozeError
 from cloze.models.attention import (
     BACKENDS,
-    SHORT_ROW,
     Layout,
     attention_maps,
     choose_backend,
@@ -26,7 +25,7 @@ from cloze.models.dropout import Dropout, seed_dropout
 
 RAGGED = [5, 1, 12, 7]
 EVEN = [6, 6, 6]
-LONG = [SHORT_ROW + 9, 3]
+LONG = [169, 3]
 
 
 def inputs(lengths: list[int]) -> tuple[Tensor, Tensor, Tensor, Layout]:

@@ -23,9 +23,6 @@ from torch.nn import functional as F
 from cloze.errors import ClozeError
 from cloze.models.dropout import Dropout
 
-SHORT_ROW = 160
-"""Up to this many slots two plain products beat torch's fused CPU kernel (docs/experiments.md)."""
-
 
 @dataclass(frozen=True)
 class Layout:
@@ -119,7 +116,8 @@ def padded(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) ->
     """All rows at once: q, k, v [T, N, H] -> [T, N, H] through an [R, N, S, H] view."""
     q, k, v = (_to_slots(x, layout) for x in (q, k, v))
     share = dropout.share if dropout.training else 0.0
-    if q.device.type == "cpu" and (share > 0.0 or layout.longest <= SHORT_ROW):
+    # On a CPU torch's kernel has no dropout and gains nothing from bfloat16 (benchmarks/results/cpu_kernels.md).
+    if q.device.type == "cpu" and (share > 0.0 or q.dtype == torch.bfloat16):
         y = two_products(q, k, v, layout.mask, dropout)
     else:
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=layout.mask, dropout_p=share)
@@ -137,7 +135,7 @@ def _to_slots(x: Tensor, layout: Layout) -> Tensor:
 
 
 def two_products(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: Dropout) -> Tensor:
-    """softmax(q k^T / sqrt(H)) v over [R, N, S, H]: torch's CPU kernel has no dropout, and loses on short rows."""
+    """softmax(q k^T / sqrt(H)) v over [R, N, S, H]."""
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)

@@ -1,7 +1,7 @@
 """Cross-entropy over a large vocabulary without the [targets, vocabulary] array.
 
 Axes: M targets, D width, V vocabulary. Logits exist for one chunk of targets at a time; their gradient, softmax -
-one-hot, is formed in the same cache-warm chunk and multiplied into the gradients of hidden states, weight and bias at
+one-hot, is formed in the same chunk and multiplied into the gradients of hidden states, weight and bias at
 once. Three matrix products a chunk, no recomputation, and memory for one chunk whatever M is.
 """
 
@@ -14,13 +14,13 @@ from torch import Tensor
 
 from cloze.objectives import Sums
 
-CHUNK_BYTES = 1 << 23
-"""Float32 logits of one chunk: fits a last-level cache (8 MiB; docs/experiments.md, "Chunks of the vocabulary")."""
+CHUNK_BYTES = 1 << 25
+"""Float32 logits of one chunk: large enough for fast products, and little memory (benchmarks/results/cpu_kernels.md)."""
 
 
 def chunk_targets(vocabulary: int, device: torch.device) -> int:
     """Targets in one chunk. A GPU wants larger products than a CPU's cache holds."""
-    budget = CHUNK_BYTES if device.type == "cpu" else 32 * CHUNK_BYTES
+    budget = CHUNK_BYTES if device.type == "cpu" else 8 * CHUNK_BYTES
     return max(32, budget // (4 * vocabulary))
 
 
@@ -52,7 +52,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                     share.scatter_add_(1, wanted, torch.full_like(target, -1.0))
                     share_ = share.to(dtype)
                     gradients[0][start : start + step] = share_ @ matrix
-                    gradients[1] += share_.T @ chunk
+                    _add_product(gradients[1], share_.T, chunk)
                     gradients[2] += share.sum(dim=0)
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(correct)
@@ -63,6 +63,14 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, loss: Tensor, correct: Tensor) -> tuple[Tensor | None, ...]:
         scaled = (g.mul_(loss).to(dtype) for g, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True))
         return *scaled, None, None
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """total += left @ right; in one pass where their dtypes agree."""
+    if left.dtype == total.dtype:
+        total.addmm_(left, right)
+    else:
+        total += left @ right
 
 
 def cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Sums:
