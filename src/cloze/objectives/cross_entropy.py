@@ -15,7 +15,7 @@ from torch import Tensor
 from cloze.objectives import Sums
 
 CHUNK_BYTES = 1 << 25
-"""Float32 logits of one chunk: large enough for fast products, and little memory (benchmarks/results/cpu_kernels.md)."""
+"""Float32 logits of one chunk: enough for fast products, and little memory (benchmarks/results/cpu_kernels.md)."""
 
 
 def chunk_targets(vocabulary: int, device: torch.device) -> int:
@@ -50,10 +50,10 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 loss += (largest - share.amax(dim=1, keepdim=True).log() - target).sum()
                 if backward:
                     share.scatter_add_(1, wanted, torch.full_like(target, -1.0))
-                    share_ = share.to(dtype)
-                    gradients[0][start : start + step] = share_ @ matrix
-                    _add_product(gradients[1], share_.T, chunk)
                     gradients[2] += share.sum(dim=0)
+                    share = share.to(dtype)
+                    gradients[0][start : start + step] = share @ matrix
+                    _add_product(gradients[1], share.T, chunk)
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(correct)
         ctx.dtypes = (hidden.dtype, weight.dtype, bias.dtype)
