@@ -29,15 +29,15 @@ class Layout:
     """Where rows lie in the flat batch; made once a batch, read by every layer.
 
     offsets int32 [R + 1]; longest in tokens. `slot_token` int64 [R * S] maps a padded slot to its token (padding to
-    token 0), `token_slot` int64 [T] maps back, `mask` bool [R, 1, 1, S] is True on real slots; all three are None when
-    every row has the same length, because the padded view is then a plain reshape.
+    token 0), `token_slot` int64 [T] maps back, `bias` float32 [R, 1, 1, S] is 0 on real slots and -inf on padding; all
+    three are None when every row has the same length, because the padded view is then a plain reshape.
     """
 
     offsets: Tensor
     longest: int
     slot_token: Tensor | None
     token_slot: Tensor | None
-    mask: Tensor | None
+    bias: Tensor | None
 
     @property
     def rows(self) -> int:
@@ -55,7 +55,9 @@ def make_layout(offsets: Tensor, longest: int, tokens: int) -> Layout:
     real = slots < lengths[:, None]
     slot_token = torch.where(real, starts[:, None] + slots, 0).reshape(-1)
     token_slot = real.reshape(-1).nonzero().squeeze(1)
-    return Layout(offsets, longest, slot_token, token_slot, real[:, None, None, :])
+    # Added to the scores: on a CPU an addition costs a tenth of filling through a mask of booleans.
+    bias = torch.where(real, 0.0, -torch.inf)[:, None, None, :]
+    return Layout(offsets, longest, slot_token, token_slot, bias)
 
 
 class _Pad(torch.autograd.Function):
@@ -118,9 +120,10 @@ def padded(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) ->
     share = dropout.share if dropout.training else 0.0
     # On a CPU torch's kernel has no dropout and gains nothing from bfloat16 (benchmarks/results/cpu_kernels.md).
     if q.device.type == "cpu" and (share > 0.0 or q.dtype == torch.bfloat16):
-        y = two_products(q, k, v, layout.mask, dropout)
+        y = two_products(q, k, v, layout.bias, dropout)
     else:
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=layout.mask, dropout_p=share)
+        bias = None if layout.bias is None else layout.bias.to(q.dtype)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=share)
     y = y.transpose(1, 2).reshape(layout.rows * layout.longest, y.shape[1], y.shape[3])
     if layout.token_slot is not None:
         y = _Unpad.apply(y, layout.token_slot)  # type: ignore[no-untyped-call]
@@ -134,11 +137,11 @@ def _to_slots(x: Tensor, layout: Layout) -> Tensor:
     return x.view(layout.rows, layout.longest, *x.shape[1:]).transpose(1, 2)
 
 
-def two_products(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: Dropout) -> Tensor:
+def two_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: Dropout) -> Tensor:
     """softmax(q k^T / sqrt(H)) v over [R, N, S, H]."""
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -torch.inf)
+    if bias is not None:
+        scores += bias.to(scores.dtype)
     weights: Tensor = dropout(scores.softmax(dim=-1))
     return weights @ v
 
