@@ -86,6 +86,7 @@ def encode_corpus(corpus: Corpus, tokenizer_folder: Path, split: Split, processe
         encoder = CorpusEncoder(Tokenizer.load(tokenizer_folder))
         yield from (_encode(encoder, corpus, split, index) for index in range(batches))
         return
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start_worker)
     try:
         waiting: deque[Future[EncodedDocuments]] = deque()
@@ -96,6 +97,9 @@ def encode_corpus(corpus: Corpus, tokenizer_folder: Path, split: Split, processe
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool:
+        # One that was being started when another died may never be told to stop, and the pool would wait for it.
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.kill()
         raise ClozeError(
             f"A worker process died while encoding {corpus.folder}. Most often the machine ran out of memory: set "
             f"store.processes lower (it was {processes}) or free some memory, and run again. A Python script that runs "
