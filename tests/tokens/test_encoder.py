@@ -34,15 +34,15 @@ PIECES = st.sampled_from(
 )
 SPACES = st.sampled_from(["", " ", "  ", "\t", "\u3000", "\u00a0", "\u200b", " \t ", "\x00", "\u0301"])
 BUILT = st.lists(st.one_of(PIECES, SPACES)).map("".join)
-ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=30)
+ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 SENTENCES = st.lists(st.one_of(BUILT, ANY), max_size=8)
 
 
 @pytest.fixture(scope="module")
 def pairs(tokenizer_folders: dict[Kind, Path]) -> list[tuple[Tokenizer, CorpusEncoder]]:
-    """Both kinds, each with an encoder that remembers little, so that it learns and forgets all the time."""
+    """Both kinds, each with an encoder."""
     tokenizers = map(Tokenizer.load, tokenizer_folders.values())
-    return [(tokenizer, CorpusEncoder(tokenizer, max_chunks=20)) for tokenizer in tokenizers]
+    return [(tokenizer, CorpusEncoder(tokenizer)) for tokenizer in tokenizers]
 
 
 @settings(max_examples=100, deadline=None)
@@ -61,19 +61,6 @@ def test_text_is_text(tokenizer: Tokenizer) -> None:
     ids, tokens = CorpusEncoder(tokenizer).encode([f"영화 {name} 배우{name}" for name in special])
     assert not set(ids.tolist()) & (set(tokenizer.special_ids) - {tokenizer.unknown_id})
     assert len(tokens) == 4
-
-
-def test_a_line_end_is_a_space(tokenizer: Tokenizer) -> None:
-    ids, tokens = CorpusEncoder(tokenizer).encode(["영화\n배우", "", "감독"])
-    assert ids.tolist() == [number for row in tokenizer.encode(["영화 배우", "감독"]) for number in row]
-    assert tokens[1] == 0
-
-
-def test_forgetting_changes_nothing(tokenizer: Tokenizer) -> None:
-    encoder = CorpusEncoder(tokenizer, max_chunks=3)
-    sentences = ["영화는 재미 재미!!", "배우의 영화는 재미", "감독 음악 결말"]
-    once = CorpusEncoder(tokenizer).encode(sentences)[0].tolist()
-    assert [number for sentence in sentences for number in encoder.encode([sentence])[0].tolist()] == once
 
 
 def test_two_bytes_up_to_65535_entries() -> None:

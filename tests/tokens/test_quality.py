@@ -29,7 +29,18 @@ def test_numbers_by_hand(tokenizer_folders: dict[Kind, Path], tmp_path: Path) ->
     assert measured["tokens_per_character"] == pytest.approx(total / 16)
     assert measured["unknown_words"] == ["뷁 (2)"]
     assert measured["longest_words"][0] == "영화!!!"
-    assert measured["most_split_words"][0].startswith("영화!!! (1): ")
+
+
+def test_the_most_split_word_costs_the_most_continuing_tokens(
+    tokenizer_folders: dict[Kind, Path], tmp_path: Path
+) -> None:
+    tokenizer = Tokenizer.load(tokenizer_folders["wordpiece"])
+    rare, common, once = "에서의는", "의가", "가의는도에서의는"
+    corpus = write_corpus(tmp_path / "corpus", {"train": [[once, f"영화!!!!!!!! {rare} {rare}", f"{common} " * 9]]})
+    pieces = [" ".join(map(tokenizer.token, ids)) for ids in tokenizer.encode([common, rare])]
+    assert [text.count("##") for text in pieces] == [1, 3]
+    measured = quality(tokenizer, corpus)["train"]["most_split_words"]
+    assert measured == [f"{common} (9): {pieces[0]}", f"{rare} (2): {pieces[1]}"]
 
 
 def test_both_splits_are_json(tokenizer: Tokenizer, korean_corpus: Corpus) -> None:

@@ -30,8 +30,8 @@ def quality(
     """Measure both splits, each on a sample chosen by hash. JSON-ready, by split.
 
     A word is what stands between spaces. Shares run from 0 to 1; tokens_per_character counts spaces as characters.
-    Examples as text, worst first: most_split_words, by count * (tokens - 1), as "word (count): tokens"; unknown_words,
-    by count, as "word (count)"; longest_words, by characters, cut to 40 of them.
+    Examples as text, worst first: most_split_words, of those seen again, by count times tokens that continue a word, as
+    "word (count): tokens"; unknown_words, by count, as "word (count)"; longest_words, by characters, cut to 40 of them.
     """
     return {split: _quality_of_split(tokenizer, corpus, split, sample_characters, examples) for split in SPLITS}
 
@@ -50,6 +50,7 @@ def _quality_of_split(
     counts = np.array([counted[word] for word in words], dtype=np.int64)
     pieces = tokenizer.encode(words)
     lengths = np.array([len(ids) for ids in pieces], dtype=np.int64)
+    continuing = np.array([np.count_nonzero(~tokenizer.word_starts[ids]) for ids in pieces], dtype=np.int64)
     unknown = np.array([ids.count(tokenizer.unknown_id) for ids in pieces], dtype=np.int64)
     occurrences, tokens = int(counts.sum()), int(counts @ lengths)
     unknown_tokens, unknown_words = int(counts @ unknown), int(counts @ (unknown > 0))
@@ -73,7 +74,7 @@ def _quality_of_split(
         "vocabulary_used_share": _share(len(used), len(tokenizer.ordinary_ids)),
         "most_split_words": [
             f"{_shown(words[i])} ({counts[i]:,}): {_shown(' '.join(map(tokenizer.token, pieces[i])))}"
-            for i in worst(counts * (lengths - 1))
+            for i in worst(counts * continuing * (counts > 1))
         ],
         "unknown_words": [f"{_shown(words[i])} ({counts[i]:,})" for i in worst(counts * (unknown > 0))],
         "longest_words": [_shown(words[i]) for i in worst(np.array([len(word) for word in words], dtype=np.int64))],

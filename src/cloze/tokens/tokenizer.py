@@ -17,7 +17,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import chain, islice, repeat
+from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -153,8 +153,8 @@ def train_tokenizer(corpus: Corpus, settings: TokenizerSettings, folder: Path, p
         meter.note("splitting words")
         normalizer, pre_tokenizer = _normalizer(settings), _pre_tokenizer(settings.kind)
         words = _count_words(text, normalizer, pre_tokenizer)
-        del text
         singles, left_out = _choose_singles(words, settings)
+        distinct_words = len(words)
         meter.note("merging pairs")
         vocabulary, merges = _merge(words, singles, settings)
     tokenizer = _assemble(settings.kind, vocabulary, merges, normalizer, pre_tokenizer)
@@ -164,16 +164,17 @@ def train_tokenizer(corpus: Corpus, settings: TokenizerSettings, folder: Path, p
         "vocabulary_size": tokenizer.vocabulary_size,
         "fingerprint": tokenizer.fingerprint,
         "sample": sample.counts(),
-        "distinct_words": len(words),
+        "distinct_words": distinct_words,
         "single_character_entries": len(singles),
         **left_out,
     }
 
 
 def _count_words(text: Counter[str], normalizer: Any, pre_tokenizer: Any) -> Counter[str]:
-    """Words as the pre-tokeniser makes them, each distinct piece of text being split once."""
+    """Words as the pre-tokeniser makes them, each distinct piece of text being split once. `text` is emptied."""
     words: Counter[str] = Counter()
-    for chunk, count in text.items():
+    while text:
+        chunk, count = text.popitem()
         for word, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(chunk)) if chunk else ():
             words[word] += count
     return words
@@ -241,9 +242,19 @@ def _merge(
 
 
 def _lines(words: Counter[str]) -> Iterator[str]:
-    """Every word as often as it was counted: the library takes text, not counts."""
-    occurrences = chain.from_iterable(repeat(word, words[word]) for word in sorted(words))
-    while line := " ".join(islice(occurrences, 1_000)):
+    """Every word as often as it was counted: the library takes text, not counts.
+
+    `words` is emptied on the way: when the library begins to merge, it needs the room.
+    """
+    names = sorted(words, reverse=True)
+
+    def occurrences() -> Iterator[str]:
+        while names:
+            word = names.pop()
+            yield from repeat(word, words.pop(word))
+
+    stream = occurrences()
+    while line := " ".join(islice(stream, 1_000)):
         yield line
 
 
