@@ -68,7 +68,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
     """total += left @ right; in one pass where their dtypes agree."""
     if left.dtype == total.dtype:
-        total.addmm_(left, right)
+        torch.addmm(total, left, right, out=total)
     else:
         total += left @ right
 
