@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,14 @@ def test_text_is_text(tokenizer: Tokenizer) -> None:
     ids, tokens = CorpusEncoder(tokenizer).encode([f"영화 {name} 배우{name}" for name in special])
     assert not set(ids.tolist()) & (set(tokenizer.special_ids) - {tokenizer.unknown_id})
     assert len(tokens) == 4
+
+
+def test_a_tokenizer_of_others_goes_the_librarys_way(tokenizer_folders: dict[Kind, Path]) -> None:
+    description = json.loads(Tokenizer.load(tokenizer_folders["wordpiece"]).text)
+    for normalizer in (None, {"type": "NFC"}, {"type": "Prepend", "prepend": "배우"}):
+        tokenizer = Tokenizer(json.dumps(description | {"normalizer": normalizer}))
+        ids, _ = CorpusEncoder(tokenizer).encode(["영화는 재미!!"])
+        assert ids.tolist() == tokenizer.encode(["영화는 재미!!"])[0]
 
 
 def test_two_bytes_up_to_65535_entries() -> None:

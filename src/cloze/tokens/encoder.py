@@ -45,11 +45,9 @@ class CorpusEncoder:
         description = json.loads(tokenizer.text) | without | {"added_tokens": []}
         self._dtype = id_dtype(tokenizer.vocabulary_size)
         self._library = tokenizers.Tokenizer.from_str(json.dumps(description))
-        self._by_character = (
-            description["pre_tokenizer"] == {"type": "BertPreTokenizer"}
-            and description["normalizer"]["type"] == "Sequence"
-            and [step["type"] for step in description["normalizer"]["normalizers"]] == ["BertNormalizer", "NFC"]
-        )
+        steps = [step["type"] for step in (description["normalizer"] or {}).get("normalizers", [])]
+        splits_as_bert = description["pre_tokenizer"] == {"type": "BertPreTokenizer"}
+        self._by_character = splits_as_bert and steps == ["BertNormalizer", "NFC"]
         if self._by_character:
             self._end_id, self._joins_id = tokenizer.vocabulary_size, tokenizer.vocabulary_size + 1
             description["model"]["vocab"] |= {_END: self._end_id, _JOINS: self._joins_id}
