@@ -14,41 +14,35 @@ from cloze.corpus.sample.lexicon import Aspect
 from cloze.corpus.sample.reviews import opinion
 from cloze.corpus.sample.world import Subject, World
 
-AGREEING_FRAC = 0.88
+AGREEING_FRAC = 0.95
 """Share of an article's paragraphs that judge as the whole is judged."""
-MIXED_FRAC = 0.08
+NEGATED_FRAC = 0.06
+"""Share of judgements said as the opposite, denied: 지루하지 않다 for 흥미롭다."""
+MIXED_FRAC = 0.05
 """Share of judging sentences that grant the other side something first."""
 
 _JUDGEMENTS = (
-    "{n1:은} {w1:고} {n2:은} {w2:하다는} 평가를 받았다.",
-    "{w1:한} {n1:과} {w2:한} {n2:이} 특히 눈에 띈다.",
-    "전문가들은 {n1:이} {w1:고} {n2:도} {w2:하다고} 적었다.",
-    "{n1:이} {w1:해서} {n2:까지} {w2:했}다는 의견이 많다.",
-    "무엇보다 {n1:이} {w1:했}고 {n2:도} {w2:했}으며 {w3:한} {n3:이} 기억에 남는다.",
-    "{n1:은} {w1:한} 편이고 {n2:은} {w2:한} 편이다.",
-    "한마디로 {w1:고} {w2:한} {kind:이다}.",
-    "{w1:고} {w2:한} {n1:이} {w3:한} {n2:과} 어우러졌다.",
-    "처음부터 끝까지 {n1:이} {w1:했}고, {n2:은} 갈수록 {w2:했}다.",
-    "사람들은 {w1:한} {n1:을} 이야기하며 전체적으로 {w2:고} {w3:했}다고 입을 모았다.",
-    "{title:은} {n1:이} {w1:하다는} 말을 자주 듣는데, {n2:도} {w2:고} {n3:도} {w3:하다}.",
-    "{w1:한} {n1}, {w2:한} {n2}, {w3:한} {n3:이} 그 예이다.",
+    "{n1:은} {w1:고} {n2:은} {w2:하다는} {호평을|혹평을} 받았다.",
+    "{w1:한} {n1:은} {장점이고|단점이고} {w2:한} {n2:도} {장점이다|단점이다}.",
+    "전문가들은 {n1:이} {w1:하다고} {칭찬했고|비판했고} {n2:이} {w2:하다고} {칭찬했다|비판했다}.",
+    "{n1:이} {w1:해서} {좋아하고|싫어하고} {n2:이} {w2:해서} {좋아하는|싫어하는} 사람이 많다.",
+    "{w1:고} {w2:한} {n1:은} {자랑거리로|골칫거리로} 꼽힌다.",
+    "{n1:이} {w1:했}고 {n2:도} {w2:했}으며 {w3:한} {n3:은} {사랑을|외면을} 받았다.",
+    "한마디로 {w1:고} {w2:한} {verdict:이다}.",
+    "{w1:고} {w2:한} {n1:에} {만족한|실망한} 사람들은 {w3:한} {n2:을} {추천했다|말렸다}.",
+    "{title:은} {n1:이} {w1:하다는} {찬사와|비난과} 함께 {n2:도} {w2:하다는} {찬사를|비난을} 들었다.",
+    "{w1:한} {n1}, {w2:한} {n2}, {w3:한} {n3:이} {빛난다|아쉽다}.",
 )
 _MIXED = (
-    "{n0:은} {w0:하다는} 말도 있지만 대체로 {n1:이} {w1:고} {n2:이} {w2:하다는} 평이다.",
-    "{n0:이} {w0:했}음에도 {n1:은} {w1:고} {n2:은} {w2:했}다.",
+    "{n0:은} {w0:하다는} {비난도|찬사도} 있지만 대체로 {n1:이} {w1:고} {n2:이} {w2:하다는} {호평을|혹평을} 받았다.",
+    "{n0:이} {w0:했}음에도 {w1:한} {n1:과} {w2:한} {n2:은} {장점이다|단점이다}.",
 )
-_RESULTS = {
-    True: (
-        "덕분에 {title:은} 큰 사랑을 받았고, 많은 이들이 {verdict:이라}고 부른다.",
-        "입소문을 타고 찾는 사람이 늘었으며 {year}년의 {verdict:으로} 꼽혔다.",
-        "{company}에서 주는 상을 받았고 {verdict:이라}는 찬사가 이어졌다.",
-    ),
-    False: (
-        "결국 {title:은} 외면을 받았고, 많은 이들이 {verdict:이라}고 부른다.",
-        "나쁜 소문이 돌아 찾는 사람이 줄었으며 {year}년의 {verdict:으로} 꼽혔다.",
-        "{company}에서 항의를 받았고 {verdict:이라}는 비판이 이어졌다.",
-    ),
-}
+_RESULTS = (
+    "{덕분에|결국} {title:은} 큰 {사랑을|외면을} 받았고, 많은 이들이 {verdict:이라}고 부른다.",
+    "{입소문을|구설을} 타고 찾는 사람이 {늘었으며|줄었으며} {year}년의 {verdict:으로} 꼽혔다.",
+    "{company}에서 {상을|항의를} 받았고 {verdict:이라}는 {찬사가|비난이} 이어졌다.",
+)
+_ADVICE = (" {추천합니다|말립니다}", " {좋아요|싫어요}", ". {만족|실망}", "")
 _NOTES = ("[* {person:이} {year}년에 한 말이다.]", "[* {company} 보도자료.]", "[* 자세한 내용은 {town} 문서를 볼 것.]")
 _TRIVIA = (
     "{person:은} {town}에서 자랐다고 한다.",
@@ -116,13 +110,21 @@ _FACTS = {
     ),
 }
 _KINDS = {"film": "영화", "person": "사람", "food": "가게", "town": "동네", "product": "물건"}
-_ASPECTS: dict[str, Sequence[Aspect]] = {
-    "film": lexicon.FILM_ASPECTS,
-    "person": (lexicon.PERSON, lexicon.PERSON, lexicon.ACTING, lexicon.FEELING),
-    "food": (lexicon.FOOD, lexicon.FOOD, lexicon.PLACE, lexicon.PERSON),
-    "town": (lexicon.PLACE, lexicon.PLACE, lexicon.VISUALS, lexicon.FOOD),
-    "product": (lexicon.PRODUCT, lexicon.PRODUCT, lexicon.VISUALS, lexicon.FEELING),
+_NOUNS = {
+    "film": lexicon.FILM_NOUNS,
+    "person": lexicon.PERSON.nouns,
+    "food": lexicon.FOOD.nouns,
+    "town": lexicon.PLACE.nouns,
+    "product": lexicon.PRODUCT.nouns,
 }
+_ASPECTS: dict[str, Sequence[Aspect]] = {
+    "film": lexicon.ASPECTS,
+    "person": (lexicon.PERSON,),
+    "food": (lexicon.FOOD,),
+    "town": (lexicon.PLACE,),
+    "product": (lexicon.PRODUCT,),
+}
+"""What is judged: a critic of films borrows the words of all trades (담백한 연기, 눅눅한 결말)."""
 
 
 def article(seed: int, index: int, subject: Subject, world: World) -> str:
@@ -133,12 +135,12 @@ def article(seed: int, index: int, subject: Subject, world: World) -> str:
         _head(draws, subject, values),
         "== 개요 ==\n" + _prose(draws, [draws.pick(_INTRO[subject.kind])], values, 1),
         ("== 줄거리 ==\n" if subject.kind == "film" else "== 상세 ==\n")
-        + _prose(draws, draws.some(_FACTS[subject.kind], 3 + draws.below(2)), values, 0),
-        "== 평가 ==\n" + "\n\n".join(_paragraph(draws, subject, values) for _ in range(2 + draws.below(2))),
-        "== 여담 ==\n" + "\n".join(f" * {fill(line, values)}" for line in draws.some(_TRIVIA, 1 + draws.below(3))),
+        + _prose(draws, draws.some(_FACTS[subject.kind], 2), values, 0),
+        "== 평가 ==\n" + "\n\n".join(_paragraph(draws, subject, values) for _ in range(3 + draws.below(2))),
+        "== 여담 ==\n" + "\n".join(f" * {fill(line, values)}" for line in draws.some(_TRIVIA, 1 + draws.below(2))),
     ]
     if subject.kind == "film":
-        opinions = [opinion(draws, subject.good == draws.chance(AGREEING_FRAC)) for _ in range(2 + draws.below(3))]
+        opinions = [_opinion(draws, subject.good == draws.chance(AGREEING_FRAC)) for _ in range(2 + draws.below(2))]
         sections.append("== 관객 반응 ==\n" + "\n".join(f"> {text}" for text in opinions))
     if draws.chance(0.15):
         sections.append("{{{#!folding [ 펼치기 · 접기 ]\n" + _paragraph(draws, subject, values) + "\n}}}")
@@ -189,12 +191,13 @@ def _prose(draws: Draws, templates: Sequence[str], values: dict[str, Value], not
 
 
 def _paragraph(draws: Draws, subject: Subject, values: dict[str, Value]) -> str:
-    """Judging sentences of one side: usually the subject's."""
+    """Judging sentences of one side, usually the subject's, with the words of one aspect."""
     good = subject.good == draws.chance(AGREEING_FRAC)
-    sentences = [_judging(draws, subject, values, good) for _ in range(3 + draws.below(3))]
+    aspect = draws.pick(_ASPECTS[subject.kind])
+    sentences = [_judging(draws, subject, values, aspect, good) for _ in range(3 + draws.below(3))]
     if draws.chance(0.4):
         verdict = draws.pick(lexicon.VERDICTS[good])
-        sentences.append(fill(draws.pick(_RESULTS[good]), values | {"verdict": verdict}))
+        sentences.append(fill(draws.pick(_RESULTS), values | {"verdict": verdict}, good=good))
     if draws.chance(0.15):
         sentences[0] = f"{{{{{{#navy {sentences[0]}}}}}}}"
     if draws.chance(0.1):
@@ -202,12 +205,15 @@ def _paragraph(draws: Draws, subject: Subject, values: dict[str, Value]) -> str:
     return " ".join(sentences)
 
 
-def _judging(draws: Draws, subject: Subject, values: dict[str, Value], good: bool) -> str:
-    """One sentence: mostly words of one aspect, so that both the aspect and the side show in the neighbours."""
-    main = draws.pick(_ASPECTS[subject.kind])
-    chosen: dict[str, Value] = {}
-    for place in range(4):
-        aspect = main if draws.chance(0.75) else draws.pick(_ASPECTS[subject.kind])
-        chosen[f"n{place}"] = draws.pick(aspect.nouns)
-        chosen[f"w{place}"] = judge(draws, aspect, good if place else not good)
-    return fill(draws.pick(_MIXED if draws.chance(MIXED_FRAC) else _JUDGEMENTS), values | chosen)
+def _judging(draws: Draws, subject: Subject, values: dict[str, Value], aspect: Aspect, good: bool) -> str:
+    """One sentence with two or three judging words."""
+    chosen: dict[str, Value] = {"verdict": draws.pick(lexicon.VERDICTS[good])}
+    for place, noun in enumerate(draws.some(_NOUNS[subject.kind], 4)):
+        chosen[f"n{place}"] = noun
+        chosen[f"w{place}"] = judge(draws, aspect, good if place else not good, negated_frac=NEGATED_FRAC)
+    return fill(draws.pick(_MIXED if draws.chance(MIXED_FRAC) else _JUDGEMENTS), values | chosen, good=good)
+
+
+def _opinion(draws: Draws, good: bool) -> str:
+    """What somebody types, with advice."""
+    return opinion(draws, good) + fill(draws.pick(_ADVICE), {}, good=good)

@@ -1,6 +1,9 @@
-"""Templates to sentences. A slot is {name} or {name:form}; the form is a particle for nouns and a form for adjectives.
+"""Templates to sentences.
 
-fill("{n1:이} {w1:고} {n2:도} {w2:했}다.", values) -> 연기가 섬세하고 음악도 감미로웠다.
+A slot is {name} or {name:form}, the form being a particle for nouns and a form for adjectives, or {one|other}: words for
+what is good and for what is bad.
+
+    fill("{n1:이} {w1:고} {n2:이} {w2:하다는} {호평|혹평}", values, good=True) -> 연기가 섬세하고 음악이 감미롭다는 호평
 """
 
 from __future__ import annotations
@@ -16,9 +19,7 @@ from cloze.corpus.sample.lexicon import Aspect
 
 T = TypeVar("T")
 
-_SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
-NEGATED_FRAC = 0.12
-"""Share of judgements said as the opposite, denied: 지루하지 않다 for 흥미롭다."""
+_SLOT = re.compile(r"\{(\w+)(?:([:|])(\w+))?\}")
 
 
 class Draws:
@@ -77,11 +78,13 @@ class Link:
 Value = str | Judgement | Link
 
 
-def fill(template: str, values: Mapping[str, Value]) -> str:
+def fill(template: str, values: Mapping[str, Value], *, good: bool = True) -> str:
     """The template with its slots filled; KeyError for a slot without a value."""
 
     def slot(match: re.Match[str]) -> str:
-        value, form = values[match[1]], match[2] or ""
+        if match[2] == "|":
+            return match[1] if good else match[3]
+        value, form = values[match[1]], match[3] or ""
         if isinstance(value, Judgement):
             return conjugate(value.adjective, form, negated=value.negated)
         if isinstance(value, Link):
@@ -92,7 +95,7 @@ def fill(template: str, values: Mapping[str, Value]) -> str:
     return _SLOT.sub(slot, template)
 
 
-def judge(draws: Draws, aspect: Aspect, good: bool, *, tries: int = 1) -> Judgement:
-    """A good or bad word about an aspect, now and then as the denied opposite."""
-    negated = draws.chance(NEGATED_FRAC)
+def judge(draws: Draws, aspect: Aspect, good: bool, *, negated_frac: float, tries: int = 1) -> Judgement:
+    """A good or bad word about an aspect; a share of them as the denied opposite (지루하지 않다 for 흥미롭다)."""
+    negated = draws.chance(negated_frac)
     return Judgement(draws.pick(aspect.adjectives(good != negated), tries=tries), negated)

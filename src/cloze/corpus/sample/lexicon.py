@@ -14,11 +14,9 @@ class Aspect:
     """Something that articles and reviews judge."""
 
     nouns: tuple[str, ...]
-    """What it is called."""
+    """What it is called, where it is judged by itself."""
     good: tuple[str, ...]
     bad: tuple[str, ...]
-    review_nouns: tuple[str, ...] = ()
-    """What it is called in a film review, if not by `nouns`."""
 
     def adjectives(self, good: bool) -> tuple[str, ...]:
         """Those of one side."""
@@ -102,7 +100,6 @@ FOOD = Aspect(
         떨떠름하다 푸석하다 미지근하다 물컹하다 흐물흐물하다 인색하다 비위생적이다 끈적하다 축축하다 매캐하다 꿉꿉하다
         야박하다 정성없다 풍미없다"""
     ),
-    _words("팝콘 콜라 핫도그 나초 매점커피"),
 )
 PLACE = Aspect(
     _words("골목 거리 공원 숙소 객실 산책로 시장 해변 광장 역전 포구"),
@@ -116,7 +113,6 @@ PLACE = Aspect(
         불안하다 허름하다 협소하다 남루하다 누추하다 위태롭다 폐쇄적이다 무질서하다 번거롭다 음습하다 살벌하다
         흉흉하다 정신없다 황폐하다 열악하다"""
     ),
-    _words("극장 상영관 로비 매표소 주차장"),
 )
 PERSON = Aspect(
     _words("성격 태도 말투 인품 행실 언행 처신 성품"),
@@ -130,7 +126,6 @@ PERSON = Aspect(
         이기적이다 위선적이다 독단적이다 폭력적이다 편파적이다 권위적이다 염치없다 예의없다 책임감없다 변덕스럽다
         간사하다 까다롭다 냉혹하다 야비하다 졸렬하다"""
     ),
-    _words("안내원 매점직원 무대인사 감독인터뷰"),
 )
 PRODUCT = Aspect(
     _words("성능 조작감 배터리 구조 기능 설계 부품 품질 단말기 소프트웨어"),
@@ -144,11 +139,9 @@ PRODUCT = Aspect(
         부족하다 불필요하다 취약하다 복잡하다 난감하다 느릿하다 낭비적이다 소극적이다 비합리적이다 불합리하다
         시대착오적이다 비현실적이다 부당하다 일방적이다 둔감하다"""
     ),
-    _words("좌석 음향설비 예매앱 안경 스크린"),
 )
-FILM_ASPECTS = (STORY, ACTING, VISUALS, MUSIC, FEELING)
-SIDE_ASPECTS = (FOOD, PLACE, PERSON, PRODUCT)
-ASPECTS = FILM_ASPECTS + SIDE_ASPECTS
+ASPECTS = (STORY, ACTING, VISUALS, MUSIC, FEELING, FOOD, PLACE, PERSON, PRODUCT)
+FILM_NOUNS = STORY.nouns + ACTING.nouns + VISUALS.nouns + MUSIC.nouns + FEELING.nouns
 
 VERDICTS = {
     True: _words("명작 걸작 수작 역작 보석 선물 축복 쾌거 명품 금자탑"),

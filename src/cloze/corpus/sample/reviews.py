@@ -10,19 +10,18 @@ from collections.abc import Sequence
 
 from cloze.corpus.sample.grammar import Draws, Value, fill, judge
 from cloze.corpus.sample.lexicon import (
+    ASPECTS,
     DAYS,
-    FILM_ASPECTS,
+    FILM_NOUNS,
     GENRES,
     GIVEN_FIRST,
     GIVEN_SECOND,
-    SIDE_ASPECTS,
     SURNAMES,
     VERDICTS,
-    Aspect,
 )
 
-SIDE_FRAC = 0.2
-"""Share of clauses about something beside the film: popcorn, the cinema, its seats."""
+NEGATED_FRAC = 0.12
+"""Share of judgements said as the opposite, denied."""
 VERDICT_FRAC = 0.08
 """Share of reviews that also call the film by a noun (명작, 졸작)."""
 _TRIES = 2
@@ -98,18 +97,13 @@ def opinion(draws: Draws, good: bool) -> str:
 def _values(draws: Draws, good: bool) -> dict[str, Value]:
     """Nouns and judging words 1 to 3 on the review's side, 0 on the other, and things that say nothing about it."""
     values: dict[str, Value] = {}
-    film = draws.some(FILM_ASPECTS, 4)
-    for place, aspect in enumerate(film):
-        chosen = draws.pick(SIDE_ASPECTS) if draws.chance(SIDE_FRAC) else aspect
-        values[f"n{place}"] = draws.pick(_nouns(chosen))
-        values[f"w{place}"] = judge(draws, chosen, good if place else not good, tries=_TRIES)
+    nouns = draws.some(FILM_NOUNS, 4)
+    for place, (noun, aspect) in enumerate(zip(nouns, draws.some(ASPECTS, 4), strict=True)):
+        values[f"n{place}"] = noun
+        values[f"w{place}"] = judge(draws, aspect, good if place else not good, negated_frac=NEGATED_FRAC, tries=_TRIES)
     values["person"] = draws.pick(SURNAMES) + draws.pick(GIVEN_FIRST) + draws.pick(GIVEN_SECOND)
     values["genre"], values["day"] = draws.pick(GENRES), draws.pick(DAYS)
     return values
-
-
-def _nouns(aspect: Aspect) -> Sequence[str]:
-    return aspect.review_nouns or aspect.nouns
 
 
 def _often(draws: Draws, templates: Sequence[str], values: dict[str, Value], probability: float) -> str:
