@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloze.corpus.sample.grammar import Judgement, Link, Value, fill
+from cloze.corpus.sample.grammar import Judgement, Marked, Value, fill
 from cloze.corpus.sample.korean import conjugate, with_particle
 from cloze.corpus.sample.lexicon import ASPECTS
 
@@ -70,8 +70,8 @@ def test_fill() -> None:
         "n": "연기",
         "w": Judgement("섬세하다"),
         "d": Judgement("지루하다", True),
-        "p": Link("김도현"),
-        "g": Link("멜로", "장르"),
+        "p": Marked("김도현"),
+        "g": Marked("멜로", "[[장르|"),
     }
     got = fill("{p:은} {n:이} {w:고} {d:한} {g:을} {n}", values)
     assert got == "[[김도현]]은 연기가 섬세하고 지루하지 않은 [[장르|멜로]]를 연기"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cloze.corpus.sample import lexicon
-from cloze.corpus.sample.grammar import Draws, Link, Value, fill, judge
+from cloze.corpus.sample.grammar import Draws, Marked, Value, fill, judge
 from cloze.corpus.sample.lexicon import Aspect
 from cloze.corpus.sample.reviews import opinion
 from cloze.corpus.sample.world import Subject, World
@@ -55,24 +55,24 @@ _TRIVIA = (
 )
 _INTRO = {
     "film": (
-        "'''{title:은}''' {year}년에 개봉한 {person} 감독의 {genre} 영화이다.",
-        "'''{title:은}''' {company:이} 만들고 {person:이} 연출한 {year}년 {genre} 영화이다.",
+        "{subject:은} {year}년에 개봉한 {person} 감독의 {genre} 영화이다.",
+        "{subject:은} {company:이} 만들고 {person:이} 연출한 {year}년 {genre} 영화이다.",
     ),
     "person": (
-        "'''{title:은}''' {town} 출신의 {job:이다}.",
-        "'''{title:은}''' {year}년에 태어난 {job:으로}, {town}에서 활동한다.",
+        "{subject:은} {town} 출신의 {job:이다}.",
+        "{subject:은} {year}년에 태어난 {job:으로}, {town}에서 활동한다.",
     ),
     "food": (
-        "'''{title:은}''' {town}에 있는 {dish} 전문점이다.",
-        "'''{title:은}''' {person:이} {year}년에 {town}에서 문을 연 음식점이다.",
+        "{subject:은} {town}에 있는 {dish} 전문점이다.",
+        "{subject:은} {person:이} {year}년에 {town}에서 문을 연 음식점이다.",
     ),
     "town": (
-        "'''{title:은}''' {town2:과} 맞닿은 고장이다.",
-        "'''{title:은}''' {river} 옆에 자리한 곳으로 인구는 {number}명이다.",
+        "{subject:은} {town2:과} 맞닿은 고장이다.",
+        "{subject:은} {river} 옆에 자리한 곳으로 인구는 {number}명이다.",
     ),
     "product": (
-        "'''{title:은}''' {company:이} {year}년에 내놓은 제품이다.",
-        "'''{title:은}''' {person:이} 설계해 {year}년에 나온 제품이다.",
+        "{subject:은} {company:이} {year}년에 내놓은 제품이다.",
+        "{subject:은} {person:이} 설계해 {year}년에 나온 제품이다.",
     ),
 }
 _FACTS = {
@@ -153,12 +153,13 @@ def _values(draws: Draws, subject: Subject, world: World) -> dict[str, Value]:
     names = ("person", "person2", "hero", "rival")
     return {
         "title": subject.title,
+        "subject": Marked(subject.title, "'''", "'''"),
         "kind": _KINDS[subject.kind],
-        **{name: Link(world.people[place]) for name, place in zip(names, people, strict=True)},
-        **{name: Link(world.towns[place]) for name, place in zip(("town", "town2"), towns, strict=True)},
+        **{name: Marked(world.people[place]) for name, place in zip(names, people, strict=True)},
+        **{name: Marked(world.towns[place]) for name, place in zip(("town", "town2"), towns, strict=True)},
         "river": draws.pick(lexicon.TOWN_FIRST) + "강",
-        "company": Link(draws.pick(lexicon.COMPANIES)),
-        "genre": Link(draws.pick(lexicon.GENRES), "영화 장르"),
+        "company": Marked(draws.pick(lexicon.COMPANIES)),
+        "genre": Marked(draws.pick(lexicon.GENRES), "[[영화 장르|"),
         **dict(zip(("job", "job2"), draws.some(lexicon.JOBS, 2), strict=True)),
         **dict(zip(("event", "event2"), draws.some(lexicon.EVENTS, 2), strict=True)),
         **dict(zip(("dish", "dish2"), draws.some(lexicon.DISHES, 2), strict=True)),

@@ -1,7 +1,7 @@
 """Templates to sentences.
 
-A slot is {name} or {name:form}, the form being a particle for nouns and a form for adjectives, or {one|other}: words for
-what is good and for what is bad.
+A slot is {name} or {name:form}, the form being a particle for nouns and a form for adjectives, or {one|other}: words
+for what is good and for what is bad.
 
     fill("{n1:이} {w1:고} {n2:이} {w2:하다는} {호평|혹평}", values, good=True) -> 연기가 섬세하고 음악이 감미롭다는 호평
 """
@@ -67,15 +67,15 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """A name that links to its article."""
+class Marked:
+    """A noun in markup; a particle follows the markup and fits the noun: [[서울]]로."""
 
-    name: str
-    target: str = ""
-    """The article's title where it is not the name."""
+    noun: str
+    before: str = "[["
+    after: str = "]]"
 
 
-Value = str | Judgement | Link
+Value = str | Judgement | Marked
 
 
 def fill(template: str, values: Mapping[str, Value], *, good: bool = True) -> str:
@@ -87,9 +87,8 @@ def fill(template: str, values: Mapping[str, Value], *, good: bool = True) -> st
         value, form = values[match[1]], match[3] or ""
         if isinstance(value, Judgement):
             return conjugate(value.adjective, form, negated=value.negated)
-        if isinstance(value, Link):
-            label = f"{value.target}|{value.name}" if value.target else value.name
-            return f"[[{label}]]" + with_particle(value.name, form)[len(value.name) :]
+        if isinstance(value, Marked):
+            return value.before + value.noun + value.after + with_particle(value.noun, form)[len(value.noun) :]
         return with_particle(value, form)
 
     return _SLOT.sub(slot, template)
