@@ -5,6 +5,25 @@ from __future__ import annotations
 import subprocess
 import sys
 
+PRODUCTS = """
+import torch
+from cloze.training import cpu
+
+a, b = torch.randn(300, 256), torch.randn(256, 200)
+used = cpu.use_onednn()
+exact = a.double() @ b.double()
+assert (a @ b - exact).abs().max() < 1e-5 * exact.abs().max()
+matmul = getattr(torch.backends.mkldnn, "matmul", None)
+assert not used or matmul.fp32_precision == "bf16"
+# A processor that rounds is found out, and the switch put back.
+if used:
+    matmul.fp32_precision = "none"
+    cpu._made_by_amd = lambda: True
+    half = lambda x: x.bfloat16().to(x.dtype) if x.dtype == torch.float32 else x
+    torch.Tensor.__matmul__ = lambda a, b: torch.mm(half(a), half(b))
+    assert not cpu.use_onednn() and matmul.fp32_precision == "none"
+"""
+
 SCRIPT = """
 import resource, torch
 from cloze.training.cpu import keep_freed_memory, prepare_cpu
@@ -28,3 +47,7 @@ def test_freed_memory_is_used_again_and_subnormals_are_zero() -> None:
     # Where the C library is not glibc there is nothing to keep.
     assert kept == "False" or int(with_it) < 0.7 * int(without), done.stdout
     assert flushed == "True"
+
+
+def test_products_stay_float32() -> None:
+    subprocess.run([sys.executable, "-c", PRODUCTS], check=True)

@@ -23,6 +23,9 @@ from torch.nn import functional as F
 from cloze.errors import ClozeError
 from cloze.models.dropout import Dropout
 
+BLOCK_SCORES = 1 << 19
+"""Attention scores that a CPU works on at a time: what the caches of two cores hold (benchmarks/cpu_kernels.py)."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -117,12 +120,11 @@ def _row_weights(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> list[tuple[
 def padded(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) -> Tensor:
     """All rows at once: q, k, v [T, N, H] -> [T, N, H] through an [R, N, S, H] view."""
     q, k, v = (_to_slots(x, layout) for x in (q, k, v))
-    share = dropout.share if dropout.training else 0.0
-    # On a CPU torch's kernel has no dropout and gains nothing from bfloat16 (benchmarks/results/cpu_kernels.md).
-    if q.device.type == "cpu" and (share > 0.0 or q.dtype == torch.bfloat16):
-        y = two_products(q, k, v, layout.bias, dropout)
+    if q.device.type == "cpu":
+        y = blocked(q, k, v, layout.bias, dropout)
     else:
         bias = None if layout.bias is None else layout.bias.to(q.dtype)
+        share = dropout.share if dropout.training else 0.0
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=share)
     y = y.transpose(1, 2).reshape(layout.rows * layout.longest, y.shape[1], y.shape[3])
     if layout.token_slot is not None:
@@ -137,13 +139,68 @@ def _to_slots(x: Tensor, layout: Layout) -> Tensor:
     return x.view(layout.rows, layout.longest, *x.shape[1:]).transpose(1, 2)
 
 
-def two_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: Dropout) -> Tensor:
-    """softmax(q k^T / sqrt(H)) v over [R, N, S, H]."""
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-    if bias is not None:
-        scores += bias.to(scores.dtype)
-    weights: Tensor = dropout(scores.softmax(dim=-1))
-    return weights @ v
+def blocked(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: Dropout) -> Tensor:
+    """softmax(q k^T / sqrt(H)) v over [R, N, S, H] on a CPU, a few rows at a time; bias [R, 1, 1, S] or None.
+
+    torch's own kernel has no dropout on a CPU and gains nothing from bfloat16 (benchmarks/results/cpu_kernels.md).
+    """
+    drops = dropout.training and dropout.share > 0.0
+    scores = q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2]
+    kept = dropout.kept(scores).view(*q.shape[:3], k.shape[2]) if drops else None
+    y: Tensor = _Blocked.apply(q, k, v, bias, kept, dropout.scale if drops else 1.0)  # type: ignore[no-untyped-call]
+    return y
+
+
+class _Blocked(torch.autograd.Function):
+    """The chain of scores, softmax, dropout and sum, block after block, so that its parts meet in the cache.
+
+    Kept for backward are the softmax weights before dropout, and one byte for each that says whether it was kept.
+    Dropout's scale is a factor of the output and of its gradient: H numbers a token in place of S.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, kept: Tensor | None, scale: float
+    ) -> Tensor:
+        q = q.contiguous() * q.shape[-1] ** -0.5
+        k, v = k.contiguous(), v.contiguous()
+        y, weights = torch.empty_like(q), q.new_empty(*q.shape[:3], k.shape[2])
+        with torch.autocast("cpu", enabled=False):
+            for block in _blocks(weights):
+                scores = q[block] @ k[block].transpose(-1, -2)
+                if bias is not None:
+                    scores += bias[block].to(scores.dtype)
+                used = torch.softmax(scores, -1, out=weights[block])
+                if kept is not None:
+                    used = kept[block].to(used.dtype).mul_(used)
+                torch.matmul(used, v[block], out=y[block])
+        ctx.save_for_backward(q, k, v, weights, kept)
+        ctx.scale = scale
+        return y.mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, weights, kept = ctx.saved_tensors
+        gradient = gradient.contiguous() * ctx.scale
+        of_q, of_k, of_v = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
+        for block in _blocks(weights):
+            used, of_output = weights[block], gradient[block]
+            of_weights = of_output @ v[block].transpose(-1, -2)
+            if kept is not None:
+                factors = kept[block].to(used.dtype)
+                of_weights *= factors
+                used = factors.mul_(used)
+            torch.matmul(used.transpose(-1, -2), of_output, out=of_v[block])
+            of_scores = torch._softmax_backward_data(of_weights, weights[block], -1, weights.dtype)
+            torch.matmul(of_scores, k[block], out=of_q[block])
+            torch.matmul(of_scores.transpose(-1, -2), q[block], out=of_k[block])
+        return of_q.mul_(q.shape[-1] ** -0.5), of_k, of_v, None, None, None
+
+
+def _blocks(weights: Tensor) -> list[slice]:
+    """Slices of rows of [R, N, S, S], about BLOCK_SCORES numbers each."""
+    rows = max(1, BLOCK_SCORES // max(1, weights[0].numel()))
+    return [slice(start, start + rows) for start in range(0, weights.shape[0], rows)]
 
 
 def varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,11 +14,12 @@ _LARGE_BYTES = 1 << 30
 
 
 def prepare_cpu() -> bool:
-    """Flush subnormal floats and keep freed memory. Returns whether all threads flush.
+    """Flush subnormal floats, keep freed memory, choose the faster products. Returns whether all threads flush.
 
     Threads inherit the first from the thread that starts them, so call this before the first parallel operation.
     """
     keep_freed_memory()
+    use_onednn()
     return flush_subnormals()
 
 
@@ -41,3 +44,31 @@ def keep_freed_memory() -> bool:
     except AttributeError:  # musl has no mallopt
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES) and mallopt(_M_TRIM_THRESHOLD, 2 * _LARGE_BYTES - 1))
+
+
+def use_onednn() -> bool:
+    """Send float32 products to oneDNN where MKL, torch's usual choice, is slow: on AMD. Returns whether it did.
+
+    torch names this switch after bfloat16, because oneDNN may then round to it; it does so in matrix tiles (AMX) only,
+    which no AMD processor has. The products are compared with exact ones all the same, and the switch put back if they
+    are not float32's. What it gains: benchmarks/results/cpu_kernels.md.
+    """
+    products: Any = getattr(torch.backends.mkldnn, "matmul", None)
+    if not hasattr(products, "fp32_precision") or not _made_by_amd():
+        return False
+    before, products.fp32_precision = products.fp32_precision, "bf16"
+    generator = torch.Generator().manual_seed(0)
+    for rows, inner, columns in ((64, 16, 64), (256, 256, 512)):
+        a, b = torch.randn(rows, inner, generator=generator), torch.randn(inner, columns, generator=generator)
+        exact = a.double() @ b.double()
+        if (a @ b - exact).abs().max() > 1e-5 * exact.abs().max():
+            products.fp32_precision = before
+            return False
+    return True
+
+
+def _made_by_amd() -> bool:
+    try:
+        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
