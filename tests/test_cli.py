@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -176,3 +177,23 @@ def test_predict_reads_standard_input(capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO("좋다\n".encode())))
     assert call("predict", "m", "--json") == 0
     assert capsys.readouterr().out == '{"text": "좋다", "label": "2", "probabilities": {"1": 0.75}}\n'
+
+
+def test_a_warning_of_ours_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(_: Path) -> SimpleNamespace:
+        def fill(*_: object) -> list[object]:
+            # As LoadedModel warns: in the name of whoever called `fill`.
+            warnings.warn("1 of 1 texts had more than 8 tokens; their ends were cut off", stacklevel=2)
+            warnings.warn_explicit("old", DeprecationWarning, "library.py", 3)
+            return []
+
+        return SimpleNamespace(fill=fill)
+
+    monkeypatch.setattr("cloze.predict.load", load)
+    with warnings.catch_warnings(), pytest.raises(SystemExit):
+        warnings.simplefilter("always")
+        main(["fill", "model", "a [MASK]"])
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: 1 of 1 texts had more than 8 tokens; their ends were cut off",
+        "library.py:3: DeprecationWarning: old",
+    ]

@@ -85,6 +85,7 @@ def test_five_mistakes_are_five_problems_with_lines(tmp_path: Path) -> None:
             "training: {batch_rows: 9, micro_batch_rows: 2}",
             "r.yaml:2: training.micro_batch_rows: batch_rows 9 is not a",
         ),
+        ("tasks: [{name: a, train: x, test: y, seeds: [1, 2, 1]}]", "r.yaml:2: tasks.0.seeds: seeds names 1 twice"),
         ("training: {steps: null}", "r.yaml:2: training.steps: steps, epochs and minutes are all null"),
         (
             "training: {steps: null, minutes: 5}",

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import textwrap
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -256,7 +257,9 @@ def parse_overrides(tokens: Iterable[str]) -> dict[str, str]:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     try:
-        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except ClozeError as error:
         _fail(str(error), getattr(error, "exit_code", 2))
@@ -268,6 +271,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # `cloze ... | head` has read enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
+
+
+def _warn(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+    """Our own warnings are for the user, in one line; a library's say where in its code they arose."""
+    of_cloze = Path(filename).is_relative_to(Path(__file__).parent)
+    text = f"warning: {message}" if of_cloze else warnings.formatwarning(message, category, filename, lineno).rstrip()
+    print(text, file=sys.stderr)
 
 
 def _fail(message: str, status: int) -> NoReturn:

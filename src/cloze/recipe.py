@@ -269,6 +269,13 @@ class TaskSettings(Settings):
     """Also train the same classifier from random weights, to show what pretraining gives. Unit: yes/no. Source:
     cloze."""
 
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> TaskSettings:
+        twice = sorted({seed for seed in self.seeds if self.seeds.count(seed) > 1})
+        message = f"seeds names {', '.join(map(str, twice))} twice: equal seeds give equal runs, which are no spread"
+        refuse([("seeds", message)] if twice else [])
+        return self
+
 
 class ReportSettings(Settings):
     """The page at the end."""

@@ -215,7 +215,8 @@ def _epoch(
 
 def _classifier(shared: _Task, start: Start, seed: int) -> Classifier:
     """Weights that are a function of the seed and, at start "pretrained", the pretrained ones put over them."""
-    share, config = shared.settings.dropout, shared.model.encoder.config
+    share = shared.settings.dropout
+    config = replace(shared.model.encoder.config, attention=shared.recipe.model.attention)
     if share is not None:
         config = replace(config, dropout=share, attention_dropout=share)
     pretrained = shared.model.state_dict()
