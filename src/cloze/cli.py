@@ -14,7 +14,7 @@ import textwrap
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TextIO
 
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 
@@ -273,7 +273,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-def _warn(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Our own warnings are for the user, in one line; a library's say where in its code they arose."""
     of_cloze = Path(filename).is_relative_to(Path(__file__).parent)
     text = f"warning: {message}" if of_cloze else warnings.formatwarning(message, category, filename, lineno).rstrip()
