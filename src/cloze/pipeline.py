@@ -68,7 +68,10 @@ def make_store(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress) 
 
 
 def open_rows(recipe: Recipe, stages: Mapping[str, Stage]) -> Prepared:
-    """The rows of both splits of a store that was made. Raises ClozeError if there is none for training."""
+    """The rows of both splits of a store that was made. Raises ClozeError if training has less than one.
+
+    A validation split smaller than a row is scored as one short row.
+    """
     from cloze.inputs.rows import Rows
     from cloze.tokens.store import Store
     from cloze.tokens.tokenizer import Tokenizer
@@ -89,6 +92,12 @@ def open_rows(recipe: Recipe, stages: Mapping[str, Stage]) -> Prepared:
         raise ClozeError(
             f"the corpus gives no row for training; {stages['corpus'].folder / 'manifest.json'} counts what was read "
             "and dropped. Add text to corpus.sources, or lower corpus.validation_frac or corpus.min_characters."
+        )
+    tokens = int(train.store.sentence_offsets[-1])
+    if tokens < recipe.inputs.length:
+        raise ClozeError(
+            f"the corpus has {tokens:,} tokens for training, fewer than one row of inputs.length "
+            f"{recipe.inputs.length:,}. Add text to corpus.sources or lower inputs.length."
         )
     return Prepared(tokenizer, train, validation if validation.rows_in_epoch(0) else None)
 

@@ -139,6 +139,13 @@ def test_a_store_of_another_tokenizer_is_refused(finished: Workplace, tmp_path: 
     assert "vocabulary" in refused.stderr
 
 
+def test_a_corpus_smaller_than_one_row_is_refused(finished: Workplace) -> None:
+    refused = finished.cloze("inspect", "recipes/quickstart.yaml", *flags(inputs__length="1000000"))
+    assert refused.returncode == 2
+    assert "error: the corpus has " in refused.stderr
+    assert "fewer than one row of inputs.length 1,000,000" in refused.stderr
+
+
 @pytest.mark.parametrize(("limit_blocks", "stage"), [("30", "corpus"), ("150", "")])
 def test_a_disk_that_takes_no_more_is_one_message_and_nothing_is_taken_for_whole(
     workplace: Workplace, tmp_path: Path, limit_blocks: str, stage: str

@@ -6,16 +6,20 @@ Differs: nothing but what `encoder.py` says. Loads in transformers as BertForPre
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from cloze.models.encoder import Encoder, EncoderConfig
+from cloze.models.family import Carrier, Family, Names, Part, has_pairs, plain_pooler, whole
 from cloze.models.heads import MaskedTokensHead, Pooler, RowHead
 from cloze.objectives import Sums
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Batch
+    from cloze.models import PretrainingModel
+    from cloze.recipe import ModelSettings
 
 
 class Bert(nn.Module):
@@ -50,16 +54,20 @@ class Bert(nn.Module):
         """hidden [M, D] of some positions -> logits [M, V]."""
         return self.masked_tokens.logits(hidden)
 
+    def token_logits(self, batch: Batch, positions: Tensor) -> Tensor:
+        """Logits [M, V] at the flat `positions` int64 [M] of `batch`."""
+        return self.masked_logits(self.encoder(batch)[positions])
 
-def huggingface_names(layers: int) -> dict[str, tuple[str, ...]]:
+
+def huggingface_names(layers: int) -> Names:
     """Our tensor -> transformers' tensors (BertForPreTraining); several names are consecutive parts of axis 0."""
-    names: dict[str, tuple[str, ...]] = {
+    names: Names = {
         "encoder.embeddings.token.weight": ("bert.embeddings.word_embeddings.weight",),
         "encoder.embeddings.position.weight": ("bert.embeddings.position_embeddings.weight",),
         "encoder.embeddings.segment.weight": ("bert.embeddings.token_type_embeddings.weight",),
         "masked_tokens.bias": ("cls.predictions.bias",),
     }
-    modules: dict[str, tuple[str, ...]] = {
+    modules: Names = {
         "encoder.embeddings.norm": ("bert.embeddings.LayerNorm",),
         "masked_tokens.dense": ("cls.predictions.transform.dense",),
         "masked_tokens.norm": ("cls.predictions.transform.LayerNorm",),
@@ -79,3 +87,68 @@ def huggingface_names(layers: int) -> dict[str, tuple[str, ...]]:
     for kind in ("weight", "bias"):
         names |= {f"{ours}.{kind}": tuple(f"{name}.{kind}" for name in theirs) for ours, theirs in modules.items()}
     return names
+
+
+COUNTS = {
+    "vocab_size": "vocabulary_size",
+    "hidden_size": "width",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+    "intermediate_size": "feed_forward_width",
+    "type_vocab_size": "segment_types",
+    "max_position_embeddings": "max_length",
+}
+NUMBERS = {
+    "layer_norm_eps": "norm_eps",
+    "hidden_dropout_prob": "dropout",
+    "attention_probs_dropout_prob": "attention_dropout",
+    "initializer_range": "initialisation_std",
+}
+CARRIER = Carrier(
+    model_type="bert",
+    class_name="Bert",
+    base="bert.",
+    names=lambda config: huggingface_names(config.layers),
+    classifier={"head.linear": "classifier"},
+    counts=COUNTS,
+    numbers=NUMBERS,
+    defaults={"initializer_range": 0.02, "hidden_act": "gelu"},
+    only={"position_embedding_type": "absolute", "tie_word_embeddings": True, "is_decoder": False},
+    read=lambda found: {},
+    write=lambda config: {},
+)
+
+
+def carrier(config: EncoderConfig) -> Carrier:
+    """transformers has pre-norm only as RobertaPreLayerNorm, so a pre-norm BERT travels under that name."""
+    from cloze.models import roberta
+
+    return roberta.PRE_NORM_CARRIER if config.norm_position == "pre" else CARRIER
+
+
+def parts(model: PretrainingModel) -> tuple[Part, ...]:
+    """One folder; with pairs it is BertForPreTraining, where that carries it."""
+    found = carrier(model.encoder.config)
+    return whole(model, found, "ForPreTraining" if has_pairs(model) and found is CARRIER else "ForMaskedLM")
+
+
+def _configure(config: EncoderConfig, settings: ModelSettings, pad_id: int, pairs: bool) -> EncoderConfig:
+    """Two segments always, as in the paper. Pre-norm counts positions as its carrier does."""
+    return replace(config, segment_types=2, position_offset=pad_id + 1 if config.norm_position == "pre" else 0)
+
+
+def _carriers() -> tuple[Carrier, ...]:
+    from cloze.models import roberta
+
+    return CARRIER, roberta.PRE_NORM_CARRIER
+
+
+FAMILY = Family(
+    name="bert",
+    configure=_configure,
+    build=lambda config, pairs: Bert(config, pairs=pairs),
+    carriers=_carriers,
+    carrier=carrier,
+    parts=parts,
+    pooler=plain_pooler,
+)
