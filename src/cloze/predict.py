@@ -118,7 +118,7 @@ class LoadedModel:
         self._module.eval()
         with torch.inference_mode():
             batch = features.batch(np.zeros(1, dtype=np.int64)).to(self._device)
-            logits = self.model.masked_logits(self.model.encoder(batch)[gaps.to(self._device)])
+            logits = self.model.token_logits(batch, gaps.to(self._device))
             best = logits.float().softmax(dim=1).topk(min(top, logits.shape[1]))
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [[Guess(self.tokenizer.token(i), p) for i, p in zip(*pair, strict=True)] for pair in pairs]

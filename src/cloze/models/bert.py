@@ -137,17 +137,11 @@ def _configure(config: EncoderConfig, settings: ModelSettings, pad_id: int, pair
     return replace(config, segment_types=2, position_offset=pad_id + 1 if config.norm_position == "pre" else 0)
 
 
-def _carriers() -> tuple[Carrier, ...]:
-    from cloze.models import roberta
-
-    return CARRIER, roberta.PRE_NORM_CARRIER
-
-
 FAMILY = Family(
     name="bert",
     configure=_configure,
     build=lambda config, pairs: Bert(config, pairs=pairs),
-    carriers=_carriers,
+    carriers=(CARRIER,),
     carrier=carrier,
     parts=parts,
     pooler=plain_pooler,

@@ -1,6 +1,7 @@
 """The encoder that every family shares (Vaswani et al. 2017; Devlin et al. 2019, arXiv:1810.04805, section 3).
 
-Axes: T tokens of all rows end to end, D width, N heads, H head width, F feed-forward width; D = N * H.
+Axes: T tokens of all rows end to end, E embedding width (often D), D width, N heads, H head width, F feed-forward
+width; D = N * H.
 forward(batch) -> hidden [T, D]. There is no padding anywhere but inside one attention backend.
 A switch is an argument: post- or pre-norm, four activations, three attention backends.
 Pre-norm keeps the embedding norm and adds a final one, as transformers' `RobertaPreLayerNorm` does, so that it exports.
@@ -38,6 +39,8 @@ class EncoderConfig:
     """Sizes and switches of an encoder; all that is needed to build one. Widths in numbers, lengths in tokens."""
 
     vocabulary_size: int
+    embedding_width: int | None = None
+    """Width of tokens, positions and segments where a projection to `width` follows; None: no projection."""
     layers: int
     heads: int
     width: int
@@ -53,26 +56,39 @@ class EncoderConfig:
     attention_dropout: float = 0.1
     attention: Literal["auto", "explicit", "padded", "varlen"] = "auto"
     initialisation_std: float = 0.02
+    generator: EncoderConfig | None = None
+    """A second, narrower encoder that pretraining has beside this one (ELECTRA)."""
+
+    @property
+    def table_width(self) -> int:
+        """Width of the token table."""
+        return self.width if self.embedding_width is None else self.embedding_width
 
 
 class Embeddings(nn.Module):
-    """Token + position + segment, normalised (Devlin et al. 2019, figure 2)."""
+    """Token + position + segment, normalised (Devlin et al. 2019, figure 2).
+
+    With `embedding_width` E the tables are E wide, and one matrix leads to D: V x E + E x D numbers in place of V x D
+    (Lan et al. 2020, section 3.1).
+    """
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
+        width = config.table_width
         self.position_offset = config.position_offset
-        self.token = nn.Embedding(config.vocabulary_size, config.width)
-        self.position = nn.Embedding(config.max_length + config.position_offset, config.width)
-        self.segment = nn.Embedding(config.segment_types, config.width)
-        self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        self.token = nn.Embedding(config.vocabulary_size, width)
+        self.position = nn.Embedding(config.max_length + config.position_offset, width)
+        self.segment = nn.Embedding(config.segment_types, width)
+        self.norm = nn.LayerNorm(width, eps=config.norm_eps)
         self.dropout = Dropout(config.dropout)
+        self.projection = nn.Identity() if config.embedding_width is None else nn.Linear(width, config.width)
 
     def forward(self, ids: Tensor, positions: Tensor, segments: Tensor) -> Tensor:
         """ids, positions, segments int64 [T] -> [T, D]. Positions count from 0 in every row."""
         x: Tensor = self.token(ids) + self.position(positions + self.position_offset)
         # A table of one segment is a constant vector: adding it needs no lookup.
         x = x + (self.segment.weight[0] if self.segment.num_embeddings == 1 else self.segment(segments))
-        return self.dropout(self.norm(x))  # type: ignore[no-any-return]
+        return self.projection(self.dropout(self.norm(x)))  # type: ignore[no-any-return]
 
 
 class SelfAttention(nn.Module):

@@ -6,17 +6,21 @@ as RobertaForMaskedLM; with pre-norm, which the paper does not have, as RobertaP
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from cloze.models import bert
 from cloze.models.encoder import Encoder, EncoderConfig
+from cloze.models.family import Carrier, Family, Names, plain_pooler, whole
 from cloze.models.heads import MaskedTokensHead
 from cloze.objectives import Sums
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Batch
+    from cloze.recipe import ModelSettings
 
 
 class Roberta(nn.Module):
@@ -42,6 +46,10 @@ class Roberta(nn.Module):
         """hidden [M, D] of some positions -> logits [M, V]."""
         return self.masked_tokens.logits(hidden)
 
+    def token_logits(self, batch: Batch, positions: Tensor) -> Tensor:
+        """Logits [M, V] at the flat `positions` int64 [M] of `batch`."""
+        return self.masked_logits(self.encoder(batch)[positions])
+
 
 _HEAD = {
     "cls.predictions.bias": "lm_head.bias",
@@ -54,7 +62,7 @@ _PRE_NORM = {
 }
 
 
-def huggingface_names(layers: int, *, pre_norm: bool) -> dict[str, tuple[str, ...]]:
+def huggingface_names(layers: int, *, pre_norm: bool) -> Names:
     """Our tensor -> the tensors of RobertaForMaskedLM (or RobertaPreLayerNormForMaskedLM): BERT's table, renamed."""
     model = "roberta_prelayernorm" if pre_norm else "roberta"
     table = {}
@@ -74,3 +82,56 @@ def _rename(name: str, model: str, pre_norm: bool) -> str:
             if f".{old}." in name:
                 return name.replace(old, new)
     return name
+
+
+def _read(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Their position table begins with rows that no token uses."""
+    offset = found["pad_token_id"] + 1
+    norm = "pre" if found["model_type"] == PRE_NORM_CARRIER.model_type else "post"
+    return {
+        "position_offset": offset,
+        "max_length": found["max_position_embeddings"] - offset,
+        "norm_position": norm,
+    }
+
+
+CARRIER = replace(
+    bert.CARRIER,
+    model_type="roberta",
+    class_name="Roberta",
+    base="roberta.",
+    names=lambda config: huggingface_names(config.layers, pre_norm=False),
+    classifier={"pooler.dense": "classifier.dense", "head.linear": "classifier.out_proj"},
+    amounts=("pad_token_id",),
+    defaults={**bert.CARRIER.defaults, "pad_token_id": 1},
+    read=_read,
+    write=lambda config: {"max_position_embeddings": config.max_length + config.position_offset},
+)
+PRE_NORM_CARRIER = replace(
+    CARRIER,
+    model_type="roberta-prelayernorm",
+    class_name="RobertaPreLayerNorm",
+    base="roberta_prelayernorm.",
+    names=lambda config: huggingface_names(config.layers, pre_norm=True),
+)
+
+
+def carrier(config: EncoderConfig) -> Carrier:
+    """transformers has another class for pre-norm."""
+    return PRE_NORM_CARRIER if config.norm_position == "pre" else CARRIER
+
+
+def _configure(config: EncoderConfig, settings: ModelSettings, pad_id: int, pairs: bool) -> EncoderConfig:
+    return replace(config, position_offset=pad_id + 1)
+
+
+FAMILY = Family(
+    name="roberta",
+    configure=_configure,
+    build=lambda config, pairs: Roberta(config),
+    carriers=(CARRIER, PRE_NORM_CARRIER),
+    carrier=carrier,
+    parts=lambda model: whole(model, carrier(model.encoder.config), "ForMaskedLM"),
+    pooler=plain_pooler,
+    drops_before_pooler=True,
+)

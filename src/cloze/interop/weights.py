@@ -1,0 +1,112 @@
+"""Tensors: from our names to transformers' and back, and every check on the way.
+
+q, k and v are one matrix here and three there; a table of names (`cloze.models.family.Names`) tells the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloze.errors import ClozeError, DamagedError
+from cloze.files import write_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from cloze.models.encoder import EncoderConfig
+    from cloze.models.family import Names
+
+WEIGHTS_FILE = "model.safetensors"
+_SHOWN = 8
+"""Problems in one message."""
+
+
+def to_huggingface(state: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
+    """Our tensors under transformers' names; q, k and v are cut apart along axis 0."""
+    tensors: dict[str, Tensor] = {}
+    for ours, tensor in state.items():
+        parts = tensor.detach().chunk(len(names[ours]), dim=0)
+        tensors |= {name: part.cpu().contiguous() for name, part in zip(names[ours], parts, strict=True)}
+    return tensors
+
+
+def names_of(family: str, config: EncoderConfig, *, classifier: bool = False) -> Names:
+    """The table of the family's own folder, with the classifier's head where there is one."""
+    from cloze.models import family_of
+
+    carrier = family_of(family).carrier(config)
+    table = carrier.names(config)
+    if classifier:
+        modules = carrier.classifier.items()
+        table |= {f"{ours}.{kind}": (f"{theirs}.{kind}",) for ours, theirs in modules for kind in ("weight", "bias")}
+    return table
+
+
+def write_tensors(folder: Path, state: Mapping[str, Tensor], names: Names) -> None:
+    """Write `state` into the existing `folder`. Raises ClozeError where the disk refuses."""
+    from safetensors.torch import save
+
+    write_bytes(folder / WEIGHTS_FILE, save(to_huggingface(state, names), metadata={"format": "pt"}))
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """All tensors of the folder, as they are. Raises ClozeError if there are none, DamagedError for a damaged file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = Path(folder) / WEIGHTS_FILE
+    if not path.is_file():
+        raise ClozeError(f"{folder} has no {WEIGHTS_FILE}; cloze reads weights from safetensors only.")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise DamagedError(
+            f"{path} cannot be read: {error}. It is truncated or damaged; copy or save it again."
+        ) from None
+    return {_modern(name): tensor for name, tensor in tensors.items()}
+
+
+def _modern(name: str) -> str:
+    """Google's own checkpoints, converted from TensorFlow, still say gamma and beta."""
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+
+
+def collect(
+    folder: Path, wanted: Mapping[str, Tensor], names: Names, tensors: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The tensors of `wanted` (our names, for their shapes) in float32, out of what `folder` holds.
+
+    Raises DamagedError that names every tensor that is missing, misshapen or not finite. What nobody wants is left out.
+    """
+    import torch
+
+    wrong, state = [], {}
+    for ours, like in wanted.items():
+        if absent := [name for name in names[ours] if name not in tensors]:
+            wrong.append(f"{', '.join(absent)} is missing")
+            continue
+        tensor = torch.cat([tensors[name].float() for name in names[ours]])
+        if tensor.shape != like.shape:
+            wrong.append(f"{' + '.join(names[ours])} has shape {list(tensor.shape)}, expected {list(like.shape)}")
+        elif not tensor.isfinite().all():
+            wrong.append(f"{' + '.join(names[ours])} has values that are NaN or infinite")
+        state[ours] = tensor
+    refuse_damaged(folder, wrong)
+    return state
+
+
+def refuse_damaged(folder: Path, wrong: list[str]) -> None:
+    """Raise DamagedError if something is wrong with the folder's tensors."""
+    if wrong:
+        raise DamagedError(
+            f"{Path(folder) / WEIGHTS_FILE} does not fit config.json: {'; '.join(wrong[:_SHOWN])}. "
+            "Save or copy the model again."
+        )
+
+
+def fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put a whole state into `model`; then it is in evaluation mode."""
+    model.load_state_dict(state)
+    model.eval()
