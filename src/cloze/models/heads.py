@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from cloze.models.dropout import Dropout
 from cloze.models.encoder import ACTIVATIONS, EncoderConfig
 from cloze.objectives import Sums
-from cloze.objectives.cross_entropy import cross_entropy
+from cloze.objectives.cross_entropy import cross_entropy, sampled_cross_entropy
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Target
@@ -42,8 +42,26 @@ class MaskedTokensHead(nn.Module):
 
     def losses(self, hidden: Tensor, target: Target) -> Sums:
         """hidden [T, D] -> Sums over the M masked positions."""
-        chosen = hidden.index_select(0, target.positions)
-        return cross_entropy(self.transform(chosen), self._tied[0].weight, self.bias, target.labels)
+        return self.sample(hidden, target, None)[0]
+
+    def sample(self, hidden: Tensor, target: Target, uniform: Tensor | None) -> tuple[Sums, Tensor]:
+        """hidden [T, D], uniform float64 [M] -> the losses, and a token drawn at each masked position, int64 [M]."""
+        chosen = self.transform(hidden.index_select(0, target.positions))
+        return sampled_cross_entropy(chosen, self._tied[0].weight, self.bias, target.labels, uniform)
+
+
+class ReplacedTokensHead(nn.Module):
+    """Dense, activation, and one logit a token: was it replaced? (ELECTRA, run_pretraining.py)."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.width, config.width)
+        self.activation = ACTIVATIONS[config.activation]
+        self.linear = nn.Linear(config.width, 1)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """hidden [T, D] -> logits [T], above 0 for "replaced"."""
+        return self.linear(self.activation(self.dense(hidden))).squeeze(1)  # type: ignore[no-any-return]
 
 
 class Pooler(nn.Module):

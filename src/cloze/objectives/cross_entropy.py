@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cloze.objectives import Sums
+from cloze.objectives.sampling import draw
 
 CHUNK_BYTES = 1 << 25
 """Float32 logits of one chunk: enough for fast products, and little memory (benchmarks/results/cpu_kernels.md)."""
@@ -25,16 +26,20 @@ def chunk_targets(vocabulary: int, device: torch.device) -> int:
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
-    """(hidden [M, D], weight [V, D], bias [V], labels [M]) -> (loss sum, correct); gradients are made on the way."""
+    """(hidden [M, D], weight [V, D], bias [V], labels [M]) -> (loss sum, correct, samples [M] or [0]).
+
+    Gradients are made on the way; samples are drawn where `uniform` [M] is given.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, backward: bool
-    ) -> tuple[Tensor, Tensor]:
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, uniform: Tensor | None, backward: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
         device = hidden.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
         loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
         correct = torch.zeros((), dtype=torch.int64, device=hidden.device)
+        samples = labels.new_empty(0 if uniform is None else labels.shape[0])
         gradients = [torch.zeros_like(x, dtype=torch.float32) for x in (hidden, weight, bias)] if backward else []
         with torch.autocast(device, enabled=False):
             matrix, offset = weight.to(dtype), bias.to(dtype)
@@ -48,6 +53,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 share = logits.softmax(dim=1, dtype=torch.float32)
                 # The largest share is 1 / sum exp(logit - largest): the log-normaliser without a second pass of exp.
                 loss += (largest - share.amax(dim=1, keepdim=True).log() - target).sum()
+                if uniform is not None:
+                    samples[start : start + step] = draw(share, uniform[start : start + step])
                 if backward:
                     share.scatter_add_(1, wanted, torch.full_like(target, -1.0))
                     gradients[2] += share.sum(dim=0)
@@ -55,14 +62,14 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                     gradients[0][start : start + step] = share @ matrix
                     _add_product(gradients[1], share.T, chunk)
         ctx.save_for_backward(*gradients)
-        ctx.mark_non_differentiable(correct)
+        ctx.mark_non_differentiable(correct, samples)
         ctx.dtypes = (hidden.dtype, weight.dtype, bias.dtype)
-        return loss, correct
+        return loss, correct, samples
 
     @staticmethod
-    def backward(ctx: Any, loss: Tensor, correct: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, loss: Tensor, *others: Tensor) -> tuple[Tensor | None, ...]:
         scaled = (g.mul_(loss).to(dtype) for g, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True))
-        return *scaled, None, None
+        return *scaled, None, None, None
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
@@ -79,7 +86,19 @@ def cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) 
     hidden [M, D] and weight [V, D] in any float dtype (products run in the autocast dtype, the softmax in float32),
     bias [V], labels int64 [M]. Ties for the largest logit count as correct. The graph can be traversed once.
     """
+    return sampled_cross_entropy(hidden, weight, bias, labels, None)[0]
+
+
+def sampled_cross_entropy(
+    hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, uniform: Tensor | None
+) -> tuple[Sums, Tensor]:
+    """`cross_entropy`, and a token for each target drawn from the same softmax, which no chunk computes twice.
+
+    `uniform` float64 [M] in [0, 1) decides the draw; samples are int64 [M], without a gradient. None draws nothing.
+    """
     # Asked here because autograd switches itself off inside a Function: scoring must not pay for gradients.
     backward = torch.is_grad_enabled() and any(x.requires_grad for x in (hidden, weight, bias))
-    loss, correct = _ChunkedCrossEntropy.apply(hidden, weight, bias, labels, backward)  # type: ignore[no-untyped-call]
-    return Sums(loss, labels.shape[0], correct)
+    loss, correct, samples = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        hidden, weight, bias, labels, uniform, backward
+    )
+    return Sums(loss, labels.shape[0], correct), samples
