@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from cloze.models.dropout import Dropout
 from cloze.models.encoder import ACTIVATIONS, EncoderConfig
 from cloze.objectives import Sums
-from cloze.objectives.cross_entropy import cross_entropy, sampled_cross_entropy
+from cloze.objectives.cross_entropy import sampled_cross_entropy
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Target
