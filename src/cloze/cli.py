@@ -88,7 +88,8 @@ def inspect(recipe: Path, *overrides: Overrides, step: int = 1, rows: int = 8) -
     make_store(resolved, stages, _progress())
     prepared = open_rows(resolved, stages)
     batch = batch_of_step(resolved, prepared, step, rows)
-    Console().print(render(batch, prepared.tokenizer, title=f"{resolved.name}, step {step:,}"))
+    title, format, unit = f"{resolved.name}, step {step:,}", resolved.inputs.format, resolved.masking.unit
+    Console().print(render(batch, prepared.tokenizer, title=title, format=format, unit=unit))
 
 
 @app.command

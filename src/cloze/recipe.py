@@ -3,8 +3,9 @@
 A recipe is a YAML file with these sections. Reading, overriding, printing and the error messages are in `recipe_file`.
 Checks that need only the settings stand here, beside the settings they check; a check that needs data stands in the
 stage that reads the data. Sources: BERT = Devlin et al. 2019 (arXiv:1810.04805); RoBERTa = Liu et al. 2019
-(arXiv:1907.11692); study = Chuck2Win/BERT, the Korean BERT this project began from; cloze = our own choice, measured
-in docs/experiments.md or a plain convenience.
+(arXiv:1907.11692); SpanBERT = Joshi et al. 2019 (arXiv:1907.10529); ALBERT = Lan et al. 2019 (arXiv:1909.11942); study
+= Chuck2Win/BERT, the Korean BERT this project began from; cloze = our own choice, measured in docs/experiments.md or a
+plain convenience.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ Positive = Annotated[float, Field(gt=0.0, strict=True, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0.0, strict=True, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
-SEGMENT_FORMATS = ("segment-pair",)
-"""Formats whose rows carry two segments and a next-sentence label."""
+SEGMENT_FORMATS = ("segment-pair", "sentence-pair", "sentence-order")
+"""Formats whose rows carry two segments and a label: does B follow A?"""
 
 
 class Settings(BaseModel):
@@ -137,21 +138,33 @@ class ModelSettings(Settings):
 class InputSettings(Settings):
     """How documents become rows."""
 
-    format: Literal["segment-pair", "full-sentences"] = "full-sentences"
-    """segment-pair: BERT's pairs with next-sentence labels; full-sentences: rows filled with whole sentences, crossing
-    documents. Unit: name. Source: BERT A.2; RoBERTa 4.2."""
+    format: Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences", "sentence-order"] = (
+        "full-sentences"
+    )
+    """segment-pair: BERT's pairs with next-sentence labels; sentence-pair: the same of single sentences;
+    full-sentences: rows filled with whole sentences, crossing documents; doc-sentences: never crossing them;
+    sentence-order: two parts of one document, in order or swapped. Unit: name. Source: BERT A.2; RoBERTa 4.2; ALBERT
+    3.1 (sentence-order)."""
     length: Annotated[int, Field(ge=8, strict=True)] = 128
     """Longest row, special tokens included. Unit: tokens. Source: BERT A.2 (128, then 512)."""
     short_row_frac: Frac = 0.1
-    """segment-pair: share of chunks with a random shorter target. Unit: share. Source: BERT A.2."""
+    """segment-pair, sentence-order: share of documents whose chunks have a random shorter target. Unit: share. Source:
+    BERT A.2; ALBERT 4.1."""
+    cross_document_attention: bool = True
+    """full-sentences: whether tokens of a row see those of its other documents; if not, each document's part is a row
+    of its own for attention, with its own [CLS] and positions from 0. Unit: yes/no. Source: RoBERTa 4.2 (yes)."""
+    batch_unit: Literal["auto", "rows", "tokens"] = "auto"
+    """What `training.batch_rows` counts. rows: rows; tokens: rows of the full length, so that a format with short rows
+    takes more of them a step; auto: tokens for sentence-pair and doc-sentences. Unit: name. Source: RoBERTa 4.2."""
 
 
 class MaskingSettings(Settings):
     """Which tokens become targets. Shares count ordinary tokens, never special ones."""
 
-    unit: Literal["token", "word"] = "token"
-    """Smallest piece that is masked as a whole. Unit: name. Source: BERT 3.1 (token); google-research/bert, README of
-    31 May 2019 (word)."""
+    unit: Literal["token", "word", "span", "ngram"] = "token"
+    """What is masked as a whole. token; word: a whole word; span: several words, their number geometric; ngram: up to
+    three words. Unit: name. Source: BERT 3.1 (token); google-research/bert, README of 31 May 2019 (word); SpanBERT 3.1
+    (span); ALBERT 4.1 (ngram)."""
     target_frac: Annotated[float, Field(gt=0.0, lt=1.0, strict=True, allow_inf_nan=False)] = 0.15
     """Share of tokens predicted in each row, rounded, at least one. Unit: share. Source: BERT 3.1."""
     mask_frac: Frac = 0.8
@@ -159,14 +172,29 @@ class MaskingSettings(Settings):
     random_frac: Frac = 0.1
     """Share of targets replaced by a random ordinary token; the rest is kept. Unit: share of targets. Source: BERT
     3.1."""
+    span_p: Annotated[float, Field(gt=0.0, lt=1.0, strict=True, allow_inf_nan=False)] = 0.2
+    """span: p of the geometric distribution of a span's length, cut at `longest_span` and renormalised. Unit:
+    probability. Source: SpanBERT 3.1."""
+    longest_span: Count = 10
+    """span: longest span. Unit: words. Source: SpanBERT 3.1."""
+    longest_ngram: Count = 3
+    """ngram: longest n-gram; length n has a probability proportional to 1/n. Unit: words. Source: ALBERT 4.1."""
+    boundaries: bool = False
+    """span: each target also carries the tokens on both sides of its span, for the span-boundary objective. Unit:
+    yes/no. Source: SpanBERT 3.2."""
     copies: Count | None = None
     """Different masks (and plans) of the corpus: 1 is BERT's fixed masking, 10 RoBERTa's ten copies, null is dynamic.
     Unit: copies. Source: RoBERTa 4.1."""
 
     @model_validator(mode="after")
-    def _shares_fit(self) -> MaskingSettings:
-        message = f"mask_frac {self.mask_frac} and random_frac {self.random_frac} add up to more than 1"
-        refuse([("mask_frac random_frac", message)] if self.mask_frac + self.random_frac > 1.0 else [])
+    def _settings_fit(self) -> MaskingSettings:
+        wrong: list[tuple[str, str]] = []
+        if self.mask_frac + self.random_frac > 1.0:
+            message = f"mask_frac {self.mask_frac} and random_frac {self.random_frac} add up to more than 1"
+            wrong.append(("mask_frac random_frac", message))
+        if self.boundaries and self.unit != "span":
+            wrong.append(("boundaries unit", f"boundaries are those of spans, but unit is {self.unit}"))
+        refuse(wrong)
         return self
 
 

@@ -1,6 +1,7 @@
 """Flat batches: all tokens of all rows end to end, with the offsets where rows start. There is no padding.
 
-Axes: R rows, T tokens (special tokens included), M targets.
+Axes: R rows, T tokens (special tokens included), M targets, A rows of attention: the R rows, or the pieces of rows that
+are cut at their documents' borders.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cloze.inputs.formats import Plan, ranges
+from cloze.inputs.planning import Plan, ranges
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 Int64 = NDArray[np.int64]
 RowArrays = tuple[Int64, Int64, Int64, NDArray[np.int32]]
-"""ids [T], positions [T], segments [T], offsets [R + 1] of rows end to end."""
+"""ids [T], positions [T], segments [T], offsets [A + 1] of rows end to end."""
 
 
 class TakesTokens(Protocol):
@@ -38,6 +39,17 @@ class Target:
     """Int64 [M]: flat token positions, ascending; the rows' first tokens for objectives on whole rows."""
     labels: Tensor
     """Int64 [M]: token ids or classes."""
+    left: Tensor | None = None
+    """Int64 [M]: flat position of the token just before the target's span; span_boundary alone."""
+    right: Tensor | None = None
+    """Int64 [M]: flat position of the token just after it."""
+    places: Tensor | None = None
+    """Int64 [M]: place within the span, in tokens, from 1."""
+
+    def to(self, device: torch.device | str) -> Target:
+        """The same target with its tensors on `device`."""
+        left, right, places = (None if t is None else t.to(device) for t in (self.left, self.right, self.places))
+        return Target(self.positions.to(device), self.labels.to(device), left, right, places)
 
 
 @dataclass(slots=True)
@@ -47,17 +59,19 @@ class Batch:
     ids: Tensor
     """Int64 [T]: token ids, corrupted where an objective asks for it."""
     positions: Tensor
-    """Int64 [T]: place within the row, from 0."""
+    """Int64 [T]: place within the row of attention, from 0."""
     segments: Tensor
     """Int64 [T]: 0 or 1."""
     offsets: Tensor
-    """Int32 [R + 1]: where each row starts, then T; offsets[:-1] are the [CLS] tokens."""
+    """Int32 [A + 1]: where each row of attention starts, then T; offsets[:-1] are the [CLS] tokens."""
     longest: int
-    """Tokens of the longest row."""
+    """Tokens of the longest row of attention."""
     rows: Int64
     """Int64 [R], numpy: numbers of the rows in their plan or file, for messages."""
     targets: dict[str, Target] = field(default_factory=dict)
-    """By objective: "masked_tokens", "sentence_pair", "classification"."""
+    """By objective: "masked_tokens", "span_boundary", "sentence_pair", "classification"."""
+    parts: Int64 | None = None
+    """Int64 [R], numpy: rows of attention in each row, where rows are cut; None: one each, so A = R."""
 
     @property
     def tokens(self) -> int:
@@ -66,31 +80,33 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch with its tensors on `device`."""
-        targets = {name: Target(t.positions.to(device), t.labels.to(device)) for name, t in self.targets.items()}
         return replace(
             self,
             ids=self.ids.to(device),
             positions=self.positions.to(device),
             segments=self.segments.to(device),
             offsets=self.offsets.to(device),
-            targets=targets,
+            targets={name: target.to(device) for name, target in self.targets.items()},
         )
 
 
 def make_rows(store: TakesTokens, plan: Plan, rows: Int64, cls_id: int, sep_id: int) -> RowArrays:
     """Fetch rows of a plan: [CLS] piece [SEP] piece [SEP] ..., in the order of `rows`, each with positions from 0.
 
-    [CLS] is in its first piece's segment, each [SEP] in that of the piece it closes.
+    [CLS] is in its first piece's segment, each [SEP] in that of the piece it closes. Where the plan is cut, a piece is
+    such a row.
     """
     pieces_of = plan.row_offsets[rows + 1] - plan.row_offsets[rows]
     pieces = ranges(plan.row_offsets[rows], pieces_of)
     lengths = plan.piece_lengths[pieces]
-    row = np.repeat(np.arange(rows.size), pieces_of)
+    if plan.cut:
+        pieces_of = np.ones_like(pieces)
+    row = np.repeat(np.arange(pieces_of.size), pieces_of)
 
     # Before the first token of piece p stand the [CLS] of its row and of those before, and p [SEP]s.
     specials = row + 1 + np.arange(pieces.size)
     tokens = store.take(plan.piece_starts[pieces], lengths)
-    ids = np.full(tokens.size + rows.size + pieces.size, sep_id, dtype=np.int64)
+    ids = np.full(tokens.size + pieces_of.size + pieces.size, sep_id, dtype=np.int64)
     ids[np.arange(tokens.size) + np.repeat(specials, lengths)] = tokens
 
     first = np.cumsum(pieces_of) - pieces_of
@@ -101,8 +117,13 @@ def make_rows(store: TakesTokens, plan: Plan, rows: Int64, cls_id: int, sep_id: 
     return ids, ranges(0, np.diff(offsets)), np.repeat(plan.piece_segments[pieces].astype(np.int64), slots), offsets
 
 
-def to_torch(arrays: RowArrays, rows: Int64, targets: Mapping[str, tuple[Int64, Int64]]) -> Batch:
-    """A Batch that shares memory with these arrays; `targets` maps an objective to (positions [M], labels [M])."""
+def to_torch(
+    arrays: RowArrays, rows: Int64, targets: Mapping[str, tuple[Int64, ...]], parts: Int64 | None = None
+) -> Batch:
+    """A Batch that shares memory with these arrays; `targets` maps an objective to (positions [M], labels [M]).
+
+    A span_boundary target goes on with left, right and places [M]. `parts`: see Batch.
+    """
     import torch
 
     ids, positions, segments, offsets = arrays
@@ -113,7 +134,6 @@ def to_torch(arrays: RowArrays, rows: Int64, targets: Mapping[str, tuple[Int64, 
         offsets=torch.from_numpy(offsets),
         longest=int(np.diff(offsets).max()),
         rows=rows,
-        targets={
-            name: Target(torch.from_numpy(where), torch.from_numpy(labels)) for name, (where, labels) in targets.items()
-        },
+        targets={name: Target(*map(torch.from_numpy, of_target)) for name, of_target in targets.items()},
+        parts=parts,
     )

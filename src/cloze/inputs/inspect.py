@@ -13,12 +13,14 @@ from rich.panel import Panel
 from rich.text import Text
 
 from cloze.inputs.batch import Batch
-from cloze.inputs.formats import FOLLOWS
+from cloze.inputs.pairs import LABEL_NAMES
+from cloze.inputs.spans import runs
 
 Int64 = NDArray[np.int64]
 
 _SEGMENT_STYLES = ("default", "cyan")
 _SPECIAL_STYLE = "dim"
+_SPAN_UNITS = {"span": "span", "ngram": "n-gram"}
 _TARGET_STYLES = {"masked": "bold white on red", "random": "bold black on yellow", "kept": "bold black on green"}
 
 
@@ -42,10 +44,14 @@ class ShowsTokens(Protocol):
         """The text of ids."""
 
 
-def render(batch: Batch, tokenizer: ShowsTokens, *, title: str = "rows") -> RenderableType:
-    """A legend, then a panel for each row: its number, length, targets, next-sentence label in words and its text.
+def render(
+    batch: Batch, tokenizer: ShowsTokens, *, title: str = "rows", format: str = "segment-pair", unit: str = "token"
+) -> RenderableType:
+    """A legend, then a panel for each row: its number, length, targets, the pair's label in words and its text.
 
-    A target stands as {original→replacement}, so the rows can be read without colours, too.
+    A target stands as {original→replacement}, so the rows can be read without colours, too; a span or n-gram stands
+    between « and ». A row that is cut for attention has a panel for each part. `format` and `unit` are those of the
+    recipe's inputs and masking; `format` is read for pairs.
     """
     ids, labels, targets = batch.ids.numpy(), batch.ids.numpy().copy(), np.zeros(batch.tokens, dtype=np.bool_)
     masked = batch.targets.get("masked_tokens")
@@ -53,23 +59,33 @@ def render(batch: Batch, tokenizer: ShowsTokens, *, title: str = "rows") -> Rend
         targets[masked.positions.numpy()] = True
         labels[masked.positions.numpy()] = masked.labels.numpy()
     pairs = batch.targets.get("sentence_pair")
-    offsets = batch.offsets.tolist()
     panels = []
-    for i, (start, end) in enumerate(pairwise(offsets)):
-        heading = f"row {batch.rows[i]:,} · {end - start} tokens · {int(targets[start:end].sum())} targets"
-        if pairs is not None:
-            heading += " · B follows A" if int(pairs.labels[i]) == FOLLOWS else " · B is random"
+    for i, (name, (start, end)) in enumerate(zip(_row_names(batch), pairwise(batch.offsets.tolist()), strict=True)):
         row = slice(start, end)
-        text = _row_text(ids[row], labels[row], targets[row], batch.segments.numpy()[row], tokenizer)
+        heading = f"{name} · {end - start} tokens · {int(targets[row].sum())} targets"
+        if unit in _SPAN_UNITS:
+            heading += f" in {runs(np.flatnonzero(targets[row]))[0].size} {_SPAN_UNITS[unit]}s"
+        if pairs is not None:
+            heading += f" · {LABEL_NAMES[format][int(pairs.labels[i])]}"
+        segments = batch.segments.numpy()[row]
+        text = _row_text(ids[row], labels[row], targets[row], segments, tokenizer, spans=unit in _SPAN_UNITS)
         panels.append(Panel(text, title=heading, title_align="left"))
-    return Group(_legend(batch, title), *panels)
+    return Group(_legend(batch, title, unit), *panels)
 
 
-def _legend(batch: Batch, title: str) -> Text:
+def _row_names(batch: Batch) -> Iterator[str]:
+    """What each row of attention is called: by its row, and by its place there if the row is cut."""
+    parts = np.ones(batch.rows.size, dtype=np.int64) if batch.parts is None else batch.parts
+    for row, count in zip(batch.rows.tolist(), parts.tolist(), strict=True):
+        for part in range(count):
+            yield f"row {row:,}" + (f", part {part + 1} of {count}" if count > 1 else "")
+
+
+def _legend(batch: Batch, title: str, unit: str) -> Text:
     """What colours and arrows mean, after a line of totals."""
     lengths = np.diff(batch.offsets.numpy())
     legend = Text(
-        f"{title}: {lengths.size} rows of {lengths.min()} to {lengths.max()} tokens, {batch.tokens:,} in all\n"
+        f"{title}: {batch.rows.size} rows of {lengths.min()} to {lengths.max()} tokens, {batch.tokens:,} in all\n"
     )
     entries = [("special token", _SPECIAL_STYLE), ("segment A", _SEGMENT_STYLES[0]), ("segment B", _SEGMENT_STYLES[1])]
     entries += [
@@ -77,12 +93,23 @@ def _legend(batch: Batch, title: str) -> Text:
         ("{word→other} random", _TARGET_STYLES["random"]),
         ("{word→word} kept", _TARGET_STYLES["kept"]),
     ]
+    entries += [(f"«{{a→b}} {{c→d}}» one {_SPAN_UNITS[unit]}", "default")] if unit in _SPAN_UNITS else []
     return legend.append_text(Text("  ").join(Text(name, style=style) for name, style in entries))
 
 
-def _row_text(ids: Int64, labels: Int64, targets: NDArray[np.bool_], segments: Int64, tokenizer: ShowsTokens) -> Text:
-    """One row: words apart, the pieces of a word together, targets with what became of them."""
+def _row_text(
+    ids: Int64,
+    labels: Int64,
+    targets: NDArray[np.bool_],
+    segments: Int64,
+    tokenizer: ShowsTokens,
+    *,
+    spans: bool,
+) -> Text:
+    """One row: words apart, the pieces of a word together, targets with what became of them; « » around `spans`."""
     text = Text()
+    first, last, _ = runs(np.flatnonzero(targets) if spans else np.empty(0, dtype=np.int64))
+    opens, closes = set(first.tolist()), set(last.tolist())
     special = set(tokenizer.special_ids)
     for start, end in _words(labels, special, tokenizer):
         text.append(" " if start else "")
@@ -96,7 +123,9 @@ def _row_text(ids: Int64, labels: Int64, targets: NDArray[np.bool_], segments: I
                 text.append(original, style=style)
                 continue
             kind = "masked" if ids[place] == tokenizer.mask_id else "kept" if ids[place] == labels[place] else "random"
+            text.append("«" if place in opens else "")
             text.append(f"{{{original}→{_surface([int(ids[place])], tokenizer)}}}", style=_TARGET_STYLES[kind])
+            text.append("»" if place in closes else "")
     return text
 
 

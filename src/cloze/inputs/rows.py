@@ -14,12 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloze.inputs.batch import Batch, TakesTokens, make_rows, to_torch
-from cloze.inputs.formats import Plan, Spans, plan
+from cloze.inputs.formats import Plan, Spans, plan, rows_of_tokens
 from cloze.inputs.hashing import permutation
 from cloze.inputs.masking import mask
+from cloze.inputs.planning import offsets_of
+from cloze.inputs.spans import boundaries
 from cloze.recipe import InputSettings, MaskingSettings
 
 Int64 = NDArray[np.int64]
+
+SHORT_ROWS = ("sentence-pair", "doc-sentences")
+"""Formats for which `inputs.batch_unit` auto means tokens: RoBERTa (arXiv:1907.11692), section 4.2."""
 
 
 class Store(Spans, TakesTokens, Protocol):
@@ -83,6 +88,7 @@ class Rows:
         self._special = np.zeros(tokenizer.vocabulary_size, dtype=np.bool_)
         self._special[[*tokenizer.special_ids, tokenizer.unknown_id]] = True
         self._last: Epoch | None = None
+        self._rows_of_tokens: dict[int, int] = {}
 
     def epoch(self, number: int) -> Epoch:
         """Plan and order of this epoch; the last one is kept, and its plan serves every epoch of the same copy."""
@@ -98,20 +104,35 @@ class Rows:
         """Rows of this epoch; copies of one corpus may differ a little. 0 for an empty split, which has no plan."""
         return self.epoch(number).plan.rows if self.store.sentence_offsets[-1] else 0
 
+    def rows_per_step(self, batch_rows: int) -> int:
+        """Rows that a step of `batch_rows` takes by `inputs.batch_unit`: as many, or those of as many tokens.
+
+        In tokens, it is how many rows of mean length hold batch_rows x `inputs.length` tokens; the mean is that of the
+        first epoch, so all steps of a run are equally large. Also turns `micro_batch_rows` into rows.
+        """
+        unit = self.inputs.batch_unit
+        if unit == "rows" or (unit == "auto" and self.inputs.format not in SHORT_ROWS):
+            return batch_rows
+        if batch_rows not in self._rows_of_tokens:
+            self._rows_of_tokens[batch_rows] = rows_of_tokens(self.epoch(0).plan, batch_rows * self.inputs.length)
+        return self._rows_of_tokens[batch_rows]
+
     def batch(self, epoch: int, places: Int64) -> Batch:
         """The rows at these places (0 to `rows_in_epoch` - 1) of the epoch's order.
 
-        Targets: "masked_tokens" and, for pairs, "sentence_pair". A row's tokens and targets do not depend on the rows
-        it is asked for with.
+        Targets: "masked_tokens"; for pairs, "sentence_pair"; for `masking.boundaries`, "span_boundary" on the same
+        tokens. A row's tokens and targets do not depend on the rows it is asked for with.
         """
         now = self.epoch(epoch)
         rows = now.order[places]
         ids, positions, segments, offsets = make_rows(
             self.store, now.plan, rows, self.tokenizer.cls_id, self.tokenizer.sep_id
         )
+        parts = now.plan.row_offsets[rows + 1] - now.plan.row_offsets[rows] if now.plan.cut else None
         corrupted, masked, labels = mask(
             ids,
-            offsets,
+            # The share of targets is one of the whole row: a document of three words need not have one.
+            offsets if parts is None else offsets[offsets_of(parts)],
             rows,
             settings=self.masking,
             special=self._special,
@@ -121,10 +142,12 @@ class Rows:
             seed=self.seed,
             copy=now.copy,
         )
-        targets = {"masked_tokens": (masked, labels)}
+        targets: dict[str, tuple[Int64, ...]] = {"masked_tokens": (masked, labels)}
+        if self.masking.boundaries:
+            targets["span_boundary"] = (masked, labels, *boundaries(masked))
         if now.plan.paired:
             targets["sentence_pair"] = (offsets[:-1].astype(np.int64), now.plan.labels[rows].astype(np.int64))
-        return to_torch((corrupted, positions, segments, offsets), rows, targets)
+        return to_torch((corrupted, positions, segments, offsets), rows, targets, parts)
 
     def _copy(self, epoch: int) -> int:
         if not self.shuffle:
