@@ -23,6 +23,9 @@ from cloze.progress import Progress, RichProgress, Silent
 
 Overrides = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
 
+SHORT = {"from": "start_from"}
+"""Flags with a shorter name than their setting."""
+
 app = App(
     name="cloze",
     help="Raw text to a pretrained and fine-tuned encoder, by a recipe.",
@@ -37,6 +40,8 @@ app.command(recipes)
 @app.command
 def run(recipe: Path, *overrides: Overrides) -> None:
     """Run a recipe: corpus, tokenizer, store, pretraining, fine-tuning, report. What is up to date is not made again.
+
+    `--from FOLDER` goes on from a pretrained model, ours or any that Hugging Face wrote, with its sizes and tokenizer.
 
     Any setting of the recipe is a flag: `--training.steps 2000`, `--tasks.0.epochs 2`, `--data DIR`, `--output DIR`.
     `cloze recipe show RECIPE` lists all of them. A run that was stopped goes on when the same command is given again.
@@ -77,13 +82,14 @@ def inspect(recipe: Path, *overrides: Overrides, step: int = 1, rows: int = 8) -
     from rich.console import Console
 
     from cloze.inputs.inspect import render
+    from cloze.interop.start import with_sizes_of_start
     from cloze.pipeline import batch_of_step, make_store, open_rows
     from cloze.recipe_file import read_recipe
     from cloze.stages import plan_stages
 
     if step < 1 or rows < 1:
         raise ClozeError(f"--step and --rows count from 1, found {step} and {rows}.")
-    resolved = read_recipe(recipe, parse_overrides(overrides))
+    resolved = with_sizes_of_start(read_recipe(recipe, parse_overrides(overrides)))
     stages = plan_stages(resolved)
     make_store(resolved, stages, _progress())
     prepared = open_rows(resolved, stages)
@@ -249,6 +255,7 @@ def parse_overrides(tokens: Iterable[str]) -> dict[str, str]:
             if following is None or following.startswith("--"):
                 raise ClozeError(f"--{key} has no value; expected --{key} VALUE.")
             value = following
+        key = SHORT.get(key, key)
         if key in found:
             raise ClozeError(f"--{key} is given twice: {found[key]!r} and {value!r}.")
         found[key] = value

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloze.errors import ClozeError
 from cloze.files import os_errors, read_manifest, write_json, write_text
+from cloze.interop.start import load_start, with_sizes_of_start
 from cloze.recipe import SEGMENT_FORMATS, Recipe, TaskSettings
 from cloze.recipe_file import show
 from cloze.stages import Stage, is_main, make, plan_stages, versions
@@ -45,6 +46,7 @@ def run(recipe: Recipe, progress: Progress) -> Path:
     Under torchrun the first rank makes the stages, all train together, and the others return when training is over.
     Raises ClozeError for wrong input, a damaged file or a full disk; Stopped, which is one, after a signal in training.
     """
+    recipe = with_sizes_of_start(recipe)
     folder, stages = recipe.output / recipe.name, plan_stages(recipe)
     if is_main():
         write_text(folder / "recipe.yaml", show(recipe))
@@ -126,7 +128,12 @@ def _tokenizer(recipe: Recipe, corpus_folder: Path, progress: Progress, folder: 
     from cloze.tokens.tokenizer import Tokenizer, train_tokenizer
 
     corpus = Corpus(corpus_folder)
-    counts = train_tokenizer(corpus, recipe.tokenizer, folder, progress)
+    if recipe.start_from is None:
+        counts = train_tokenizer(corpus, recipe.tokenizer, folder, progress)
+    else:
+        taken = Tokenizer.load(recipe.start_from)
+        taken.save(folder)
+        counts = {"kind": taken.kind, "vocabulary_size": taken.vocabulary_size, "fingerprint": taken.fingerprint}
     return {"counts": counts, "quality": quality(Tokenizer.load(folder), corpus)}
 
 
@@ -149,7 +156,7 @@ def _pretraining(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress
     prepared = open_rows(recipe, stages)
     guesses = folder / "guesses.jsonl"
     begins = not any((folder / "checkpoints").glob("step-*"))  # `pretrain` finds out whether they are whole
-    model = _model(recipe, prepared, progress, initialise=begins)
+    model, new = _model(recipe, prepared, progress, initialise=begins)
     if begins and is_main():
         write_text(guesses, _guesses(recipe, prepared, 0, model))
 
@@ -164,27 +171,34 @@ def _pretraining(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress
         with os_errors(folder):
             (folder / "model").mkdir(exist_ok=True)
         save_model(folder / "model", model, prepared.tokenizer)
-    return {"counts": history.counts()}
+    return {"counts": history.counts(), "new_tensors": new}
 
 
-def _model(recipe: Recipe, prepared: Prepared, progress: Progress, *, initialise: bool) -> PretrainingModel:
-    """The model before its first step; without `initialise` its weights are about to be replaced by a checkpoint's."""
+def _model(
+    recipe: Recipe, prepared: Prepared, progress: Progress, *, initialise: bool
+) -> tuple[PretrainingModel, list[str]]:
+    """The model before its first step, and which of its tensors the folder it starts from does not have.
+
+    Without `initialise` its weights are about to be replaced by a checkpoint's.
+    """
     from cloze.models import build
     from cloze.models.initialisation import initialise as initialise_from_corpus
 
-    tokenizer = prepared.tokenizer
+    tokenizer, pairs = prepared.tokenizer, recipe.inputs.format in SEGMENT_FORMATS
+    if recipe.start_from is not None:
+        return load_start(recipe, tokenizer, pairs=pairs, seed=recipe.seed)
     model = build(
         recipe.model,
         vocabulary_size=tokenizer.vocabulary_size,
         length=recipe.inputs.length,
         pad_id=tokenizer.pad_id,
-        pairs=recipe.inputs.format in SEGMENT_FORMATS,
+        pairs=pairs,
         seed=recipe.seed,
     )
     # Under torchrun the first rank's weights are copied to all.
     if initialise and is_main():
         initialise_from_corpus(model, recipe.model, prepared.train.store, tokenizer, recipe.seed, progress)
-    return model
+    return model, []
 
 
 def _guesses(recipe: Recipe, prepared: Prepared, step: int, model: PretrainingModel) -> str:

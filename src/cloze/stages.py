@@ -71,6 +71,7 @@ def plan_stages(recipe: Recipe) -> dict[str, Stage]:
     """Every stage by name, in order; tasks are `task-<name>`. Reads all source files, for their hashes. Raises
     ClozeError if one is absent."""
     from cloze.corpus.build import fingerprint, source_files
+    from cloze.interop.start import fingerprint_of_start
 
     _check_sources(recipe)
     settings = recipe.model_dump(mode="json")
@@ -86,10 +87,11 @@ def plan_stages(recipe: Recipe) -> dict[str, Stage]:
         stages[name] = Stage(kind, folder, f"tasks/{task}" if task else kind, identity)
 
     add("corpus", of=settings["corpus"], inputs=fingerprint(source_files(recipe.corpus, recipe.data)))
-    add("tokenizer", of=settings["tokenizer"], after=("corpus",))
+    start = "" if recipe.start_from is None else fingerprint_of_start(recipe.start_from)
+    add("tokenizer", of={} if start else settings["tokenizer"], inputs=start, after=("corpus",))
     add("store", of=settings["store"], after=("corpus", "tokenizer"))
     shared = {key: settings[key] for key in ("seed", "inputs", "masking", "model")}
-    add("pretraining", of={**shared, "training": training}, after=("tokenizer", "store"))
+    add("pretraining", of={**shared, "training": training}, inputs=start, after=("tokenizer", "store"))
     for task, own in zip(recipe.tasks, settings["tasks"], strict=True):
         files = fingerprint([recipe.data / own.pop("train"), recipe.data / own.pop("test")])
         of = {

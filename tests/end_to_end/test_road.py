@@ -166,3 +166,24 @@ def test_the_sample_is_the_same_for_the_same_seed(workplace: Workplace, tmp_path
     assert done.returncode == 0, done.stderr
     for path in (workplace.folder / "data" / "sample").iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_run_goes_on_from_the_model_of_another(finished: Workplace, tmp_path: Path) -> None:
+    """Its tokenizer, its sizes and its weights: the losses begin where the other run ended."""
+
+    def losses(runs: Path) -> list[float]:
+        text = (runs / "quickstart" / "pretraining" / "metrics.jsonl").read_text(encoding="utf-8")
+        return [x["masked_tokens/loss"] for x in map(json.loads, text.splitlines()) if x["kind"] == "validation"]
+
+    first = finished.folder / "runs"
+    changes = flags(output=str(tmp_path), tokenizer__vocabulary_size="1400", model__layers="3")
+    start = str(first / "quickstart" / "pretraining" / "model")
+    done = finished.cloze("run", "recipes/quickstart.yaml", *changes, "--from", start)
+    assert done.returncode == 0, done.stderr
+    assert losses(tmp_path)[0] < losses(first)[0]
+    for name in ("tokenizer/tokenizer.json", "pretraining/model/tokenizer.json"):
+        ours, theirs = (runs / "quickstart" / name for runs in (tmp_path, first))
+        assert ours.read_bytes() == theirs.read_bytes()
+    config = json.loads((tmp_path / "quickstart" / "pretraining" / "model" / "config.json").read_text())
+    assert config["num_hidden_layers"] == 1
+    assert "layers: 1 " in (tmp_path / "quickstart" / "recipe.yaml").read_text(encoding="utf-8")

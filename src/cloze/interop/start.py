@@ -1,0 +1,76 @@
+"""Going on from a pretrained folder: its sizes, its tokenizer and its weights in place of the recipe's.
+
+Continued pretraining (Gururangan et al. 2020, arXiv:2004.10964) needs nothing else: corpus, rows, masks, schedule and
+tasks are the recipe's own. The folder may be another run's or any that `load_model` reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloze.errors import ClozeError
+
+if TYPE_CHECKING:
+    from cloze.models import PretrainingModel
+    from cloze.recipe import Recipe
+    from cloze.tokens.tokenizer import Tokenizer
+
+OWN_SETTINGS = {"family", "attention", "initialisation"}
+"""Settings of `model` that do not follow from the folder's sizes under the same name."""
+
+
+def with_sizes_of_start(recipe: Recipe) -> Recipe:
+    """The recipe with the family and sizes of the folder it starts from; as it is without one.
+
+    Raises ClozeError for a folder that is no pretrained model, or one with fewer positions than a row has tokens.
+    """
+    from cloze.interop.configuration import read_config
+    from cloze.recipe import ModelSettings
+
+    if recipe.start_from is None:
+        return recipe
+    _, config, family = read_config(recipe.start_from)
+    sizes = {
+        name: getattr(config, name)
+        for name in ModelSettings.model_fields
+        if name not in OWN_SETTINGS and hasattr(config, name)
+    }
+    if config.max_length < recipe.inputs.length:
+        raise ClozeError(
+            f"{recipe.start_from} has positions for {config.max_length} tokens, fewer than inputs.length "
+            f"{recipe.inputs.length}. Lower inputs.length."
+        )
+    model = recipe.model.model_copy(update={**sizes, "family": family.name, "initialisation": "normal"})
+    return recipe.model_copy(update={"model": model})
+
+
+def fingerprint_of_start(folder: Path) -> str:
+    """A hash of the content of the folder's files; what continues from it is made again when one changes."""
+    from cloze.corpus.build import fingerprint
+
+    return fingerprint(sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors")))
+
+
+def load_start(recipe: Recipe, tokenizer: Tokenizer, *, pairs: bool, seed: int) -> tuple[PretrainingModel, list[str]]:
+    """The folder's model for pretraining, and the tensors that it lacks: they start from `seed`, truncated normal.
+
+    A head that the rows train and the folder lacks is new (next-sentence prediction, say); one that the folder has and
+    the rows do not train is left out.
+    """
+    from cloze.interop.huggingface import load_model
+    from cloze.models import from_config
+    from cloze.models.encoder import initialise_normal
+
+    assert recipe.start_from is not None
+    found, own = load_model(recipe.start_from)
+    if own.fingerprint != tokenizer.fingerprint:
+        raise ClozeError(f"the tokenizer in {recipe.start_from} has changed since this run began. Run again.")
+    config = replace(found.encoder.config, attention=recipe.model.attention)
+    model = from_config(found.family, config, pairs=pairs)
+    initialise_normal(model, config.initialisation_std, seed)  # type: ignore[arg-type]
+    loaded, wanted = found.state_dict(), model.state_dict()
+    for name in wanted.keys() & loaded.keys():
+        wanted[name].copy_(loaded[name])
+    return model, sorted(wanted.keys() - loaded.keys())
