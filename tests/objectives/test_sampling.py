@@ -32,7 +32,12 @@ def test_samples_follow_the_shares(vocabulary: int) -> None:
     assert vocabulary == 1 or chisquare(seen, groups * seen.sum() / groups.sum()).pvalue > 0.001
 
 
-@given(st.integers(1, 700), st.floats(0, 1, exclude_max=True), st.integers(0, 1 << 30), st.floats(0.0, 0.95))
+@given(
+    st.integers(1, 700),
+    st.floats(0, 1, exclude_max=True, allow_subnormal=False),
+    st.integers(0, 99),
+    st.sampled_from([0.0, 0.5, 0.95]),
+)
 def test_a_draw_is_where_the_running_sum_passes_it(size: int, number: float, seed: int, zero_frac: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     share = torch.rand(1, size, generator=generator) * (torch.rand(1, size, generator=generator) >= zero_frac)

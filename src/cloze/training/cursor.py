@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from cloze.training.step import share_figures
+
 
 @dataclass
 class Window:
@@ -24,17 +26,29 @@ class Window:
     gradient_norm: float = 0.0
     sums: dict[str, list[float]] = field(default_factory=dict)
     """By objective: loss (nats), targets guessed right, targets."""
+    figures: dict[str, list[float]] = field(default_factory=dict)
+    """By health figure: how many did, how many could."""
 
-    def add(self, names: Sequence[str], sums: Sequence[Sequence[float]], counts: Sequence[int], norm: float) -> None:
-        """One step's sums: [loss, correct] and the number of targets of each objective, and its gradient norm."""
+    def add(
+        self,
+        names: Sequence[str],
+        sums: Sequence[Sequence[float]],
+        counts: Sequence[int],
+        norm: float,
+        figures: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
+        """One step's sums: [loss, correct] and the number of targets of each objective, its gradient norm, figures."""
         self.steps += 1
         self.gradient_norm += norm
+        for name, (part, whole) in (figures or {}).items():
+            earlier = self.figures.get(name, [0.0, 0.0])
+            self.figures[name] = [earlier[0] + part, earlier[1] + whole]
         for name, (loss, correct), count in zip(names, sums, counts, strict=True):
             before = self.sums.get(name, [0.0, 0.0, 0])
             self.sums[name] = [before[0] + loss, before[1] + correct, before[2] + count]
 
     def line(self, peak_gflops: float) -> dict[str, float]:
-        """Means over targets and, for the gradient norm, over steps; speed; share of the measured peak."""
+        """Means over targets and, for the gradient norm, over steps; figures; speed; share of the measured peak."""
         seconds = max(self.elapsed_s, 1e-9)
         return {
             "tokens_per_s": self.tokens / seconds,
@@ -42,6 +56,7 @@ class Window:
             "gradient_norm": self.gradient_norm / max(1, self.steps),
             **{f"{name}/loss": loss / max(1, count) for name, (loss, _, count) in self.sums.items()},
             **{f"{name}/accuracy": correct / max(1, count) for name, (_, correct, count) in self.sums.items()},
+            **share_figures(self.figures, self.figures.values()),
         }
 
 
@@ -59,6 +74,8 @@ class Cursor:
     elapsed_s: float = 0.0
     """Time in training steps, over all resumes; validation and checkpoints are not in it."""
     window: Window = field(default_factory=Window)
+    alarms: list[str] = field(default_factory=list)
+    """What the last train line raised."""
 
     def advance(self, rows: int, rows_in_epoch: int, *, tokens: int, flops: int) -> None:
         """One step has taken `rows` of the epoch's rows."""
@@ -97,7 +114,7 @@ class History:
     """Of this process: allocated on the GPU, or resident in memory on a CPU."""
     checkpoint: Path | None
     losses: list[float]
-    """Loss of each step that this process took, objectives added; nats a target."""
+    """Loss of each step that this process took, nats a target; objectives are weighted and added."""
     lines: list[dict[str, Any]]
     """What this process wrote into metrics.jsonl."""
 

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
+
+from cloze.errors import ClozeError
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Batch
@@ -20,18 +23,53 @@ MEASURE_S = 0.2
 """Seconds given to the measurement of the peak."""
 
 
+TARGET_WEIGHTS: dict[str, Callable[[EncoderConfig], int]] = {
+    "masked_tokens": lambda c: c.table_width * (c.width + c.vocabulary_size),
+    "sentence_pair": lambda c: c.width * (c.width + 2),
+    "replaced_tokens": lambda c: c.width * (c.width + 1),
+}
+"""Weights that a target of an objective meets, in the head on an encoder of these sizes."""
+
+
 def training_flops(config: EncoderConfig, batch: Batch) -> int:
     """Floating-point operations of forward and backward over one batch on the host.
 
-    6 x matmul weights x tokens; attention 12 x width x the sum of squared row lengths in each layer; the heads on their
-    targets alone: 6 x (width^2 + width x vocabulary) for a masked token, 6 x (width^2 + 2 x width) for a pair.
+    6 x matmul weights x tokens, a shared layer counted each time it is used; attention 12 x width x the pairs of tokens
+    that see each other in each layer; heads on their targets alone, 6 x `TARGET_WEIGHTS` for each. With a generator the
+    masked tokens are its task, and all tokens are judged by the encoder (ELECTRA). Raises ClozeError for an objective
+    whose cost is not known.
     """
-    width, layers = config.width, config.layers
+    generator = config.generator
+    if unknown := sorted(batch.targets.keys() - TARGET_WEIGHTS.keys()):
+        raise ClozeError(
+            f"nobody has said what a target of {', '.join(unknown)} costs; known are {', '.join(TARGET_WEIGHTS)}. "
+            "Add it to TARGET_WEIGHTS in training/flops.py."
+        )
+    counts = {name: len(target.labels) for name, target in batch.targets.items()}
+    if generator is not None:
+        counts["replaced_tokens"] = batch.tokens
+    total = _encoder_flops(config, batch) + (0 if generator is None else _encoder_flops(generator, batch))
+    for name, count in counts.items():
+        under = generator if generator is not None and name == "masked_tokens" else config
+        total += 6 * TARGET_WEIGHTS[name](under) * count
+    return total
+
+
+def _encoder_flops(config: EncoderConfig, batch: Batch) -> int:
+    width = config.width
+    feed_forward = (3 if config.gated else 2) * width * config.feed_forward_width
+    weights = config.layers * (4 * width * width + feed_forward) + (config.embedding_width or 0) * width
     lengths = (batch.offsets[1:] - batch.offsets[:-1]).long()
-    weights = layers * (4 * width * width + 2 * width * config.feed_forward_width)
-    encoder = 6 * weights * batch.tokens + 12 * layers * width * int(lengths.square().sum())
-    heads = {"masked_tokens": width * (width + config.vocabulary_size), "sentence_pair": width * (width + 2)}
-    return encoder + sum(6 * heads[name] * len(target.labels) for name, target in batch.targets.items())
+    pairs = sum(_pairs(lengths, config.local_window if config.is_local(i) else None) for i in range(config.layers))
+    return 6 * weights * batch.tokens + 12 * width * pairs
+
+
+def _pairs(lengths: Tensor, window: int | None) -> int:
+    """Pairs of tokens that see each other in rows of these `lengths` int64 [R]; each token sees itself."""
+    if window is None:
+        return int(lengths.square().sum())
+    side = (lengths - 1).clamp(max=window // 2)
+    return int((lengths * (2 * side + 1) - side * (side + 1)).sum())
 
 
 def measure_peak(device: torch.device, dtype: torch.dtype) -> float:

@@ -24,6 +24,7 @@ from torch import nn
 
 from cloze.errors import ClozeError, RecipeError
 from cloze.progress import Silent
+from cloze.training.alarms import raised
 from cloze.training.checkpoint import checkpoint_folder, latest_checkpoint, load_checkpoint, save_checkpoint
 from cloze.training.cpu import prepare_cpu
 from cloze.training.cursor import Cursor, History, Window, peak_memory_mb
@@ -131,10 +132,13 @@ class _Run:
         on_gpu = ranks.device.type == "cuda"
         half = settings.precision == "bfloat16" or (settings.precision == "auto" and on_gpu)
         compiled = settings.compile == "yes" or (settings.compile == "auto" and on_gpu)
+        weights = _weights(model, train_rows.batch(self.cursor.epoch, np.zeros(1, dtype=np.int64)))
         self.learner = Learner(
             model=model,
             losses=torch.compile(model.losses) if compiled else model.losses,
-            objectives=tuple(train_rows.batch(self.cursor.epoch, np.zeros(1, dtype=np.int64)).targets),
+            objectives=tuple(weights),
+            weights=weights,
+            figures=getattr(model, "figures", ()),
             optimizer=optimizer,
             clip_norm=settings.clip_norm,
             seed=recipe.seed,
@@ -189,7 +193,8 @@ class _Run:
         cursor, ranks = self.cursor, self.ranks
         with self._timed():
             order = self.train_rows.epoch(cursor.epoch).order
-            places = np.arange(cursor.row, min(cursor.row + self.settings.batch_rows, len(order)))
+            rows = self.train_rows.rows_per_step(self.settings.batch_rows)
+            places = np.arange(cursor.row, min(cursor.row + rows, len(order)))
             mine = ranks.share(len(places))
             batches = list(self._batches(self.train_rows, cursor.epoch, places[mine.start : mine.stop]))
             rate = self._learning_rate(cursor.step)
@@ -209,9 +214,11 @@ class _Run:
         """
         for step, epoch, rows, result in self.pending:
             check_finite(self.learner, result, where=_where(step, epoch, rows), advice=self._advice())
-            sums = result.sums.tolist()
-            self.cursor.window.add(self.learner.objectives, sums, result.counts, result.gradient_norm.item())
-            self.losses.append(sum(loss / max(1, n) for (loss, _), n in zip(sums, result.counts, strict=True)))
+            sums, learner = result.sums.tolist(), self.learner
+            figures = dict(zip(learner.figures, result.figures.tolist(), strict=True))
+            self.cursor.window.add(learner.objectives, sums, result.counts, result.gradient_norm.item(), figures)
+            divisors = learner.divisors(result.counts)
+            self.losses.append(sum(loss / n for (loss, _), n in zip(sums, divisors, strict=True)))
         self.pending.clear()
 
     def _log(self) -> str:
@@ -221,11 +228,22 @@ class _Run:
         window, self.cursor.window = self.cursor.window, Window()
         line = window.line(self.peak_gflops)
         self._write("train", {"learning_rate": self._learning_rate(self.cursor.step - 1), **line})
-        loss = sum(line[f"{name}/loss"] for name in self.learner.objectives)
+        self._watch(line)
+        loss = sum(line[f"{name}/loss"] * self.learner.weights[name] for name in self.learner.objectives)
         left = self._left_s(window)
         return f"loss {loss:.3f} · {line['tokens_per_s']:,.0f} tokens/s · {line['peak_frac']:.0%} of peak" + (
             "" if left is None else f" · {timedelta(seconds=round(left))} left"
         )
+
+    def _watch(self, line: Mapping[str, float]) -> None:
+        """Say once, in the log and among the lines, what has gone wrong since the line before."""
+        cursor = self.cursor
+        alarms = raised(line) if cursor.step > self.warmup_steps else {}
+        for name, text in alarms.items():
+            if name not in cursor.alarms and self.ranks.main:
+                log.warning("Step %s: %s. docs/training.md says what may help.", f"{cursor.step:,}", text)
+                self._record({"kind": "alarm", "step": cursor.step, "name": name, "text": text})
+        cursor.alarms = list(alarms)
 
     def _validate(self) -> None:
         """The whole validation split, each rank its slice."""
@@ -239,8 +257,8 @@ class _Run:
             if not math.isfinite(mean.loss):
                 step = self.cursor.step
                 raise ClozeError(f"the validation loss of {name} became {mean.loss} at step {step:,}. {self._advice()}")
-        numbers = {name: {"loss": mean.loss, "accuracy": mean.accuracy} for name, mean in means.items()}
-        self._write("validation", {f"{name}/{key}": x for name, pair in numbers.items() for key, x in pair.items()})
+        numbers = {name: {"loss": mean.loss, "accuracy": mean.accuracy, **mean.figures} for name, mean in means.items()}
+        self._write("validation", {f"{name}/{key}": x for name, found in numbers.items() for key, x in found.items()})
         if self.on_validation is not None and self.ranks.main:
             self.learner.model.eval()
             with torch.no_grad():
@@ -266,12 +284,15 @@ class _Run:
     def _write(self, kind: str, numbers: Mapping[str, float]) -> None:
         cursor = self.cursor
         head = {"kind": kind, "step": cursor.step, "epoch": self._epochs(), "elapsed_s": cursor.elapsed_s}
-        self.lines.append({**head, "tokens": cursor.tokens, **numbers})
+        self._record({**head, "tokens": cursor.tokens, **numbers})
+
+    def _record(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
         if self.tracker:
-            self.tracker.write(self.lines[-1])
+            self.tracker.write(line)
 
     def _batches(self, rows: Rows, epoch: int, places: NDArray[np.int64]) -> Iterator[Batch]:
-        micro_rows = self.settings.micro_batch_rows or self.settings.batch_rows
+        micro_rows = self.train_rows.rows_per_step(self.settings.micro_batch_rows or self.settings.batch_rows)
         return (rows.batch(epoch, places[i : i + micro_rows]) for i in range(0, len(places), micro_rows))
 
     @contextmanager
@@ -335,6 +356,12 @@ class _Run:
         )
 
 
+def _weights(model: nn.Module, batch: Batch) -> dict[str, float]:
+    """The objectives and their weights: as the family names them, else all that a batch has targets for, alike."""
+    named: Mapping[str, float] = getattr(model, "weights", {})
+    return dict(named) or dict.fromkeys(batch.targets, 1.0)
+
+
 def _where(step: int, epoch: int, rows: NDArray[np.int64]) -> str:
     shown = ", ".join(str(row) for row in rows[:ROWS_SHOWN])
     more = f" and {len(rows) - ROWS_SHOWN:,} more" if len(rows) > ROWS_SHOWN else ""
@@ -346,7 +373,8 @@ def _total_steps(settings: TrainingSettings, rows: Rows) -> int | None:
     included."""
     limits = [] if settings.steps is None else [settings.steps]
     if settings.epochs is not None:
-        limits.append(max(1, round(settings.epochs * math.ceil(rows.rows_in_epoch(0) / settings.batch_rows))))
+        steps = math.ceil(rows.rows_in_epoch(0) / rows.rows_per_step(settings.batch_rows))
+        limits.append(max(1, round(settings.epochs * steps)))
     return min(limits, default=None)
 
 

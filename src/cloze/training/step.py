@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from cloze.errors import ClozeError
 from cloze.models.dropout import seed_dropout
+from cloze.objectives.sampling import seed_noise
 from cloze.training.distributed import Ranks
 
 if TYPE_CHECKING:
@@ -32,10 +33,15 @@ class Learner:
     objectives: tuple[str, ...]
     """Names that `losses` returns; the same on every rank, also on one that has no rows in a step."""
     optimizer: Optimizer
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Of the objectives in the loss that is minimised; 1 for one that is not named."""
+    figures: tuple[str, ...] = ()
+    """Health figures that `losses` returns beside the losses, as objective/figure; the same on every rank."""
     clip_norm: float | None = None
     """Largest global gradient norm; None: no clipping."""
     seed: int = 1
-    """Dropout masks are a function of it, the step and the place of a micro-batch in the step."""
+    """Dropout masks are a function of it, the step and the place of a micro-batch in the step; samples of it, the step
+    and the row."""
     ranks: Ranks = field(default_factory=Ranks)
     dtype: torch.dtype = torch.float32
     """Matrix products run in it (autocast); weights and moments stay float32."""
@@ -43,6 +49,18 @@ class Learner:
     def autocast(self) -> torch.autocast:
         """The context of every forward pass."""
         return torch.autocast(self.ranks.device.type, self.dtype, enabled=self.dtype is not torch.float32)
+
+    def counts(self, batches: Sequence[Batch]) -> list[int]:
+        """Targets of each objective; one without targets in the batches judges every token."""
+        return [
+            sum(len(b.targets[name].labels) if name in b.targets else b.tokens for b in batches)
+            for name in self.objectives
+        ]
+
+    def divisors(self, counts: Sequence[int]) -> list[float]:
+        """What each objective's loss sum is divided by before all are added: its count over its weight."""
+        pairs = zip(self.objectives, counts, strict=True)
+        return [max(1, count) / self.weights.get(name, 1.0) for name, count in pairs]
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,8 @@ class StepResult:
     """[objectives, 2] float64: loss sum (nats) and targets guessed right."""
     gradient_norm: Tensor
     """Scalar float32, before clipping."""
+    figures: Tensor
+    """[figures, 2] float64: how many did, out of how many could."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +84,8 @@ class Mean:
     loss: float
     accuracy: float
     count: int
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Health figures by name; one that nothing could be counted for is left out."""
 
 
 def train_step(
@@ -72,27 +94,28 @@ def train_step(
     """One optimiser step over this rank's micro-batches (possibly none).
 
     The loss is, for each objective, the sum over all micro-batches and ranks divided by the count over all of them;
-    objectives are added. So the gradient does not depend on how the rows were cut. `step` counts finished steps;
-    `first_row` is the place of this rank's first row in the step's rows: it seeds dropout, so that the same micro-batch
-    drops the same values on any number of ranks.
+    objectives are added, each times its weight. So the gradient does not depend on how the rows were cut. `step` counts
+    finished steps; `first_row` is the place of this rank's first row in the step's rows: it seeds dropout, so that the
+    same micro-batch drops the same values on any number of ranks.
     """
     ranks, model = learner.ranks, learner.model
-    targets = [sum(len(batch.targets[name].labels) for batch in micro_batches) for name in learner.objectives]
-    counts = ranks.sum_integers(targets)
-    sums = torch.zeros(len(counts), 2, dtype=torch.float64, device=ranks.device)
+    counts = ranks.sum_integers(learner.counts(micro_batches))
+    sums, figures = _zeros(learner)
     model.train()
+    seed_noise(model, learner.seed, step)
     for batch in micro_batches:
         seed_dropout(model, learner.seed, step, first_row)
         with learner.autocast():
             found = learner.losses(batch.to(ranks.device))
         parts = [found[name] for name in learner.objectives]
-        loss = torch.stack([part.loss / max(1, count) for part, count in zip(parts, counts, strict=True)]).sum()
+        loss = torch.stack([part.loss / n for part, n in zip(parts, learner.divisors(counts), strict=True)]).sum()
         torch.autograd.backward(loss)
         sums += _loss_and_correct(parts)
+        figures += _figures(learner, found)
         first_row += len(batch.rows)
     gradients = _gradients(model)
     ranks.sum_tensors(gradients)
-    ranks.sum_tensors([sums])
+    ranks.sum_tensors([sums, figures])
     norm = get_total_norm(gradients)
     if learner.clip_norm is not None:
         clip_grads_with_norm_(model.parameters(), learner.clip_norm, norm)
@@ -100,31 +123,42 @@ def train_step(
         group["lr"] = learning_rate
     learner.optimizer.step()
     learner.optimizer.zero_grad()
-    return StepResult(tuple(counts), sums, norm)
+    return StepResult(tuple(counts), sums, norm, figures)
 
 
 def evaluate(learner: Learner, batches: Iterable[Batch]) -> dict[str, Mean]:
     """Mean loss and accuracy of each objective over all batches of all ranks, without dropout.
 
     Sums over sums of counts: the result does not depend on how the rows were cut, up to the order of float additions.
+    Samples are the same at every step.
     """
     ranks, model = learner.ranks, learner.model
     was_training = model.training
     model.eval()
+    seed_noise(model, learner.seed, None)
     counts = [0] * len(learner.objectives)
-    sums = torch.zeros(len(counts), 2, dtype=torch.float64, device=ranks.device)
+    sums, figures = _zeros(learner)
     with torch.no_grad():
         for batch in batches:
             with learner.autocast():
                 found = learner.losses(batch.to(ranks.device))
-            parts = [found[name] for name in learner.objectives]
-            sums += _loss_and_correct(parts)
-            counts = [a + len(batch.targets[name].labels) for a, name in zip(counts, learner.objectives, strict=True)]
+            sums += _loss_and_correct([found[name] for name in learner.objectives])
+            figures += _figures(learner, found)
+            counts = [a + b for a, b in zip(counts, learner.counts([batch]), strict=True)]
     model.train(was_training)
-    ranks.sum_tensors([sums])
+    ranks.sum_tensors([sums, figures])
     counts = ranks.sum_integers(counts)
-    rows = zip(learner.objectives, sums.tolist(), counts, strict=True)
-    return {name: Mean(loss / max(1, count), correct / max(1, count), count) for name, (loss, correct), count in rows}
+    shares = share_figures(learner.figures, figures.tolist())
+    means = {}
+    for name, (loss, correct), count in zip(learner.objectives, sums.tolist(), counts, strict=True):
+        mine = {key.removeprefix(f"{name}/"): share for key, share in shares.items() if key.startswith(f"{name}/")}
+        means[name] = Mean(loss / max(1, count), correct / max(1, count), count, mine)
+    return means
+
+
+def share_figures(names: Iterable[str], pairs: Iterable[Sequence[float]]) -> dict[str, float]:
+    """Figures as shares, from (how many did, how many could); without those that none could."""
+    return {name: part / whole for name, (part, whole) in zip(names, pairs, strict=True) if whole}
 
 
 def check_finite(learner: Learner, result: StepResult, *, where: str, advice: str) -> None:
@@ -143,6 +177,20 @@ def check_finite(learner: Learner, result: StepResult, *, where: str, advice: st
 def _loss_and_correct(parts: Sequence[Sums]) -> Tensor:
     """[objectives, 2] float64."""
     return torch.stack([torch.stack([part.loss.detach().double(), part.correct.double()]) for part in parts])
+
+
+def _figures(learner: Learner, found: Mapping[str, Sums]) -> Tensor:
+    """[figures, 2] float64."""
+    pairs = [found[objective].figures[figure] for objective, figure in (name.split("/") for name in learner.figures)]
+    numbers = [number.double() for pair in pairs for number in pair]
+    return torch.stack(numbers).view(-1, 2) if numbers else _zeros(learner)[1]
+
+
+def _zeros(learner: Learner) -> tuple[Tensor, Tensor]:
+    """Room for sums and figures."""
+    shapes = ((len(names), 2) for names in (learner.objectives, learner.figures))
+    sums, figures = (torch.zeros(shape, dtype=torch.float64, device=learner.ranks.device) for shape in shapes)
+    return sums, figures
 
 
 def _gradients(model: nn.Module) -> list[Tensor]:

@@ -22,7 +22,7 @@ class Tracker(Protocol):
         """Begin, or go on after `step` finished steps: whatever was recorded of later steps is dropped."""
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Record one line; "kind" is train or validation, "step" the finished steps."""
+        """Record one line; "kind" is train, validation or alarm, "step" the finished steps."""
 
     def sync(self) -> None:
         """Make what was written survive a power cut."""
@@ -55,11 +55,14 @@ class FolderTracker:
             }
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """One JSON line, and every number but the step into the charts. A process killed now loses no earlier line."""
+        """One JSON line, and every number but the step into the charts. A process killed now loses no earlier line.
+
+        An alarm has words in place of numbers: it is no chart.
+        """
         with os_errors(self.folder / METRICS):
             self._lines.write(json.dumps(line) + "\n")
             self._lines.flush()
-            for name, value in line.items():
+            for name, value in line.items() if line["kind"] in self._charts else ():
                 if name not in ("kind", "step"):
                     self._charts[line["kind"]].add_scalar(name, value, line["step"])
 
