@@ -3,9 +3,9 @@
 A recipe is a YAML file with these sections. Reading, overriding, printing and the error messages are in `recipe_file`.
 Checks that need only the settings stand here, beside the settings they check; a check that needs data stands in the
 stage that reads the data. Sources: BERT = Devlin et al. 2019 (arXiv:1810.04805); RoBERTa = Liu et al. 2019
-(arXiv:1907.11692); SpanBERT = Joshi et al. 2019 (arXiv:1907.10529); ALBERT = Lan et al. 2019 (arXiv:1909.11942); study
-= Chuck2Win/BERT, the Korean BERT this project began from; cloze = our own choice, measured in docs/experiments.md or a
-plain convenience.
+(arXiv:1907.11692); SpanBERT = Joshi et al. 2019 (arXiv:1907.10529); ALBERT = Lan et al. 2019 (arXiv:1909.11942);
+ModernBERT = Warner et al. 2024 (arXiv:2412.13663); study = Chuck2Win/BERT, the Korean BERT this project began from;
+cloze = our own choice, measured in docs/experiments.md or a plain convenience.
 """
 
 from __future__ import annotations
@@ -362,8 +362,9 @@ class Recipe(Settings):
             for key, length in lengths.items()
             if length > positions
         ]
-        if self.model.family == "roberta" and self.inputs.format in SEGMENT_FORMATS:
-            message = f"model.family roberta has no segments, but inputs.format {self.inputs.format} makes pairs"
+        if self.model.family in FAMILIES_WITHOUT_SEGMENTS and self.inputs.format in SEGMENT_FORMATS:
+            family, form = self.model.family, self.inputs.format
+            message = f"model.family {family} has no segments, but inputs.format {form} makes pairs"
             wrong.append(("model.family inputs.format", f"{message}; take family bert or format full-sentences"))
         if self.name == "stages":
             wrong.append(("name", "the folder `stages` is for the stages of all runs; choose another name"))

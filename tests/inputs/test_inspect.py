@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from tests.inputs.conftest import FakeTokenizer
 
 
-def shown(tokenizer: FakeTokenizer, *, pairs: bool, colour: bool = False) -> str:
+def shown(
+    tokenizer: FakeTokenizer, *, pairs: bool, colour: bool = False, format: str = "segment-pair", unit: str = "token"
+) -> str:
     """Two rows: one with all three kinds of targets inside words, one with none."""
     ids = np.array([2, 5, 6, 4, 3, 100, 9, 3, 2, 7, 8, 3, 10, 3])
     targets = {"masked_tokens": (np.array([3, 5, 6]), np.array([8, 50, 9]))}
@@ -27,7 +29,7 @@ def shown(tokenizer: FakeTokenizer, *, pairs: bool, colour: bool = False) -> str
     batch = to_torch((ids, places, segments, offsets), np.array([12_345, 6]), targets)
     console = Console(width=100, force_terminal=colour, color_system="truecolor" if colour else None)
     with console.capture() as capture:
-        console.print(render(batch, tokenizer, title="step 7"))
+        console.print(render(batch, tokenizer, title="step 7", format=format, unit=unit))
     return capture.get()
 
 
@@ -63,3 +65,39 @@ def test_part_of_a_character_is_shown_as_its_vocabulary_entry(tokenizer: FakeTok
             return "\ufffd" if 50 in ids else super().decode(ids)
 
     assert "{w50→w100}" in shown(Bytes(), pairs=False)
+
+
+@pytest.mark.parametrize(
+    ("format", "names"),
+    [
+        ("segment-pair", ("B follows A", "B is random")),
+        ("sentence-pair", ("B follows A", "B is random")),
+        ("sentence-order", ("in order", "swapped")),
+    ],
+)
+def test_labels_are_named_after_the_format(tokenizer: FakeTokenizer, format: str, names: tuple[str, str]) -> None:
+    text = shown(tokenizer, pairs=True, format=format)
+    assert f"3 targets · {names[0]}" in text and f"0 targets · {names[1]}" in text
+
+
+@pytest.mark.parametrize(("unit", "name"), [("span", "span"), ("ngram", "n-gram")])
+def test_spans_stand_in_marks_and_are_counted(tokenizer: FakeTokenizer, unit: str, name: str) -> None:
+    text = shown(tokenizer, pairs=False, unit=unit)
+    assert "w5w6 «{w8→[MASK]}» [SEP] «{w50→w100}{w9→w9}» [SEP]" in text
+    assert f"3 targets in 2 {name}s" in text and f"0 targets in 0 {name}s" in text
+    assert f"«{{a→b}} {{c→d}}» one {name}" in text
+    assert "«" not in shown(tokenizer, pairs=False)
+
+
+def test_parts_of_a_row_that_is_cut_have_its_number(tokenizer: FakeTokenizer) -> None:
+    ids = np.array([2, 5, 3, 2, 7, 8, 3, 2, 10, 3])
+    offsets = np.array([0, 3, 7, 10], dtype=np.int32)
+    arrays = (ids, np.array([0, 1, 2, 0, 1, 2, 3, 0, 1, 2]), np.zeros_like(ids), offsets)
+    batch = to_torch(arrays, np.array([40, 7]), {}, np.array([2, 1]))
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(render(batch, tokenizer))
+    text = capture.get()
+    assert "rows: 2 rows of 3 to 7 tokens, 10 in all" in text
+    for heading in ("row 40, part 1 of 2 · 3 tokens", "row 40, part 2 of 2 · 4 tokens", "row 7 · 3 tokens"):
+        assert heading in text

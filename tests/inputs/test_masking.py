@@ -13,6 +13,7 @@ from scipy import stats
 
 from cloze.inputs.hashing import hash_u64, integers
 from cloze.inputs.masking import mask
+from cloze.inputs.spans import boundaries, runs
 from cloze.recipe import MaskingSettings
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def apply(
     return *result, offsets
 
 
-@pytest.mark.parametrize("unit", ["token", "word"])
+@pytest.mark.parametrize("unit", ["token", "word", "span", "ngram"])
 @given(contents=CONTENTS, share=st.floats(0.01, 0.9))
 def test_targets_are_ordinary_tokens_within_the_budget(
     tokenizer: FakeTokenizer, unit: str, contents: list[list[int]], share: float
@@ -131,7 +132,7 @@ def test_whole_words_equal_bert_line_by_line(
         assert (positions[(positions >= start) & (positions < end)] - start).tolist() == sorted(masked)
 
 
-@pytest.mark.parametrize("unit", ["token", "word"])
+@pytest.mark.parametrize("unit", ["token", "word", "span", "ngram"])
 @given(contents=CONTENTS, data=st.data())
 def test_a_row_is_masked_the_same_in_any_company(
     tokenizer: FakeTokenizer, unit: str, contents: list[list[int]], data: st.DataObject
@@ -226,8 +227,88 @@ def test_any_word_table_will_do(tokenizer: FakeTokenizer) -> None:
 
 
 def test_a_row_of_special_tokens_has_no_target(tokenizer: FakeTokenizer) -> None:
-    for unit in ("token", "word"):
+    for unit in ("token", "word", "span", "ngram"):
         settings = MaskingSettings.model_validate({"unit": unit})
         assert apply(tokenizer, [[1, 1]], settings=settings)[1].size == 0
         _, positions, _, offsets = apply(tokenizer, [[1, 1], [7], [1]], settings=settings)
         assert positions.tolist() == [offsets[1] + 1]
+
+
+@pytest.mark.parametrize("unit", ["word", "span", "ngram"])
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ["영화", "##가", "정말", "재미", "##있", "##다", "!"],
+        ["Ġ영화", "가", "Ġ정말", "Ġ재미", "있", "다", "Ġ!"],
+        ["▁영화", "가", "▁정말", "▁", "재미", "있다", "▁!"],
+    ],
+    ids=["wordpiece", "byte-bpe", "unigram"],
+)
+def test_words_of_every_tokenizer_are_whole(tokenizer: FakeTokenizer, unit: str, tokens: list[str]) -> None:
+    """One table says where words begin, whatever mark the vocabulary has for it."""
+    some = type(tokenizer)()
+    some.word_starts[5:12] = [not t.startswith("##") if "##가" in tokens else t[0] in "Ġ▁" for t in tokens]
+    settings = MaskingSettings.model_validate({"unit": unit, "target_frac": 0.5})
+    words: list[set[int]] = [{1, 2}, {3}, {4, 5, 6}, {7}]
+    seen: set[int] = set()
+    for copy in range(40):
+        chosen = set(apply(some, [list(range(5, 12))], copy=copy, settings=settings)[1].tolist())
+        assert all(word <= chosen or not word & chosen for word in words)
+        seen |= chosen
+    assert seen == {1, 2, 3, 4, 5, 6, 7}
+
+
+@pytest.mark.parametrize("unit", ["span", "ngram"])
+@given(contents=CONTENTS, share=st.floats(0.01, 0.9), copy=st.integers(0, 5))
+def test_the_tokens_beside_a_span_are_of_its_row_and_no_targets(
+    tokenizer: FakeTokenizer, unit: str, contents: list[list[int]], share: float, copy: int
+) -> None:
+    settings = MaskingSettings.model_validate({"unit": unit, "target_frac": share})
+    _, positions, _, offsets = apply(tokenizer, contents, copy=copy, settings=settings)
+    left, right, places = boundaries(positions)
+    assert not np.isin(left, positions).any() and not np.isin(right, positions).any()
+    row = np.searchsorted(offsets, positions, side="right")
+    for beside in (left, right):
+        assert np.array_equal(np.searchsorted(offsets, beside, side="right"), row)
+    assert np.array_equal(left + places, positions) and (positions < right).all()
+
+
+def test_all_tokens_of_a_span_have_one_kind(tokenizer: FakeTokenizer) -> None:
+    settings = MaskingSettings(unit="span", mask_frac=0.6, random_frac=0.3)
+    corrupted, positions, labels, _ = apply(tokenizer, words(300, 200), settings=settings)
+    first, _, span = runs(positions)
+    now, tokens = corrupted[positions], np.bincount(span)
+    masked, kept = np.bincount(span, now == MASK), np.bincount(span, now == labels)
+    assert ((masked == 0) | (masked == tokens)).all()
+    for count, share in (((masked == tokens).sum(), 0.6), ((kept == tokens).sum(), 0.1)):
+        assert stats.binomtest(int(count), first.size, share).pvalue > 1e-3
+    lucky = (kept > 0) & (kept < tokens)  # a random replacement may be the original
+    assert lucky.sum() <= 0.02 * first.size
+    replaced = now[np.isin(span, np.flatnonzero((masked == 0) & (kept == 0)))]
+    assert np.unique(replaced).size > 600, "each token of a span has its own replacement"
+
+
+def test_tokens_of_an_ngram_have_their_own_kinds(tokenizer: FakeTokenizer) -> None:
+    settings = MaskingSettings(unit="ngram", mask_frac=0.5, random_frac=0.0)
+    corrupted, positions, _, _ = apply(tokenizer, words(100, 200), settings=settings)
+    _, _, span = runs(positions)
+    masked, tokens = np.bincount(span, corrupted[positions] == MASK), np.bincount(span)
+    assert stats.binomtest(int((masked[tokens == 2] == 1).sum()), int((tokens == 2).sum()), 0.5).pvalue > 1e-3
+
+
+def test_spans_end_at_special_tokens(tokenizer: FakeTokenizer) -> None:
+    settings = MaskingSettings(unit="span", target_frac=0.6, span_p=0.01)
+    allowed = {(1, 1), (2, 2), (1, 2), (4, 4), (5, 5), (4, 5), (7, 7)}
+    for copy in range(50):
+        positions = apply(tokenizer, [[5, 7, 1, 8, 10, SEP, 11]], copy=copy, settings=settings)[1]
+        first, last, _ = runs(positions)
+        assert set(zip(first.tolist(), last.tolist(), strict=True)) <= allowed
+
+
+def test_electras_and_modernberts_shares(tokenizer: FakeTokenizer) -> None:
+    electra = MaskingSettings(mask_frac=0.85, random_frac=0.0)
+    corrupted, positions, labels, _ = apply(tokenizer, words(200, 200), settings=electra)
+    masked = corrupted[positions] == MASK
+    assert np.array_equal(corrupted[positions][~masked], labels[~masked])
+    assert stats.binomtest(int(masked.sum()), positions.size, 0.85).pvalue > 1e-3
+    assert apply(tokenizer, words(10, 200), settings=MaskingSettings(target_frac=0.3))[1].size == 10 * 60

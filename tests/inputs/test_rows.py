@@ -11,6 +11,7 @@ import torch
 from cloze.errors import ClozeError
 from cloze.inputs.batch import Batch
 from cloze.inputs.formats import FOLLOWS, RANDOM
+from cloze.inputs.planning import offsets_of
 from cloze.inputs.rows import Rows
 from cloze.recipe import InputSettings, MaskingSettings
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 CORPUS = [[5, 9, 14, 3, 8], [30, 2, 7], [11], [6, 6, 6, 6, 6, 6, 6]] * 6
 FULL = InputSettings(format="full-sentences", length=24)
 PAIRS = InputSettings(format="segment-pair", length=24)
+CUT = InputSettings(format="full-sentences", length=24, cross_document_attention=False)
+DOC = InputSettings(format="doc-sentences", length=24)
+SENTENCES = InputSettings(format="sentence-pair", length=24)
+ORDER = InputSettings(format="sentence-order", length=24)
 
 
 def rows_for(
@@ -38,7 +43,7 @@ def by_row(batch: Batch) -> dict[int, tuple[object, ...]]:
     found: dict[int, tuple[object, ...]] = {}
     masked = batch.targets["masked_tokens"]
     pairs = batch.targets.get("sentence_pair")
-    offsets = batch.offsets.tolist()
+    offsets = batch.offsets.tolist() if batch.parts is None else batch.offsets[offsets_of(batch.parts)].tolist()
     for i, row in enumerate(batch.rows.tolist()):
         inside = (masked.positions >= offsets[i]) & (masked.positions < offsets[i + 1])
         span = slice(offsets[i], offsets[i + 1])
@@ -57,7 +62,7 @@ def whole(rows: Rows, epoch: int) -> dict[int, tuple[object, ...]]:
     return by_row(rows.batch(epoch, np.arange(rows.rows_in_epoch(epoch))))
 
 
-@pytest.mark.parametrize("inputs", [FULL, PAIRS])
+@pytest.mark.parametrize("inputs", [FULL, PAIRS, CUT, DOC, SENTENCES, ORDER])
 def test_an_epoch_has_every_row_once_however_it_is_cut(
     make_store: StoreMaker, tokenizer: FakeTokenizer, inputs: InputSettings
 ) -> None:
@@ -100,7 +105,7 @@ def test_places_count_along_the_epochs_order(make_store: StoreMaker, tokenizer: 
     assert order.tolist() != sorted(order.tolist())
 
 
-@pytest.mark.parametrize("inputs", [FULL, PAIRS])
+@pytest.mark.parametrize("inputs", [FULL, PAIRS, CUT, DOC, SENTENCES, ORDER])
 @pytest.mark.parametrize("copies", [1, 3])
 def test_static_copies_repeat(
     make_store: StoreMaker, tokenizer: FakeTokenizer, inputs: InputSettings, copies: int
@@ -162,3 +167,56 @@ def test_an_empty_split_has_no_rows(make_store: StoreMaker, tokenizer: FakeToken
     assert rows.rows_in_epoch(0) == 0
     with pytest.raises(ClozeError, match="no row to train on"):
         rows.epoch(0)
+
+
+def test_cut_rows_are_rows_of_attention_but_share_their_targets(
+    make_store: StoreMaker, tokenizer: FakeTokenizer
+) -> None:
+    """A row's share of targets is of all its documents together: one of a word or two need not have any."""
+    rows = Rows(make_store([[3]] * 60), tokenizer, CUT, MaskingSettings(), seed=1, shuffle=True)
+    batch = rows.batch(0, np.arange(rows.rows_in_epoch(0)))
+    assert batch.parts is not None and set(batch.parts.tolist()) == {4}  # 4 x ([CLS] + 3 + [SEP]) in 24
+    assert batch.offsets.tolist() == list(range(0, 301, 5)) and batch.longest == 5
+    assert batch.positions.tolist() == [0, 1, 2, 3, 4] * 60
+    masked = batch.targets["masked_tokens"].positions.numpy()
+    assert np.histogram(masked, batch.offsets[::4])[0].tolist() == [round(0.15 * 12)] * 15
+    whole_rows = rows_for(make_store, tokenizer).batch(0, np.arange(3))
+    assert whole_rows.parts is None
+
+
+def test_boundaries_are_a_target_of_the_masked_tokens(make_store: StoreMaker, tokenizer: FakeTokenizer) -> None:
+    masking = MaskingSettings(unit="span", boundaries=True)
+    for inputs in (FULL, CUT, PAIRS):
+        rows = Rows(make_store(CORPUS), tokenizer, inputs, masking, seed=1, shuffle=True)
+        batch = rows.batch(0, np.arange(rows.rows_in_epoch(0)))
+        masked, spans = batch.targets["masked_tokens"], batch.targets["span_boundary"]
+        assert torch.equal(masked.positions, spans.positions) and torch.equal(masked.labels, spans.labels)
+        assert spans.left is not None and spans.right is not None and spans.places is not None
+        assert not torch.isin(torch.cat([spans.left, spans.right]), masked.positions).any()
+        row = torch.searchsorted(batch.offsets, masked.positions, right=True)
+        for beside in (spans.left, spans.right):
+            assert torch.equal(torch.searchsorted(batch.offsets, beside, right=True), row)
+        assert torch.equal(spans.left + spans.places, masked.positions)
+    plain = Rows(make_store(CORPUS), tokenizer, FULL, MaskingSettings(unit="span"), seed=1, shuffle=True)
+    assert set(plain.batch(0, np.arange(3)).targets) == {"masked_tokens"}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "unit", "in_tokens"),
+    [
+        *((inputs, "auto", False) for inputs in (FULL, PAIRS, CUT, ORDER)),
+        *((inputs, "auto", True) for inputs in (DOC, SENTENCES)),
+        (SENTENCES, "rows", False),
+        (FULL, "tokens", True),
+    ],
+)
+def test_a_step_is_measured_in_rows_or_in_tokens(
+    make_store: StoreMaker, tokenizer: FakeTokenizer, inputs: InputSettings, unit: str, in_tokens: bool
+) -> None:
+    rows = rows_for(make_store, tokenizer, inputs.model_copy(update={"batch_unit": unit}))
+    lengths = rows.epoch(0).plan.row_lengths()
+    expected = round(32 * 24 / lengths.mean()) if in_tokens else 32
+    assert rows.rows_per_step(32) == expected
+    assert not in_tokens or expected > 32
+    rows.epoch(5)
+    assert rows.rows_per_step(32) == expected, "the same in all epochs"

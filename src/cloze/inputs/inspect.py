@@ -14,6 +14,7 @@ from rich.text import Text
 
 from cloze.inputs.batch import Batch
 from cloze.inputs.pairs import LABEL_NAMES
+from cloze.inputs.planning import offsets_of
 from cloze.inputs.spans import runs
 
 Int64 = NDArray[np.int64]
@@ -83,7 +84,8 @@ def _row_names(batch: Batch) -> Iterator[str]:
 
 def _legend(batch: Batch, title: str, unit: str) -> Text:
     """What colours and arrows mean, after a line of totals."""
-    lengths = np.diff(batch.offsets.numpy())
+    ends = np.arange(batch.rows.size + 1) if batch.parts is None else offsets_of(batch.parts)
+    lengths = np.diff(batch.offsets.numpy()[ends])
     legend = Text(
         f"{title}: {batch.rows.size} rows of {lengths.min()} to {lengths.max()} tokens, {batch.tokens:,} in all\n"
     )
