@@ -27,6 +27,19 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 SEGMENT_FORMATS = ("segment-pair", "sentence-pair", "sentence-order")
 """Formats whose rows carry two segments and a label: does B follow A?"""
 
+FAMILIES_WITHOUT_SEGMENTS = ("roberta", "modernbert")
+FAMILY_SETTINGS = {
+    "embedding_width": ("albert", "electra"),
+    "layer_groups": ("albert",),
+    "local_window": ("modernbert",),
+    "global_every": ("modernbert",),
+    "rotary_theta": ("modernbert",),
+    "local_rotary_theta": ("modernbert",),
+}
+"""Settings of the model that only these families have."""
+NORM_POSITIONS = {"albert": "post", "modernbert": "pre"}
+"""Families whose norms stand in one place."""
+
 
 class Settings(BaseModel):
     """A section of the recipe. An unknown key is an error; the docstring under a field is its help text.
@@ -95,8 +108,10 @@ class StoreSettings(Settings):
 class ModelSettings(Settings):
     """The encoder."""
 
-    family: Literal["bert", "roberta"] = "bert"
-    """bert: segments, pooler, MLM (+ NSP for segment pairs); roberta: MLM alone. Unit: name. Source: BERT; RoBERTa."""
+    family: Literal["bert", "roberta", "albert", "modernbert"] = "bert"
+    """bert: segments, pooler, MLM (+ NSP for segment pairs); roberta: MLM alone; albert: bert with a factorised
+    embedding and shared layers; modernbert: rotary positions, local attention, GeGLU, MLM alone. Unit: name. Source:
+    BERT; RoBERTa; ALBERT; ModernBERT."""
     layers: Count = 12
     """Transformer layers. Unit: layers. Source: BERT 3 (base: 12)."""
     heads: Count = 12
@@ -104,9 +119,27 @@ class ModelSettings(Settings):
     width: Count = 768
     """Width of hidden states and embeddings. Unit: numbers. Source: BERT 3 (base: 768)."""
     feed_forward_width: Count | None = None
-    """Inner width of the feed-forward block; null: 4 x width. Unit: numbers. Source: BERT 3 (base: 3,072)."""
+    """Inner width of the feed-forward block; null: 4 x width (modernbert 1.5 x width). Unit: numbers. Source: BERT 3
+    (base: 3,072)."""
+    embedding_width: Count | None = None
+    """albert: width of the embedding tables, before a projection to `width`; null: 128. Unit: numbers. Source: ALBERT
+    3.1."""
+    layer_groups: Count | None = None
+    """albert: layers with weights of their own, each used `layers` / `layer_groups` times in a row; null: 1. Unit:
+    layers. Source: ALBERT 3.1."""
     max_length: Count | None = None
-    """Rows of the position table; null: `inputs.length`. Unit: tokens. Source: BERT (512)."""
+    """Rows of the position table (modernbert: longest row); null: `inputs.length`. Unit: tokens. Source: BERT (512)."""
+    local_window: Count = 128
+    """modernbert: tokens that a token sees in a local layer, half on each side. Unit: tokens. Source: ModernBERT
+    2.1.2."""
+    global_every: Count = 3
+    """modernbert: of so many layers the first sees the whole row, the others are local. Unit: layers. Source:
+    ModernBERT 2.1.2."""
+    rotary_theta: Positive = 160_000.0
+    """modernbert: base of the rotary wavelengths in layers that see the row. Unit: dimensionless. Source: ModernBERT
+    2.1.2."""
+    local_rotary_theta: Positive = 10_000.0
+    """modernbert: the same in local layers. Unit: dimensionless. Source: ModernBERT 2.1.2."""
     activation: Literal["gelu", "gelu_tanh", "relu", "elu"] = "gelu"
     """gelu: exact (erf); gelu_tanh: the approximation with 0.044715. Unit: name. Source: BERT 3; arXiv:1606.08415."""
     norm_position: Literal["post", "pre"] = "post"
@@ -129,9 +162,25 @@ class ModelSettings(Settings):
     Source: cloze."""
 
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> ModelSettings:
-        message = f"width {self.width} is not a multiple of heads {self.heads}: every head needs the same width"
-        refuse([("heads width", message)] if self.width % self.heads else [])
+    def _sizes_fit(self) -> ModelSettings:
+        wrong: list[tuple[str, str]] = []
+        if self.width % self.heads:
+            message = f"width {self.width} is not a multiple of heads {self.heads}: every head needs the same width"
+            wrong.append(("heads width", message))
+        elif self.family == "modernbert" and self.width // self.heads % 2:
+            message = f"heads are {self.width // self.heads} wide, but rotary positions turn pairs: take an even width"
+            wrong.append(("heads width", message))
+        if self.layer_groups is not None and self.layers % self.layer_groups:
+            message = f"layers {self.layers} is not a multiple of layer_groups {self.layer_groups}"
+            wrong.append(("layer_groups layers", message))
+        if (only := NORM_POSITIONS.get(self.family, self.norm_position)) != self.norm_position:
+            message = f"norm_position is {self.norm_position}, but {self.family} has only {only}"
+            wrong.append(("norm_position family", message))
+        for name, families in FAMILY_SETTINGS.items():
+            if self.family not in families and getattr(self, name) != type(self).model_fields[name].default:
+                message = f"{name} is a setting of {' and '.join(families)}, but family is {self.family}"
+                wrong.append((f"{name} family", message))
+        refuse(wrong)
         return self
 
 

@@ -129,7 +129,8 @@ def load_classifier(folder: Path) -> tuple[Classifier, Tokenizer]:
     pooling: Pooling = "mean" if described.get("classifier_pooling") == "mean" else "first"
     classifier = Classifier(from_config(family.name, config, pairs=False), classes, share, pooling=pooling)
     names = names_of(family.name, config, classifier=True)
-    fill(classifier, collect(folder, classifier.state_dict(), names, read_tensors(folder)))
+    tensors, base = read_tensors(folder), family.carrier(config).base
+    fill(classifier, collect(folder, classifier.state_dict(), names, tensors, base=base))
     return classifier, _read_tokenizer(folder, config)
 
 
@@ -157,7 +158,9 @@ def _state_of_parts(
     for part in parts:
         place = folder / part.folder
         here = {name: like for name, like in wanted.items() if name in part.names}
-        found = collect(place, here, part.names, read_tensors(place) if part.folder else tensors)
+        found = collect(
+            place, here, part.names, read_tensors(place) if part.folder else tensors, base=part.carrier.base
+        )
         shared = [name for name in found if name in state and not state[name].equal(found[name])]
         refuse_damaged(
             place,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "model.safetensors"
 _SHOWN = 8
 """Problems in one message."""
+_BUFFERS = ("position_ids", "token_type_ids", "inv_freq")
+"""Ends of names of tensors that older transformers saved though they follow from the sizes."""
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 def to_huggingface(state: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
@@ -58,7 +61,9 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 
     path = Path(folder) / WEIGHTS_FILE
     if not path.is_file():
-        raise ClozeError(f"{folder} has no {WEIGHTS_FILE}; cloze reads weights from safetensors only.")
+        raise ClozeError(
+            f"{folder} has no {WEIGHTS_FILE}; cloze reads weights from safetensors only{_instead(path.parent)}."
+        )
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -68,17 +73,32 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     return {_modern(name): tensor for name, tensor in tensors.items()}
 
 
+def _instead(folder: Path) -> str:
+    """What the folder has in place of safetensors, and how to come by them."""
+    if pieces := sorted(path.name for path in folder.glob("*.safetensors")):
+        return f", and from one file. Here they are in pieces ({', '.join(pieces[:3])}): load and save them as one"
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    if not pickles:
+        return ""
+    return (
+        f". {pickles[0]} is a pickle, which may run anything when it is opened. If you trust who made it, convert it: "
+        f"`python -c \"from transformers import AutoModelForPreTraining as M; M.from_pretrained('{folder}')"
+        f".save_pretrained('{folder}')\"`"
+    )
+
+
 def _modern(name: str) -> str:
     """Google's own checkpoints, converted from TensorFlow, still say gamma and beta."""
     return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 def collect(
-    folder: Path, wanted: Mapping[str, Tensor], names: Names, tensors: Mapping[str, Tensor]
+    folder: Path, wanted: Mapping[str, Tensor], names: Names, tensors: Mapping[str, Tensor], *, base: str
 ) -> dict[str, Tensor]:
     """The tensors of `wanted` (our names, for their shapes) in float32, out of what `folder` holds.
 
-    Raises DamagedError that names every tensor that is missing, misshapen or not finite. What nobody wants is left out.
+    Raises DamagedError that names every tensor that is missing, misshapen or not finite, and those of the encoder
+    (beginning with `base`) that `names` has no place for: another model's, or more layers. Other heads are left out.
     """
     import torch
 
@@ -93,6 +113,11 @@ def collect(
         elif not tensor.isfinite().all():
             wrong.append(f"{' + '.join(names[ours])} has values that are NaN or infinite")
         state[ours] = tensor
+    known = {name for parts in names.values() for name in parts}
+    extra = [name for name in tensors if name.startswith(base) and name not in known and not name.endswith(_BUFFERS)]
+    if extra:
+        more = f" and {len(extra) - 3:,} more" if len(extra) > 3 else ""
+        wrong.append(f"nothing is known of {', '.join(sorted(extra)[:3])}{more}")
     refuse_damaged(folder, wrong)
     return state
 

@@ -62,7 +62,7 @@ def encoder_config(
     """The sizes of an encoder from `settings`; what they leave open comes from the tokenizer, rows and family."""
     from cloze.models.encoder import EncoderConfig
 
-    plain = EncoderConfig(
+    plain = EncoderConfig(  # what only some families have is for them to add
         vocabulary_size=vocabulary_size,
         layers=settings.layers,
         heads=settings.heads,

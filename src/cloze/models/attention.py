@@ -6,13 +6,17 @@ A backend is a function (q_TNH, k_TNH, v_TNH, layout, dropout) -> y_TNH in the d
     explicit  row by row, softmax(q k^T / sqrt(H)) v as printed in the paper: to read, and the oracle of the tests
     padded    all rows at once in an [R, S] view, padding masked; the view is free when all rows have one length
     varlen    torch.nn.attention.varlen on CUDA: no padding at all
+
+A layout may have a window: a token then sees the tokens of its row that are at most so far away, on either side
+(Beltagy et al. 2020, arXiv:2004.05150, section 3.1). `padded` computes the whole row and masks what is outside.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from inspect import signature
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +27,9 @@ from torch.nn import functional as F
 from cloze.errors import ClozeError
 from cloze.models.dropout import Dropout
 
+HIDDEN = -1e30
+"""Added to scores outside the window: their weights are exactly 0. Not infinite, because a padded slot far from its
+row sees padding alone, and a softmax over nothing would be NaN there and, in backward, everywhere."""
 BLOCK_SCORES = 1 << 19
 """Attention scores that a CPU works on at a time: what the caches of two cores hold (benchmarks/cpu_kernels.py)."""
 
@@ -34,6 +41,8 @@ class Layout:
     offsets int32 [R + 1]; longest in tokens. `slot_token` int64 [R * S] maps a padded slot to its token (padding to
     token 0), `token_slot` int64 [T] maps back, `bias` float32 [R, 1, 1, S] is 0 on real slots and -inf on padding; all
     three are None when every row has the same length, because the padded view is then a plain reshape.
+    `window` is the distance in tokens that attention spans; `band` float32 [S, S] is 0 within it and HIDDEN outside.
+    Both are None where it spans the row.
     """
 
     offsets: Tensor
@@ -41,6 +50,8 @@ class Layout:
     slot_token: Tensor | None
     token_slot: Tensor | None
     bias: Tensor | None
+    window: int | None = None
+    band: Tensor | None = None
 
     @property
     def rows(self) -> int:
@@ -61,6 +72,15 @@ def make_layout(offsets: Tensor, longest: int, tokens: int) -> Layout:
     # Added to the scores: on a CPU an addition costs a tenth of filling through a mask of booleans.
     bias = torch.where(real, 0.0, -torch.inf)[:, None, None, :]
     return Layout(offsets, longest, slot_token, token_slot, bias)
+
+
+def within_window(layout: Layout, window: int) -> Layout:
+    """The same rows, for attention over at most `window` tokens on either side."""
+    if layout.longest <= window + 1:
+        return layout
+    slots = torch.arange(layout.longest, device=layout.offsets.device)
+    band = torch.where((slots[:, None] - slots).abs() <= window, 0.0, HIDDEN)
+    return replace(layout, window=window, band=band)
 
 
 class _Pad(torch.autograd.Function):
@@ -113,6 +133,9 @@ def _row_weights(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> list[tuple[
     for start, end in pairwise(bounds):
         q_row, k_row, v_row = (x[start:end].transpose(0, 1) for x in (q, k, v))
         scores = q_row @ k_row.transpose(1, 2) / math.sqrt(q.shape[-1])
+        if layout.window is not None:
+            slots = torch.arange(end - start, device=q.device)
+            scores = scores.masked_fill((slots[:, None] - slots).abs() > layout.window, -torch.inf)
         rows.append((q_row, k_row, v_row, scores.softmax(dim=-1)))
     return rows
 
@@ -121,15 +144,23 @@ def padded(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) ->
     """All rows at once: q, k, v [T, N, H] -> [T, N, H] through an [R, N, S, H] view."""
     q, k, v = (_to_slots(x, layout) for x in (q, k, v))
     if q.device.type == "cpu":
-        y = blocked(q, k, v, layout.bias, dropout)
+        y = blocked(q, k, v, layout.bias, dropout, layout.band)
     else:
-        bias = None if layout.bias is None else layout.bias.to(q.dtype)
+        bias = _mask(layout, q.dtype)
         share = dropout.share if dropout.training else 0.0
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=share)
     y = y.transpose(1, 2).reshape(layout.rows * layout.longest, y.shape[1], y.shape[3])
     if layout.token_slot is not None:
         y = _Unpad.apply(y, layout.token_slot)  # type: ignore[no-untyped-call]
     return y
+
+
+def _mask(layout: Layout, dtype: torch.dtype) -> Tensor | None:
+    """Bias and band as one addend to the scores, in `dtype`: [R or 1, 1, S or 1, S]."""
+    if layout.band is None:
+        return None if layout.bias is None else layout.bias.to(dtype)
+    band = layout.band if layout.bias is None else layout.bias + layout.band
+    return band.clamp(min=torch.finfo(dtype).min / 2).to(dtype).view(-1, 1, layout.longest, layout.longest)
 
 
 def _to_slots(x: Tensor, layout: Layout) -> Tensor:
@@ -139,15 +170,19 @@ def _to_slots(x: Tensor, layout: Layout) -> Tensor:
     return x.view(layout.rows, layout.longest, *x.shape[1:]).transpose(1, 2)
 
 
-def blocked(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: Dropout) -> Tensor:
-    """softmax(q k^T / sqrt(H)) v over [R, N, S, H] on a CPU, a few rows at a time; bias [R, 1, 1, S] or None.
+def blocked(
+    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: Dropout, band: Tensor | None = None
+) -> Tensor:
+    """softmax(q k^T / sqrt(H)) v over [R, N, S, H] on a CPU, a few rows at a time.
+
+    Added to the scores are bias [R, 1, 1, S] and band [S, S], where there are any.
 
     torch's own kernel has no dropout on a CPU and gains nothing from bfloat16 (benchmarks/results/cpu_kernels.md).
     """
     drops = dropout.training and dropout.share > 0.0
     scores = q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2]
     kept = dropout.kept(scores).view(*q.shape[:3], k.shape[2]) if drops else None
-    y: Tensor = _Blocked.apply(q, k, v, bias, kept, dropout.scale if drops else 1.0)  # type: ignore[no-untyped-call]
+    y: Tensor = _Blocked.apply(q, k, v, bias, band, kept, dropout.scale if drops else 1.0)  # type: ignore[no-untyped-call]
     return y
 
 
@@ -160,7 +195,14 @@ class _Blocked(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, kept: Tensor | None, scale: float
+        ctx: Any,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        bias: Tensor | None,
+        band: Tensor | None,
+        kept: Tensor | None,
+        scale: float,
     ) -> Tensor:
         q = q.contiguous() * q.shape[-1] ** -0.5
         k, v = k.contiguous(), v.contiguous()
@@ -170,6 +212,8 @@ class _Blocked(torch.autograd.Function):
                 scores = q[block] @ k[block].transpose(-1, -2)
                 if bias is not None:
                     scores += bias[block].to(scores.dtype)
+                if band is not None:
+                    scores += band.to(scores.dtype)
                 used = torch.softmax(scores, -1, out=weights[block])
                 if kept is not None:
                     used = kept[block].to(used.dtype).mul_(used)
@@ -194,7 +238,7 @@ class _Blocked(torch.autograd.Function):
             of_scores = torch._softmax_backward_data(of_weights, weights[block], -1, weights.dtype)
             torch.matmul(of_scores, k[block], out=of_q[block])
             torch.matmul(of_scores.transpose(-1, -2), q[block], out=of_k[block])
-        return of_q.mul_(q.shape[-1] ** -0.5), of_k, of_v, None, None, None
+        return of_q.mul_(q.shape[-1] ** -0.5), of_k, of_v, None, None, None, None
 
 
 def _blocks(weights: Tensor) -> list[slice]:
@@ -207,22 +251,39 @@ def varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) ->
     """Rows as they lie: q, k, v [T, N, H] -> [T, N, H]; CUDA, float16 or bfloat16, and no dropout of weights."""
     from torch.nn.attention.varlen import varlen_attn
 
-    y = varlen_attn(q, k, v, layout.offsets, layout.offsets, layout.longest, layout.longest)
+    bounds = layout.offsets, layout.offsets, layout.longest, layout.longest
+    if layout.window is None:  # The first versions of the kernel don't know the word.
+        y = varlen_attn(q, k, v, *bounds)
+    else:
+        y = varlen_attn(q, k, v, *bounds, window_size=(layout.window, layout.window))
     assert isinstance(y, Tensor)  # a pair only when the log-normaliser is asked for
     return y
+
+
+# The compiler need not look into signatures.
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def varlen_has_windows() -> bool:
+    """Whether this torch's kernel takes a window; its first versions don't."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    return "window_size" in signature(varlen_attn).parameters
 
 
 Backend = Callable[[Tensor, Tensor, Tensor, Layout, Dropout], Tensor]
 BACKENDS: dict[str, Backend] = {"explicit": explicit, "padded": padded, "varlen": varlen}
 
 
-def choose_backend(name: str, q: Tensor, dropout: Dropout) -> Backend:
+def choose_backend(name: str, q: Tensor, dropout: Dropout, window: int | None = None) -> Backend:
     """The backend called `name` for q [T, N, H]; auto takes varlen where it can run, padded elsewhere.
+
+    Layers with a window take padded in place of a varlen that has none.
 
     Raises ClozeError if varlen is asked for where it can't run: the kernel would fail, or ignore the dropout.
     """
     drops = dropout.training and dropout.share > 0.0
     fits = q.is_cuda and q.dtype in (torch.float16, torch.bfloat16) and q.shape[-1] % 8 == 0 and not drops
+    if window is not None and name in ("auto", "varlen") and fits and not varlen_has_windows():
+        return padded
     if name == "auto":
         return varlen if fits else padded
     if name == "varlen" and not fits:

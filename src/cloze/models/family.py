@@ -24,6 +24,9 @@ Pooling = Literal["first", "mean"]
 """What a classifier makes of a row's hidden states: those of the first token, or their mean."""
 
 
+TOKENS = {"pad_token_id": "pad_id", "bos_token_id": "cls_id", "eos_token_id": "sep_id"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Carrier:
     """A model of transformers that carries our weights: what it calls its classes, settings and tensors.
@@ -47,6 +50,8 @@ class Carrier:
     """Numbers that are not negative."""
     amounts: tuple[str, ...] = ()
     """Whole numbers from 0 that only `read` uses."""
+    tokens: Mapping[str, str] = field(default_factory=lambda: TOKENS)
+    """Ids of special tokens -> attributes of Tokenizer."""
     activation: str = "hidden_act"
     classifier_dropout: str = "classifier_dropout"
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -96,6 +101,8 @@ class Family:
     pooling: Pooling = "first"
     drops_before_pooler: bool = False
     """Whether a classifier drops values before its pooler too."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Tensors of a pretrained model -> those of a classifier's head that begin as they are, beyond equal names."""
     generator_folder: str | None = None
     """Subfolder with a second encoder, which becomes `EncoderConfig.generator`; it may be absent."""
 

@@ -25,9 +25,9 @@ class MaskedTokensHead(nn.Module):
 
     def __init__(self, config: EncoderConfig, token_table: nn.Embedding, activation: str) -> None:
         super().__init__()
-        self.dense = nn.Linear(config.width, config.table_width)
+        self.dense = nn.Linear(config.width, config.table_width, bias=config.biases)
         self.activation = ACTIVATIONS[activation]
-        self.norm = nn.LayerNorm(config.table_width, eps=config.norm_eps)
+        self.norm = nn.LayerNorm(config.table_width, eps=config.norm_eps, bias=config.biases)
         self.bias = nn.Parameter(torch.zeros(config.vocabulary_size))
         # In a list, so that the table stays the encoder's parameter and is saved once.
         self._tied = [token_table]

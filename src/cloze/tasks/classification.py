@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cloze.errors import ClozeError, DamagedError
 from cloze.files import hash_json, read_manifest, sha256_file, write_folder, write_json, write_text
 from cloze.interop.huggingface import WEIGHTS_FILE, load_model, save_classifier
-from cloze.models import from_config
+from cloze.models import family_of, from_config
 from cloze.models.classifier import Classifier
 from cloze.models.encoder import initialise_normal
 from cloze.tasks.datasets import class_indices, class_names, read_table
@@ -220,6 +220,7 @@ def _classifier(shared: _Task, start: Start, seed: int) -> Classifier:
     if share is not None:
         config = replace(config, dropout=share, attention_dropout=share)
     pretrained = shared.model.state_dict()
+    pretrained |= {here: pretrained[there] for there, here in family_of(shared.model.family).kept.items()}
     model = from_config(shared.model.family, config, pairs="pooler.dense.weight" in pretrained)
     classifier = Classifier(model, shared.classes, HEAD_DROPOUT if share is None else share)
     initialise_normal(classifier, config.initialisation_std, seed)
