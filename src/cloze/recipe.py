@@ -80,20 +80,22 @@ class CorpusSettings(Settings):
 class TokenizerSettings(Settings):
     """How text becomes integers."""
 
-    kind: Literal["wordpiece", "byte-bpe"] = "wordpiece"
-    """wordpiece: BERT; byte-bpe: byte-level BPE as in RoBERTa. Unit: name. Source: BERT 3; RoBERTa 4.4."""
+    kind: Literal["wordpiece", "byte-bpe", "unigram"] = "wordpiece"
+    """wordpiece: BERT; byte-bpe: byte-level BPE as in RoBERTa; unigram: SentencePiece's, as in ALBERT. Unit: name.
+    Source: BERT 3; RoBERTa 4.4; ALBERT 4.1."""
     vocabulary_size: Annotated[int, Field(ge=64, le=1_000_000, strict=True)] = 16_000
     """Entries, special tokens included. Unit: tokens. Source: study (16,000; BERT 30,000; RoBERTa 50,000)."""
     alphabet_limit: Count = 6_000
-    """WordPiece only: distinct characters kept; Korean needs thousands. Unit: characters. Source: study."""
+    """wordpiece and unigram: distinct characters kept; Korean needs thousands. Unit: characters. Source: study."""
     min_frequency: Count = 5
-    """Rarer pieces are not added. Unit: occurrences. Source: study."""
+    """wordpiece and byte-bpe: rarer pieces are not added. Unit: occurrences. Source: study."""
     lowercase: bool = False
     """Lowercase before splitting. Unit: yes/no. Source: study."""
     strip_accents: bool = False
     """Drop accents; Hangul is composed again afterwards (NFC). Unit: yes/no. Source: study."""
-    sample_characters: Count = 200_000_000
-    """Train on at most this many characters, chosen by a hash of each document. Unit: characters. Source: cloze."""
+    sample_characters: Count = 50_000_000
+    """Train on at most this many characters, chosen by a hash of each document; the default needs up to 4 GB of memory.
+    Unit: characters. Source: cloze."""
 
 
 class StoreSettings(Settings):

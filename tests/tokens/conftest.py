@@ -11,7 +11,8 @@ from cloze.corpus.corpus import Corpus, CorpusWriter
 from cloze.corpus.document import Document
 from cloze.progress import Silent
 from cloze.recipe import TokenizerSettings
-from cloze.tokens.tokenizer import Kind, Tokenizer, train_tokenizer
+from cloze.tokens.special import Kind
+from cloze.tokens.tokenizer import Tokenizer, train_tokenizer
 
 STEMS = [
     "영화",
@@ -68,14 +69,14 @@ def korean_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 @pytest.fixture(scope="session")
 def tokenizer_folders(korean_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, Path]:
     """A trained tokenizer of each kind."""
-    kinds: dict[Kind, int] = {"wordpiece": 160, "byte-bpe": 400}
+    kinds: dict[Kind, int] = {"wordpiece": 160, "byte-bpe": 400, "unigram": 80}
     folders = {kind: tmp_path_factory.mktemp(kind) for kind in kinds}
     for kind, size in kinds.items():
         train_tokenizer(korean_corpus, TokenizerSettings(kind=kind, vocabulary_size=size), folders[kind], Silent())
     return folders
 
 
-@pytest.fixture(params=["wordpiece", "byte-bpe"])
+@pytest.fixture(params=["wordpiece", "byte-bpe", "unigram"])
 def tokenizer(request: pytest.FixtureRequest, tokenizer_folders: dict[Kind, Path]) -> Tokenizer:
-    """Both kinds in turn."""
+    """Every kind in turn."""
     return Tokenizer.load(tokenizer_folders[request.param])

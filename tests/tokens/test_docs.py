@@ -10,8 +10,8 @@ import pytest
 from cloze.corpus.corpus import Corpus
 from cloze.progress import Silent
 from cloze.recipe import StoreSettings, TokenizerSettings
+from cloze.tokens.special import Kind
 from cloze.tokens.store import build_store
-from cloze.tokens.tokenizer import Kind
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloze.tokens.encoder import CorpusEncoder, id_dtype
-from cloze.tokens.tokenizer import Kind, Tokenizer
+from cloze.tokens.special import Kind
+from cloze.tokens.tokenizer import Tokenizer
 
 PIECES = st.sampled_from(
     [
@@ -29,6 +30,12 @@ PIECES = st.sampled_from(
         "!",
         "...",
         "'s",
+        "ㅋㅋ",
+        "ㅠ",
+        "🎬",
+        "👨‍👩‍👧",
+        "▁",
+        "[MAS",
         "ς",
         "Σ",
     ]
@@ -41,7 +48,7 @@ SENTENCES = st.lists(st.one_of(BUILT, ANY), max_size=8)
 
 @pytest.fixture(scope="module")
 def pairs(tokenizer_folders: dict[Kind, Path]) -> list[tuple[Tokenizer, CorpusEncoder]]:
-    """Both kinds, each with an encoder."""
+    """Every kind, each with an encoder."""
     tokenizers = map(Tokenizer.load, tokenizer_folders.values())
     return [(tokenizer, CorpusEncoder(tokenizer)) for tokenizer in tokenizers]
 

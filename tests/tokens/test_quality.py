@@ -9,7 +9,8 @@ import pytest
 
 from cloze.corpus.corpus import Corpus
 from cloze.tokens.quality import quality
-from cloze.tokens.tokenizer import Kind, Tokenizer
+from cloze.tokens.special import Kind
+from cloze.tokens.tokenizer import Tokenizer
 
 from .conftest import write_corpus
 

@@ -19,8 +19,9 @@ from cloze.corpus.corpus import Corpus
 from cloze.errors import ClozeError, DamagedError
 from cloze.progress import Silent
 from cloze.recipe import StoreSettings
+from cloze.tokens.special import Kind
 from cloze.tokens.store import Store, build_store
-from cloze.tokens.tokenizer import Kind, Tokenizer
+from cloze.tokens.tokenizer import Tokenizer
 
 from .conftest import korean_documents, write_corpus
 

@@ -4,7 +4,7 @@ While it normalises and splits, the library keeps the place of every character, 
 normaliser and pre-tokeniser treat characters one by one, whatever stands around them. So one table from characters to
 text, asked of the library character by character, does the work of both, and the library's model gets words between
 spaces. Only NFC looks at neighbours: sentences with a character that can join the one before it, and all sentences of
-byte-level BPE, go the library's own way.
+byte-level BPE and Unigram, go the library's own way.
 """
 
 from __future__ import annotations
@@ -42,12 +42,22 @@ class CorpusEncoder:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         without = dict.fromkeys(("post_processor", "truncation", "padding"))
-        description = json.loads(tokenizer.text) | without | {"added_tokens": []}
+        description = json.loads(tokenizer.text) | without
+        added = [token for token in description.get("added_tokens") or () if not token.get("special")]
+        if tokenizer.kind == "unigram":
+            # Its model knows [MASK] as it knows any other piece. No word has a space, so this piece matches none.
+            entries = description["model"]["vocab"]
+            for number in tokenizer.special_ids:
+                if number < len(entries):
+                    entries[number][0] = f" {entries[number][0]}"
+        if tokenizer.kind == "unigram" or not added:
+            description["added_tokens"] = added
         self._dtype = id_dtype(tokenizer.vocabulary_size)
         self._library = tokenizers.Tokenizer.from_str(json.dumps(description))
+        self._library.encode_special_tokens = True  # as text; added tokens that aren't special are found all the same
         steps = [step["type"] for step in (description["normalizer"] or {}).get("normalizers", [])]
         splits_as_bert = description["pre_tokenizer"] == {"type": "BertPreTokenizer"}
-        self._by_character = splits_as_bert and steps == ["BertNormalizer", "NFC"]
+        self._by_character = splits_as_bert and steps == ["BertNormalizer", "NFC"] and not added
         if self._by_character:
             self._end_id, self._joins_id = tokenizer.vocabulary_size, tokenizer.vocabulary_size + 1
             description["model"]["vocab"] |= {_END: self._end_id, _JOINS: self._joins_id}
