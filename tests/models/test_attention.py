@@ -14,12 +14,15 @@ from cloze.errors import ClozeError
 from cloze.models.attention import (
     BACKENDS,
     Layout,
+    _mask,
     attention_maps,
     choose_backend,
     explicit,
     make_layout,
     padded,
     varlen,
+    varlen_has_windows,
+    within_window,
 )
 from cloze.models.dropout import Dropout, seed_dropout
 
@@ -60,6 +63,67 @@ def test_a_row_does_not_see_the_others(name: str) -> None:
         alone = make_layout(torch.tensor([0, end - start], dtype=torch.int32), end - start, end - start)
         y = BACKENDS[name](q[start:end], k[start:end], v[start:end], alone, Dropout(0.0))
         torch.testing.assert_close(together[start:end], y, atol=1e-6, rtol=1e-5)
+
+
+FAR = [40, 1, 2, 23]
+"""With a window of 3, padded slots of short rows see nothing but padding."""
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001])
+@pytest.mark.parametrize("lengths", [RAGGED, EVEN, FAR])
+@pytest.mark.parametrize("window", [1, 3, 100])
+def test_padded_equals_explicit_within_a_window(lengths: list[int], window: int, share: float) -> None:
+    results = []
+    for backend in (explicit, padded):
+        q, k, v, layout = inputs(lengths)
+        y = backend(q, k, v, within_window(layout, window), Dropout(share))
+        (y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum().backward()  # type: ignore[no-untyped-call]
+        results.append([y.detach(), *(x.grad for x in (q, k, v))])
+    for one, other in zip(*results, strict=True):
+        assert one is not None and other is not None
+        assert one.isfinite().all()
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_one_mask_holds_rows_and_window_for_other_devices(dtype: torch.dtype) -> None:
+    """What `padded` gives to torch's own kernel where there is no blocked way."""
+    layout = inputs(FAR)[3]
+    near = within_window(layout, 3)
+    mask = _mask(near, dtype)
+    assert mask is not None and mask.shape == (4, 1, 40, 40) and mask.dtype == dtype
+    weights = mask.float().softmax(-1)
+    assert weights.isfinite().all()
+    seen = weights[0, 0] > 0
+    slots = torch.arange(40)
+    assert torch.equal(seen, (slots[:, None] - slots).abs() <= 3)
+    assert torch.equal(weights[2, 0, :2] > 0, (slots < 2).expand(2, 40))
+    assert _mask(layout, dtype) is not None and _mask(inputs(EVEN)[3], dtype) is None
+    even = _mask(within_window(inputs(EVEN)[3], 2), dtype)
+    assert even is not None and even.shape == (1, 1, 6, 6)
+
+
+@pytest.mark.parametrize("name", ["explicit", "padded"])
+def test_a_window_is_a_distance_on_either_side(name: str) -> None:
+    q, k, v, layout = inputs([12, 5])
+    values = torch.zeros_like(v).index_fill_(0, torch.tensor(6), 1.0)  # one token speaks; who hears it?
+    y = BACKENDS[name](q, k, values, within_window(layout, 2), Dropout(0.0))
+    assert (y.abs().amax((1, 2)) > 0).nonzero().flatten().tolist() == [4, 5, 6, 7, 8]
+
+
+def test_a_window_wider_than_the_rows_is_none() -> None:
+    _, _, _, layout = inputs(RAGGED)
+    assert within_window(layout, max(RAGGED) - 1) is layout
+    assert within_window(layout, max(RAGGED) - 2).window == max(RAGGED) - 2
+
+
+def test_maps_within_a_window() -> None:
+    q, k, _, layout = inputs(RAGGED)
+    for weights in attention_maps(q, k, within_window(layout, 1)):
+        slots = torch.arange(weights.shape[1])
+        near = (slots[:, None] - slots).abs() <= 1
+        assert torch.equal(weights > 0, near.expand_as(weights))
+        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:2]))
 
 
 def test_maps_are_distributions_over_the_row() -> None:
@@ -106,10 +170,26 @@ def test_varlen_is_refused_where_it_cannot_run() -> None:
             choose_backend("varlen", query(**changes), Dropout(dropout))
 
 
+def test_layers_with_a_window_take_padded_where_varlen_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has, backend in ((True, varlen), (False, padded)):
+        monkeypatch.setattr("cloze.models.attention.varlen_has_windows", lambda has=has: has)
+        assert choose_backend("auto", query(), Dropout(0.0), 64) is backend
+        assert choose_backend("varlen", query(), Dropout(0.0), 64) is backend
+        assert choose_backend("varlen", query(), Dropout(0.0)) is varlen
+        assert choose_backend("explicit", query(), Dropout(0.0), 64) is explicit
+    with pytest.raises(ClozeError, match="on cpu"):
+        choose_backend("varlen", query(**CPU), Dropout(0.0), 64)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="variable-length attention is a CUDA kernel")
-def test_varlen_equals_explicit() -> None:
+@pytest.mark.parametrize("window", [None, 2])
+def test_varlen_equals_explicit(window: int | None) -> None:
+    if window is not None and not varlen_has_windows():
+        pytest.skip("this torch's kernel takes no window")
     q, k, v, layout = inputs(RAGGED)
     cuda = make_layout(layout.offsets.cuda(), layout.longest, q.shape[0])
+    if window is not None:
+        layout, cuda = within_window(layout, window), within_window(cuda, window)
     wide = [x.detach().repeat(1, 1, 4).cuda().bfloat16() for x in (q, k, v)]
     y = BACKENDS["varlen"](wide[0], wide[1], wide[2], cuda, Dropout(0.0)).float().cpu()
     q, k, v = (x.float().cpu() for x in wide)

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from cloze.errors import ClozeError
+from cloze.models import build, encoder_config
+from cloze.recipe import ModelSettings
 from cloze.training.flops import measure_peak, training_flops
+from tests.parity.conftest import VOCABULARY, make_rows
 
 
 def test_formula_counts_what_torch_counts(tiny: Callable[..., Any]) -> None:
@@ -20,6 +26,68 @@ def test_formula_counts_what_torch_counts(tiny: Callable[..., Any]) -> None:
     with FlopCounterMode(display=False) as counter:
         sum(part.loss for part in run.model.losses(batch).values()).backward()
     assert training_flops(run.model.encoder.config, batch) == counter.get_total_flops()
+
+
+SMALL = {"layers": 4, "heads": 2, "width": 16}
+MODERN = {"family": "modernbert", "norm_position": "pre"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"family": "albert", "embedding_width": 6, "layer_groups": 2},
+        MODERN,
+        MODERN | {"feed_forward_width": 10, "local_window": 200},
+    ],
+)
+def test_formula_counts_what_torch_counts_for_every_family(settings: dict[str, Any]) -> None:
+    """Rows of one length, and windows that span them."""
+    batch = make_rows([12, 12, 12], VOCABULARY, 0, segments=False).flat
+    pairs = settings["family"] == "albert"
+    if not pairs:
+        del batch.targets["sentence_pair"]
+    chosen = ModelSettings.model_validate(SMALL | settings)
+    model = build(chosen, vocabulary_size=VOCABULARY, length=12, pad_id=0, pairs=pairs, seed=1)
+    with FlopCounterMode(display=False) as counter:
+        torch.stack([part.loss for part in model.losses(batch).values()]).sum().backward()  # type: ignore[no-untyped-call]
+    assert training_flops(model.encoder.config, batch) == counter.get_total_flops()
+
+
+def test_a_window_counts_the_tokens_within_it() -> None:
+    lengths = [40, 1, 7, 3, 2]
+    batch = make_rows(lengths, VOCABULARY, 0, segments=False).flat
+    batch.targets.clear()
+
+    def counted(window: int) -> int:
+        settings = ModelSettings.model_validate(SMALL | MODERN | {"local_window": window})
+        config = encoder_config(settings, vocabulary_size=VOCABULARY, length=40, pad_id=0, pairs=False)
+        return training_flops(config, batch)
+
+    for window in (1, 2, 8, 38):
+        unseen = sum(abs(i - j) > window // 2 for n in lengths for i in range(n) for j in range(n))
+        assert counted(100) - counted(window) == 12 * 16 * 2 * unseen  # layers 1 and 2 of 0 to 3 are local
+
+
+def test_a_generator_is_counted_too() -> None:
+    batch = make_rows([12, 5], VOCABULARY, 0, segments=False).flat
+    del batch.targets["sentence_pair"]
+    settings = ModelSettings.model_validate(SMALL)
+    large = encoder_config(settings, vocabulary_size=VOCABULARY, length=12, pad_id=0, pairs=False)
+    small = replace(large, width=8, embedding_width=16)
+    judged = 6 * 16 * 17 * batch.tokens
+    without = replace(batch, targets={})
+    both = training_flops(large, without) + training_flops(small, batch) + judged
+    assert training_flops(replace(large, generator=small), batch) == both
+
+
+def test_an_objective_of_unknown_cost_is_named() -> None:
+    batch = make_rows([12], VOCABULARY, 0, segments=False).flat
+    batch.targets["next_word"] = batch.targets["masked_tokens"]
+    config = encoder_config(
+        ModelSettings.model_validate(SMALL), vocabulary_size=VOCABULARY, length=12, pad_id=0, pairs=False
+    )
+    with pytest.raises(ClozeError, match=r"next_word costs; known are masked_tokens, .*training/flops\.py"):
+        training_flops(config, batch)
 
 
 def test_the_peak_is_a_rate() -> None:
