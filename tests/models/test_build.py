@@ -6,13 +6,17 @@ from typing import Any, cast
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
-from cloze.models import PretrainingModel, build, encoder_config
+from cloze.models import PretrainingModel, build, encoder_config, families, family_of, from_config
 from cloze.models.bert import Bert
 from cloze.models.roberta import Roberta
-from cloze.recipe import ModelSettings
+from cloze.recipe import ModelSettings, Recipe
 
+SMALL = {"layers": 2, "heads": 2, "width": 32}
+NEEDED: dict[str, dict[str, Any]] = {"modernbert": {"norm_position": "pre"}}
+"""Settings that a family can't do without."""
 WITHIN_TWO_STD = 0.8796
 """Standard deviation of a unit normal cut at two: sqrt(1 - 4 phi(2) / (2 Phi(2) - 1))."""
 
@@ -101,3 +105,80 @@ def test_families(family: str, norm_position: str, pairs: bool, offset: int, seg
     assert (getattr(model, "sentence_pair", None) is not None) == (family == "bert" and pairs)
     encoder = cast("Bert", model).encoder
     assert (encoder.config.position_offset, encoder.config.segment_types) == (offset, segments)
+
+
+def test_every_family_is_what_its_file_says() -> None:
+    for family in families():
+        assert family_of(family.name) is family
+        settings = ModelSettings.model_validate(NEEDED.get(family.name, {}) | {"family": family.name} | SMALL)
+        for pairs in (False, True):
+            model = build(settings, vocabulary_size=300, length=20, pad_id=0, pairs=pairs, seed=1)
+            parts = family.parts(model)
+            assert model.family == family.name
+            assert parts[0].folder == "" and parts[0].carrier is family.carrier(model.encoder.config)
+            homeless = [name for name in weights(model) if not any(name in part.names for part in parts)]
+            assert not homeless
+
+
+def test_model_types_are_read_by_one_family_each() -> None:
+    found = [carrier.model_type for family in families() for carrier in family.carriers]
+    assert len(found) == len(set(found))
+    assert {"bert", "roberta", "roberta-prelayernorm", "albert", "modernbert"} <= set(found)
+
+
+def test_albert_has_the_sizes_of_its_paper() -> None:
+    """Lan et al. 2020, table 1: 12M parameters for base, of which the layers have 7.1M."""
+    settings = ModelSettings(family="albert", activation="gelu_tanh")
+    with torch.device("meta"):
+        config = encoder_config(settings, vocabulary_size=30_000, length=512, pad_id=0, pairs=True)
+        model = from_config("albert", config, pairs=True)
+    assert (config.embedding_width, config.layer_groups, config.segment_types) == (128, 1, 2)
+    sizes = {name: parameter.numel() for name, parameter in weights(model).items()}
+    assert sum(sizes.values()) / 1e6 == pytest.approx(12, abs=0.5)
+    assert sum(n for name, n in sizes.items() if ".layers." in name) == 7_087_872
+
+
+def test_modernbert_has_the_sizes_of_its_paper() -> None:
+    """Warner et al. 2024, table 4: 149M parameters for base, of 22 layers of 768."""
+    settings = ModelSettings(family="modernbert", norm_position="pre", layers=22)
+    with torch.device("meta"):
+        config = encoder_config(settings, vocabulary_size=50_368, length=8192, pad_id=0, pairs=False)
+        model = from_config("modernbert", config, pairs=False)
+    assert config.feed_forward_width == 1152
+    assert sum(parameter.numel() for parameter in weights(model).values()) / 1e6 == pytest.approx(149, abs=1)
+
+
+def test_the_last_matrices_of_a_deep_modernbert_begin_smaller() -> None:
+    model = fresh(family="modernbert", norm_position="pre", width=64, layers=8)
+    for block in ("attention.output", "feed_forward.output"):
+        x = weights(model)[f"encoder.layers.3.{block}.weight"] * 4 / 0.02  # sqrt(2 x 8) = 4
+        assert abs(x.std().item() / WITHIN_TWO_STD - 1) < 0.04 and x.abs().max() <= 2.0 + 1e-4
+    x = weights(model)["encoder.layers.3.attention.qkv.weight"] / 0.02
+    assert abs(x.std().item() / WITHIN_TWO_STD - 1) < 0.04
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"family": "albert", "norm_position": "pre"}, "norm_position is pre, but albert has only post"),
+        ({"family": "modernbert"}, "norm_position is post, but modernbert has only pre"),
+        ({"embedding_width": 64}, "embedding_width is a setting of albert and electra, but family is bert"),
+        ({"family": "roberta", "local_window": 64}, "local_window is a setting of modernbert, but family is roberta"),
+        ({"family": "albert", "layers": 4, "layer_groups": 3}, "layers 4 is not a multiple of layer_groups 3"),
+        (
+            {"family": "modernbert", "norm_position": "pre", "width": 36},
+            "heads are 3 wide, but rotary positions turn pairs",
+        ),
+    ],
+)
+def test_settings_that_a_family_does_not_have(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        ModelSettings.model_validate(settings)
+
+
+def test_a_family_without_segments_takes_no_pairs() -> None:
+    model = {"family": "modernbert", "norm_position": "pre"}
+    with pytest.raises(
+        ValidationError, match=r"model\.family modernbert has no segments, but inputs\.format segment-pair"
+    ):
+        Recipe.model_validate({"name": "r", "model": model, "inputs": {"format": "segment-pair"}})

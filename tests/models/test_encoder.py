@@ -6,17 +6,21 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from cloze.inputs.batch import Batch
+from cloze.models.albert import Albert
+from cloze.models.attention import make_layout, within_window
 from cloze.models.bert import Bert
 from cloze.models.dropout import seed_dropout
-from cloze.models.encoder import Encoder, EncoderConfig, initialise_normal
+from cloze.models.encoder import Encoder, EncoderConfig, initialise_normal, rotate, rotation
+from cloze.models.modernbert import ModernBert
 from cloze.models.roberta import Roberta
+from cloze.objectives import Sums
 from tests.parity.conftest import VOCABULARY, make_rows
 
 LENGTHS = [7, 3, 1, 7]
@@ -206,3 +210,130 @@ def test_training_is_a_function_of_seed_and_step(places: dict[str, float]) -> No
 def test_without_dropout_training_is_evaluation() -> None:
     model, rows = encoder(attention_dropout=0.0), batch()
     assert torch.equal(model.train()(rows), model.eval()(rows))
+
+
+MODERN: dict[str, Any] = {
+    "positions": "rotary",
+    "segment_types": 0,
+    "norm_position": "pre",
+    "first_attention_norm": False,
+    "biases": False,
+    "gated": True,
+    "local_window": 4,
+    "global_every": 2,
+}
+
+
+def test_a_projection_leads_from_narrow_tables_to_the_width() -> None:
+    model, rows = encoder(embedding_width=6), batch()
+    e = model.embeddings
+    x = e.token(rows.ids) + e.position(rows.positions) + e.segment(rows.segments)
+    assert x.shape == (sum(LENGTHS), 6)
+    truth = nn.functional.layer_norm(x, (6,), e.norm.weight, e.norm.bias, 1e-12) @ e.projection.weight.T
+    torch.testing.assert_close(e(rows.ids, rows.positions, rows.segments), truth + e.projection.bias)
+    assert isinstance(encoder().embeddings.projection, nn.Identity)
+
+
+@pytest.mark.parametrize(("groups", "used"), [(1, [0] * 6), (2, [0, 0, 0, 1, 1, 1]), (3, [0, 0, 1, 1, 2, 2])])
+def test_a_shared_layer_is_used_many_times_in_a_row(groups: int, used: list[int]) -> None:
+    model, rows = encoder(layers=6, layer_groups=groups), batch()
+    assert len(model.layers) == groups
+    own = encoder(layers=6)
+    for place, group in enumerate(used):
+        own.layers[place].load_state_dict(model.layers[group].state_dict())
+    own.embeddings.load_state_dict(model.embeddings.state_dict())
+    for one, other in zip(own.hidden_states(rows), model.hidden_states(rows), strict=True):
+        assert torch.equal(one, other)
+    for each in (own, model):
+        each(rows).square().sum().backward()
+    name = "attention.qkv.weight"
+    parts = [dict(own.layers[place].named_parameters())[name].grad for place in range(6)]
+    for group in range(groups):
+        total = sum(part for part, of in zip(parts, used, strict=True) if of == group and part is not None)
+        assert isinstance(total, Tensor)
+        shared = dict(model.layers[group].named_parameters())[name].grad
+        torch.testing.assert_close(shared, total, atol=1e-3, rtol=1e-4)
+
+
+def test_rotary_scores_depend_on_the_distance_alone() -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k = (torch.randn(1, 1, 8, generator=generator).double() for _ in range(2))
+
+    def score(at: int, to: int, theta: float = 100.0) -> float:
+        first, second = (rotation(torch.tensor([place]), 8, theta) for place in (at, to))
+        return float((rotate(q, first).double() * rotate(k, second)).sum())
+
+    assert score(0, 0) == pytest.approx(float((q * k).sum()), rel=1e-5)
+    for distance in (1, 7, 30):
+        assert score(distance, 0) == pytest.approx(score(distance + 9, 9), abs=1e-4)
+        assert score(distance, 0) != pytest.approx(score(0, 0), abs=1e-3)
+        assert score(distance, 0) != pytest.approx(score(distance, 0, theta=1000.0), abs=1e-3)
+
+
+def test_rotation_is_the_formula_of_su_et_al() -> None:
+    x = torch.randn(1, 1, 6, generator=torch.Generator().manual_seed(0))
+    turned = rotate(x, rotation(torch.tensor([5]), 6, 100.0)).flatten()
+    for i in range(3):
+        angle = 5 / 100.0 ** (2 * i / 6)
+        a, b = float(x[0, 0, i]), float(x[0, 0, i + 3])
+        assert turned[i] == pytest.approx(a * math.cos(angle) - b * math.sin(angle), abs=1e-5)
+        assert turned[i + 3] == pytest.approx(a * math.sin(angle) + b * math.cos(angle), abs=1e-5)
+    half = rotate(x.bfloat16(), rotation(torch.tensor([5]), 6, 100.0))
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float().flatten(), turned, atol=2e-2, rtol=2e-2)
+
+
+@pytest.mark.parametrize("attention", ["explicit", "padded"])
+def test_local_layers_see_neighbours_and_every_nth_the_row(attention: str) -> None:
+    rows = batch([30, 4])
+
+    model = encoder(attention=attention, layers=4, max_length=32, **MODERN)
+    seen: list[tuple[int | None, float]] = []
+
+    def note(layer: nn.Module, given: tuple[Any, ...]) -> None:
+        seen.append((given[1].window, float(given[2][0][1, 0, -1])))
+
+    for layer in model.layers:
+        layer.register_forward_pre_hook(note)
+    model(rows)
+    wide, narrow = (math.cos(1 / theta ** (6 / 8)) for theta in (160_000.0, 10_000.0))
+    assert [window for window, _ in seen] == [None, 2, None, 2]
+    assert [cosine for _, cosine in seen] == pytest.approx([wide, narrow, wide, narrow], abs=1e-7)
+    x = model.embeddings(rows.ids, rows.positions, rows.segments)
+    other = x.clone()
+    other[15] += torch.linspace(-1, 1, 16)
+    layout, turn = make_layout(rows.offsets, rows.longest, rows.tokens), rotation(rows.positions, 8, 10.0)
+    for view, heard in ((layout, range(30)), (within_window(layout, 2), range(13, 18))):
+        moved = (model.layers[1](x, view, turn) - model.layers[1](other, view, turn)).abs().amax(dim=1) > 1e-6
+        assert moved.nonzero().flatten().tolist() == list(heard)
+
+
+def test_a_gate_multiplies_the_activation() -> None:
+    block = encoder(**MODERN).layers[0].feed_forward
+    x = torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
+    value, factor = (x @ block.inner.weight.T).split(24, dim=1)
+    torch.testing.assert_close(block(x), (FORMULAS["gelu"](value) * factor) @ block.output.weight.T)
+
+
+def test_without_biases_there_are_none_and_the_first_norm_is_left_out() -> None:
+    model = encoder(**MODERN)
+    names = set(dict(model.named_parameters()))
+    assert not any(name.endswith("bias") for name in names)
+    assert "layers.0.attention_norm.weight" not in names and "layers.1.attention_norm.weight" in names
+    assert not any("position" in name or "segment" in name for name in names)
+
+
+@pytest.mark.parametrize("family", ["albert", "modernbert"])
+def test_gradients_reach_every_parameter_of_later_families(family: str) -> None:
+    rows = batch([12, 1, 7])
+    sizes = config(
+        **({"embedding_width": 6, "layer_groups": 1} if family == "albert" else MODERN | {"local_window": 2})
+    )
+    sizes = replace(sizes, dropout=0.1, attention_dropout=0.1)
+    model = filled(Albert(sizes, pairs=True) if family == "albert" else ModernBert(sizes)).train()
+    seed_dropout(model, seed=1, step=0)
+    sums: dict[str, Sums] = cast("Any", model).losses(rows)
+    torch.stack([part.loss for part in sums.values()]).sum().backward()  # type: ignore[no-untyped-call]
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name

@@ -220,6 +220,14 @@ def test_tokens_that_keep_company_begin_close(width: int) -> None:
     assert same > different + (0.5 if width == 16 else 0.1)
 
 
+def test_a_table_narrower_than_the_encoder_begins_from_counts_too() -> None:
+    model, counts = start(topical(), family="albert", embedding_width=12, width=32)
+    assert table_of(model).shape[1] == 12
+    assert counts["embeddings_from_counts"] > 80
+    same, different = likeness(table_of(model))
+    assert same > different + 0.5
+
+
 def test_the_table_keeps_its_scale_and_what_counts_say_nothing_of() -> None:
     before, (model, counts) = table_of(fresh()[0]), start(topical())
     after = table_of(model)
@@ -243,8 +251,17 @@ def test_the_bias_is_the_smoothed_log_of_unigram_shares() -> None:
     assert counts["distinct_pairs"] == np.count_nonzero(by_hand(store.ids.reshape(-1, 8).tolist(), VOCABULARY))
 
 
-def test_nothing_but_the_table_and_the_bias_is_touched_and_it_is_repeatable() -> None:
-    before, first, again = (model.state_dict() for model in (fresh()[0], start(topical())[0], start(topical())[0]))
+FAMILIES: list[dict[str, Any]] = [
+    {},
+    {"family": "albert", "embedding_width": 12, "width": 32},
+    {"family": "modernbert", "norm_position": "pre"},
+]
+
+
+@pytest.mark.parametrize("changes", FAMILIES)
+def test_nothing_but_the_table_and_the_bias_is_touched_and_it_is_repeatable(changes: dict[str, Any]) -> None:
+    models = (fresh(**changes)[0], start(topical(), **changes)[0], start(topical(), **changes)[0])
+    before, first, again = (model.state_dict() for model in models)
     changed = {name for name in before if not torch.equal(before[name], first[name])}
     assert changed == {"encoder.embeddings.token.weight", "masked_tokens.bias"}
     assert all(torch.equal(first[name], again[name]) for name in first)

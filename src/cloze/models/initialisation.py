@@ -7,7 +7,7 @@ information (PPMI) of tokens within a window. Levy and Goldberg 2014 (NIPS) show
 matrix; Halko et al. 2011 (arXiv:0909.4061) give the randomised factorisation. What each part contributes is measured in
 docs/experiments.md.
 
-Axes: V vocabulary, D width, K = D + OVERSAMPLING columns of the range finder.
+Axes: V vocabulary, E width of the token table, K = E + OVERSAMPLING columns of the range finder.
 """
 
 from __future__ import annotations
