@@ -65,7 +65,8 @@ def render(
         row = slice(start, end)
         heading = f"{name} · {end - start} tokens · {int(targets[row].sum())} targets"
         if unit in _SPAN_UNITS:
-            heading += f" in {runs(np.flatnonzero(targets[row]))[0].size} {_SPAN_UNITS[unit]}s"
+            spans = runs(np.flatnonzero(targets[row]))[0].size
+            heading += f" in {spans} {_SPAN_UNITS[unit]}{'' if spans == 1 else 's'}"
         if pairs is not None:
             heading += f" · {LABEL_NAMES[format][int(pairs.labels[i])]}"
         segments = batch.segments.numpy()[row]
