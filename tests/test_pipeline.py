@@ -13,7 +13,10 @@ from cloze.recipe import Recipe
 
 
 class FakeRows:
-    """Epochs of 10, 7, 10, 7, ... rows; a batch is what was asked for."""
+    """Epochs of 10, 7, 10, 7, ... rows, half of the length: a step takes twice as many; a batch is what was asked for."""
+
+    def rows_per_step(self, batch_rows: int) -> int:
+        return 2 * batch_rows
 
     def rows_in_epoch(self, number: int) -> int:
         return (10, 7)[number % 2]
@@ -34,7 +37,7 @@ class FakeRows:
     ],
 )
 def test_a_step_is_found_in_its_epoch(step: int, rows: int, expected: tuple[int, list[int]]) -> None:
-    recipe = Recipe.model_validate({"name": "r", "training": {"batch_rows": 4}})
+    recipe = Recipe.model_validate({"name": "r", "training": {"batch_rows": 2}})
     tokenizer: Any = None
     fake: Any = FakeRows()
     found: Any = batch_of_step(recipe, Prepared(tokenizer, fake, None), step, rows)

@@ -108,7 +108,7 @@ def batch_of_step(recipe: Recipe, prepared: Prepared, step: int, rows: int) -> B
     """The first `rows` rows of optimiser step `step` (the first is 1), as training sees them."""
     import numpy as np
 
-    epoch, place, batch_rows = 0, step - 1, recipe.training.batch_rows
+    epoch, place, batch_rows = 0, step - 1, prepared.train.rows_per_step(recipe.training.batch_rows)
     while place >= (steps := -(-prepared.train.rows_in_epoch(epoch) // batch_rows)):
         epoch, place = epoch + 1, place - steps
     first = place * batch_rows
