@@ -62,7 +62,11 @@ def test_five_mistakes_are_five_problems_with_lines(tmp_path: Path) -> None:
     [
         ("model: {layres: 2}", "r.yaml:2: model.layres: no such setting. Did you mean model.layers?"),
         ("model: {steps: 2}", "r.yaml:2: model.steps: no such setting. Did you mean training.steps?"),
-        ("model: {family: brt}", "r.yaml:2: model.family: brt is not one of bert, roberta, albert, modernbert. Did you mean bert?"),
+        (
+            "model: {family: brt}",
+            "r.yaml:2: model.family: brt is not one of bert, roberta, albert, electra, spanbert, modernbert. Did you "
+            "mean bert?",
+        ),
         ("model: {0: 2}", "r.yaml:2: model.0: no such setting. Expected one of family, layers,"),
         ("x: &x [*x]", "r.yaml:2: x: no such setting. Expected one of name,"),
         ("model: 5", "r.yaml:2: model: 5 is not a section of settings"),

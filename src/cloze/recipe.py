@@ -4,8 +4,9 @@ A recipe is a YAML file with these sections. Reading, overriding, printing and t
 Checks that need only the settings stand here, beside the settings they check; a check that needs data stands in the
 stage that reads the data. Sources: BERT = Devlin et al. 2019 (arXiv:1810.04805); RoBERTa = Liu et al. 2019
 (arXiv:1907.11692); SpanBERT = Joshi et al. 2019 (arXiv:1907.10529); ALBERT = Lan et al. 2019 (arXiv:1909.11942);
-ModernBERT = Warner et al. 2024 (arXiv:2412.13663); study = Chuck2Win/BERT, the Korean BERT this project began from;
-cloze = our own choice, measured in docs/experiments.md or a plain convenience.
+ELECTRA = Clark et al. 2020 (arXiv:2003.10555); ModernBERT = Warner et al. 2024 (arXiv:2412.13663); study =
+Chuck2Win/BERT, the Korean BERT this project began from; cloze = our own choice, measured in docs/experiments.md or a
+plain convenience.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 SEGMENT_FORMATS = ("segment-pair", "sentence-pair", "sentence-order")
 """Formats whose rows carry two segments and a label: does B follow A?"""
 
-FAMILIES_WITHOUT_SEGMENTS = ("roberta", "modernbert")
+FAMILIES_WITHOUT_SEGMENTS = ("roberta", "spanbert", "modernbert")
 FAMILY_SETTINGS = {
     "embedding_width": ("albert", "electra"),
+    "generator_frac": ("electra",),
     "layer_groups": ("albert",),
     "local_window": ("modernbert",),
     "global_every": ("modernbert",),
@@ -37,7 +39,7 @@ FAMILY_SETTINGS = {
     "local_rotary_theta": ("modernbert",),
 }
 """Settings of the model that only these families have."""
-NORM_POSITIONS = {"albert": "post", "modernbert": "pre"}
+NORM_POSITIONS = {"albert": "post", "electra": "post", "spanbert": "post", "modernbert": "pre"}
 """Families whose norms stand in one place."""
 
 
@@ -110,25 +112,29 @@ class StoreSettings(Settings):
 class ModelSettings(Settings):
     """The encoder."""
 
-    family: Literal["bert", "roberta", "albert", "modernbert"] = "bert"
+    family: Literal["bert", "roberta", "albert", "electra", "spanbert", "modernbert"] = "bert"
     """bert: segments, pooler, MLM (+ NSP for segment pairs); roberta: MLM alone; albert: bert with a factorised
-    embedding and shared layers; modernbert: rotary positions, local attention, GeGLU, MLM alone. Unit: name. Source:
-    BERT; RoBERTa; ALBERT; ModernBERT."""
+    embedding and shared layers; electra: a generator's replacements are detected; spanbert: MLM and span boundaries;
+    modernbert: rotary positions, local attention, GeGLU, MLM alone. Unit: name. Source: BERT; RoBERTa; ALBERT; ELECTRA;
+    SpanBERT; ModernBERT."""
     layers: Count = 12
     """Transformer layers. Unit: layers. Source: BERT 3 (base: 12)."""
     heads: Count = 12
     """Attention heads; must divide width. Unit: heads. Source: BERT 3 (base: 12)."""
     width: Count = 768
     """Width of hidden states and embeddings. Unit: numbers. Source: BERT 3 (base: 768)."""
-    feed_forward_width: Count | None = None
-    """Inner width of the feed-forward block; null: 4 x width (modernbert 1.5 x width). Unit: numbers. Source: BERT 3
-    (base: 3,072)."""
     embedding_width: Count | None = None
-    """albert: width of the embedding tables, before a projection to `width`; null: 128. Unit: numbers. Source: ALBERT
-    3.1."""
+    """albert, electra: width of the embedding tables, before a projection to `width`; null: 128 for albert, `width` for
+    electra. Unit: numbers. Source: ALBERT 3.1; ELECTRA table 6."""
+    generator_frac: Annotated[float, Field(gt=0.0, le=1.0, strict=True, allow_inf_nan=False)] = 0.25
+    """electra: the generator's share of heads, width and feed-forward; it has all layers. Unit: share. Source: ELECTRA
+    table 6 (small, large 1/4; base 1/3)."""
     layer_groups: Count | None = None
     """albert: layers with weights of their own, each used `layers` / `layer_groups` times in a row; null: 1. Unit:
     layers. Source: ALBERT 3.1."""
+    feed_forward_width: Count | None = None
+    """Inner width of the feed-forward block; null: 4 x width (modernbert 1.5 x width). Unit: numbers. Source: BERT 3
+    (base: 3,072)."""
     max_length: Count | None = None
     """Rows of the position table (modernbert: longest row); null: `inputs.length`. Unit: tokens. Source: BERT (512)."""
     local_window: Count = 128
@@ -417,6 +423,11 @@ class Recipe(Settings):
             family, form = self.model.family, self.inputs.format
             message = f"model.family {family} has no segments, but inputs.format {form} makes pairs"
             wrong.append(("model.family inputs.format", f"{message}; take family bert or format full-sentences"))
+        if self.masking.boundaries != (self.model.family == "spanbert"):
+            has = "no" if self.masking.boundaries else "an"
+            message = f"model.family {self.model.family} has {has} objective on masking.boundaries: set it to "
+            message += "false" if self.masking.boundaries else "true, and masking.unit to span"
+            wrong.append(("masking.boundaries model.family", message))
         if self.name == "stages":
             wrong.append(("name", "the folder `stages` is for the stages of all runs; choose another name"))
         names = [task.name for task in self.tasks]

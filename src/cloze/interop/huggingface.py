@@ -61,7 +61,10 @@ def save_model(folder: Path, model: PretrainingModel, tokenizer: Tokenizer) -> N
         place = folder / part.folder
         with os_errors(place):
             place.mkdir(exist_ok=True)
-        write_tensors(place, {name: tensor for name, tensor in state.items() if name in part.names}, part.names)
+        here = {name: tensor for name, tensor in state.items() if name in part.names}
+        write_tensors(place, here, part.names, part.file)
+        if part.head is None:
+            continue
         tokenizer.save(place)
         write_json(place / CONFIG_FILE, describe(model.family, part.config, part.carrier, part.head, tokenizer))
 
@@ -158,9 +161,8 @@ def _state_of_parts(
     for part in parts:
         place = folder / part.folder
         here = {name: like for name, like in wanted.items() if name in part.names}
-        found = collect(
-            place, here, part.names, read_tensors(place) if part.folder else tensors, base=part.carrier.base
-        )
+        read = tensors if part is parts[0] else read_tensors(place, part.file)
+        found = collect(place, here, part.names, read, base=part.carrier.base)
         shared = [name for name in found if name in state and not state[name].equal(found[name])]
         refuse_damaged(
             place,

@@ -47,23 +47,21 @@ def names_of(family: str, config: EncoderConfig, *, classifier: bool = False) ->
     return table
 
 
-def write_tensors(folder: Path, state: Mapping[str, Tensor], names: Names) -> None:
+def write_tensors(folder: Path, state: Mapping[str, Tensor], names: Names, file: str = WEIGHTS_FILE) -> None:
     """Write `state` into the existing `folder`. Raises ClozeError where the disk refuses."""
     from safetensors.torch import save
 
-    write_bytes(folder / WEIGHTS_FILE, save(to_huggingface(state, names), metadata={"format": "pt"}))
+    write_bytes(folder / file, save(to_huggingface(state, names), metadata={"format": "pt"}))
 
 
-def read_tensors(folder: Path) -> dict[str, Tensor]:
+def read_tensors(folder: Path, file: str = WEIGHTS_FILE) -> dict[str, Tensor]:
     """All tensors of the folder, as they are. Raises ClozeError if there are none, DamagedError for a damaged file."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    path = Path(folder) / WEIGHTS_FILE
+    path = Path(folder) / file
     if not path.is_file():
-        raise ClozeError(
-            f"{folder} has no {WEIGHTS_FILE}; cloze reads weights from safetensors only{_instead(path.parent)}."
-        )
+        raise ClozeError(f"{folder} has no {file}; cloze reads weights from safetensors only{_instead(path.parent)}.")
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:

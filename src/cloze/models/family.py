@@ -72,12 +72,14 @@ class Part:
 
     folder: str
     """Below the model's own folder; "" is that folder."""
-    head: str
-    """End of the class's name in transformers: "ForPreTraining", "ForMaskedLM"."""
+    head: str | None
+    """End of the class's name in transformers: "ForPreTraining", "ForMaskedLM". None: tensors that it has no place for,
+    in a `file` that it does not open, without a config.json."""
     config: EncoderConfig
     carrier: Carrier
     names: Names
     """The tensors that go there. One that is in two parts is shared by them."""
+    file: str = "model.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)

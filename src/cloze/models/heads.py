@@ -1,4 +1,4 @@
-"""What stands on the encoder. Heads see targets only: M of the T tokens, or the R first tokens.
+"""What stands on the encoder. Heads see targets only: M of the T tokens, or the R first tokens; one judges all T.
 
 Axes: T tokens, M targets, R rows, D width, E width of the token table (often D), V vocabulary, C classes.
 """
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from cloze.models.dropout import Dropout
 from cloze.models.encoder import ACTIVATIONS, EncoderConfig
 from cloze.objectives import Sums
-from cloze.objectives.cross_entropy import sampled_cross_entropy
+from cloze.objectives.cross_entropy import cross_entropy, sampled_cross_entropy
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Target
@@ -64,6 +64,44 @@ class ReplacedTokensHead(nn.Module):
         return self.linear(self.activation(self.dense(hidden))).squeeze(1)  # type: ignore[no-any-return]
 
 
+class SpanBoundaryHead(nn.Module):
+    """A token of a masked span from the tokens beside the span and the place in it alone (SpanBERT, section 3.2).
+
+    Two layers with norms, then the token table with a bias of its own, as in facebookresearch/SpanBERT (pair_bert.py).
+    That drops tokens beyond place 20 of a span; here they all count as place 20, so that every masked token is learned.
+    """
+
+    PLACES, PLACE_WIDTH = 20, 200
+
+    def __init__(self, config: EncoderConfig, token_table: nn.Embedding) -> None:
+        super().__init__()
+        self.place = nn.Embedding(self.PLACES, self.PLACE_WIDTH)
+        self.first = nn.Linear(2 * config.width + self.PLACE_WIDTH, config.width)
+        self.first_norm = nn.LayerNorm(config.width, eps=config.norm_eps)
+        self.second = nn.Linear(config.width, token_table.embedding_dim)
+        self.second_norm = nn.LayerNorm(token_table.embedding_dim, eps=config.norm_eps)
+        self.activation = ACTIVATIONS[config.activation]
+        self.bias = nn.Parameter(torch.zeros(config.vocabulary_size))
+        # In a list, so that the table stays the encoder's parameter and is saved once.
+        self._tied = [token_table]
+
+    def transform(self, hidden: Tensor, target: Target) -> Tensor:
+        """hidden [T, D] -> [M, E], what meets the token table."""
+        assert target.left is not None and target.right is not None and target.places is not None
+        sides = [hidden.index_select(0, beside) for beside in (target.left, target.right)]
+        place = self.place((target.places - 1).clamp(max=self.PLACES - 1)).to(hidden.dtype)
+        x = self.first_norm(self.activation(self.first(torch.cat([*sides, place], dim=1))))
+        return self.second_norm(self.activation(self.second(x)))  # type: ignore[no-any-return]
+
+    def logits(self, hidden: Tensor, target: Target) -> Tensor:
+        """hidden [T, D] -> [M, V]; for a few targets, training uses `losses`."""
+        return F.linear(self.transform(hidden, target), self._tied[0].weight, self.bias)
+
+    def losses(self, hidden: Tensor, target: Target) -> Sums:
+        """hidden [T, D] -> Sums over the M tokens of the spans."""
+        return cross_entropy(self.transform(hidden, target), self._tied[0].weight, self.bias, target.labels)
+
+
 class Pooler(nn.Module):
     """Dense and tanh over the first token of each row (BERT, modeling.py)."""
 
@@ -74,6 +112,18 @@ class Pooler(nn.Module):
     def forward(self, first: Tensor) -> Tensor:
         """first [R, D] -> [R, D]."""
         return torch.tanh(self.dense(first))
+
+
+class GeluPooler(nn.Module):
+    """Dense and GELU over the first token of each row: ELECTRA's, as transformers has it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, width)
+
+    def forward(self, first: Tensor) -> Tensor:
+        """first [R, D] -> [R, D]."""
+        return F.gelu(self.dense(first))
 
 
 class RowHead(nn.Module):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cloze.errors import ClozeError
+from cloze.models.heads import SpanBoundaryHead
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Batch
@@ -26,6 +27,7 @@ MEASURE_S = 0.2
 TARGET_WEIGHTS: dict[str, Callable[[EncoderConfig], int]] = {
     "masked_tokens": lambda c: c.table_width * (c.width + c.vocabulary_size),
     "sentence_pair": lambda c: c.width * (c.width + 2),
+    "span_boundary": lambda c: c.width * (2 * c.width + SpanBoundaryHead.PLACE_WIDTH + c.width + c.vocabulary_size),
     "replaced_tokens": lambda c: c.width * (c.width + 1),
 }
 """Weights that a target of an objective meets, in the head on an encoder of these sizes."""
