@@ -17,7 +17,7 @@ from cloze.models.albert import Albert
 from cloze.models.attention import make_layout, within_window
 from cloze.models.bert import Bert
 from cloze.models.dropout import seed_dropout
-from cloze.models.encoder import Encoder, EncoderConfig, initialise_normal, rotate, rotation
+from cloze.models.encoder import Encoder, EncoderConfig, Layer, initialise_normal, rotate, rotation
 from cloze.models.modernbert import ModernBert
 from cloze.models.roberta import Roberta
 from cloze.objectives import Sums
@@ -114,6 +114,7 @@ def test_positions_start_after_the_unused_rows_of_the_table() -> None:
     truth = by_the_papers(model, rows_of(rows.ids, rows)[0], rows_of(rows.segments, rows)[0])
     torch.testing.assert_close(rows_of(hidden, rows)[0], truth, atol=2e-5, rtol=1e-5)
     hidden.square().sum().backward()
+    assert model.embeddings.position is not None
     table = model.embeddings.position.weight
     assert table.shape[0] == 12 + 3 and table.grad is not None
     used = table.grad.abs().sum(1) > 0
@@ -127,6 +128,7 @@ def test_a_table_of_one_segment_is_added_everywhere() -> None:
     torch.testing.assert_close(rows_of(hidden, rows)[0], truth, atol=2e-5, rtol=1e-5)
     assert torch.equal(model(replace(rows, segments=torch.zeros_like(rows.segments))), hidden)
     hidden.square().sum().backward()
+    assert model.embeddings.segment is not None
     gradient = model.embeddings.segment.weight.grad
     assert gradient is not None and gradient.abs().sum() > 0
 
@@ -227,6 +229,7 @@ MODERN: dict[str, Any] = {
 def test_a_projection_leads_from_narrow_tables_to_the_width() -> None:
     model, rows = encoder(embedding_width=6), batch()
     e = model.embeddings
+    assert e.position is not None and e.segment is not None and isinstance(e.projection, nn.Linear)
     x = e.token(rows.ids) + e.position(rows.positions) + e.segment(rows.segments)
     assert x.shape == (sum(LENGTHS), 6)
     truth = nn.functional.layer_norm(x, (6,), e.norm.weight, e.norm.bias, 1e-12) @ e.projection.weight.T
@@ -309,9 +312,11 @@ def test_local_layers_see_neighbours_and_every_nth_the_row(attention: str) -> No
 
 
 def test_a_gate_multiplies_the_activation() -> None:
-    block = encoder(**MODERN).layers[0].feed_forward
+    layer = encoder(**MODERN).layers[0]
+    assert isinstance(layer, Layer)
+    block = layer.feed_forward
     x = torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
-    value, factor = (x @ block.inner.weight.T).split(24, dim=1)
+    value, factor = (x @ block.inner.weight.T).chunk(2, dim=1)
     torch.testing.assert_close(block(x), (FORMULAS["gelu"](value) * factor) @ block.output.weight.T)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,11 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cloze.inputs.batch import Batch, Target
+from cloze.models import build
 from cloze.models.bert import Bert
-from cloze.models.classifier import Classifier
+from cloze.models.classifier import Classifier, mean_of_rows
 from cloze.models.dropout import seed_dropout
+from cloze.models.heads import Pooler
 from cloze.models.roberta import Roberta
 from cloze.objectives import Sums
+from cloze.recipe import ModelSettings
+from cloze.tasks.classification import Start, _classifier
 from tests.models.test_encoder import batch, config, filled
 from tests.parity.conftest import VOCABULARY
 
@@ -167,11 +172,35 @@ def test_a_classifier_reads_first_tokens(family: str) -> None:
     assert (model.pooler is getattr(pretrained, "pooler", None)) == (family == "bert")
     rows, labels = classified()
     first = model.encoder(rows)[rows.offsets[:-1].long()]
+    assert isinstance(model.pooler, Pooler)
     logits = model.head.linear(torch.tanh(model.pooler.dense(first)))
     torch.testing.assert_close(model.logits(rows), logits)
     sums = model.losses(rows)["classification"]
     torch.testing.assert_close(sums.loss, F.cross_entropy(logits, labels, reduction="sum"))
     assert (sums.count, int(sums.correct)) == (4, int((logits.argmax(1) == labels).sum()))
+
+
+def test_the_mean_of_a_row_is_that_of_its_tokens_alone() -> None:
+    rows, _ = classified()
+    hidden = torch.randn(rows.tokens, 16, generator=torch.Generator().manual_seed(0))
+    truth = torch.stack([hidden[start:end].mean(0) for start, end in pairwise(rows.offsets.tolist())])
+    torch.testing.assert_close(mean_of_rows(hidden, rows.offsets), truth)
+    model = filled(Classifier(Roberta(config()), ["a", "b"], pooling="mean"))
+    assert isinstance(model, Classifier)
+    torch.testing.assert_close(model.pool(rows), model.pooler(mean_of_rows(model.encoder(rows), rows.offsets)))
+
+
+def test_fine_tuning_a_modernbert_goes_on_with_the_head_of_pretraining() -> None:
+    settings = ModelSettings(family="modernbert", norm_position="pre", layers=1, heads=2, width=16)
+    pretrained = build(settings, vocabulary_size=VOCABULARY, length=12, pad_id=0, pairs=False, seed=5)
+    recipe = SimpleNamespace(model=SimpleNamespace(attention="auto"))
+    task = SimpleNamespace(dropout=None)
+    shared: Any = SimpleNamespace(settings=task, model=pretrained, recipe=recipe, classes=["a", "b"], device="cpu")
+    first, fresh = (_classifier(shared, start, 1).state_dict() for start in get_args(Start))
+    for name in ("dense", "norm"):
+        there = pretrained.state_dict()[f"masked_tokens.{name}.weight"]
+        assert torch.equal(first[f"pooler.{name}.weight"], there)
+    assert not torch.equal(fresh["pooler.dense.weight"], first["pooler.dense.weight"])
 
 
 @pytest.mark.parametrize(("family", "places"), [("bert", 1), ("roberta", 2)])

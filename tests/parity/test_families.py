@@ -146,8 +146,14 @@ def albert_config(**changes: Any) -> Any:
 
 
 def modernbert_config(**changes: Any) -> Any:
-    sizes = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 6, "num_attention_heads": 4}
-    sizes |= {"intermediate_size": 40, "max_position_embeddings": 48, "local_attention": 10, "norm_eps": 1e-5}
+    sizes: dict[str, Any] = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 6}
+    sizes |= {
+        "num_attention_heads": 4,
+        "intermediate_size": 40,
+        "max_position_embeddings": 48,
+        "local_attention": 10,
+        "norm_eps": 1e-5,
+    }
     ids = {f"{name}_token_id": i for name, i in (("pad", 0), ("bos", 2), ("eos", 3), ("cls", 2), ("sep", 3))}
     return transformers.ModernBertConfig(**sizes | ids | {"initializer_range": 0.2} | changes)
 
