@@ -154,30 +154,56 @@ def to_transformers(model: PretrainingModel, length: int) -> Any:
 
 def run_cloze(shape: Shape, precision: str, device: str) -> dict[str, float]:
     """Through `pretrain`, the loop that users run, with its logging."""
+    recipe = make_recipe(shape, precision, device, Path())
+    return time_cloze(recipe, make_model(recipe), make_rows(shape))
+
+
+def time_cloze(recipe: Recipe, model: PretrainingModel, rows: Rows) -> dict[str, float]:
+    """Tokens a second of the steps after the first ones, share of peak and last losses."""
     from cloze.progress import Silent
     from cloze.training.loop import pretrain
 
     with tempfile.TemporaryDirectory() as name:
-        recipe = make_recipe(shape, precision, device, Path(name))
-        history = pretrain(recipe, make_model(recipe), make_rows(shape), None, Path(name), Silent())
+        history = pretrain(recipe, model, rows, None, Path(name), Silent())
         lines = [json.loads(line) for line in (Path(name) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     train = [line for line in lines if line["kind"] == "train"]
     first, last = train[WARMUP_STEPS - 1], train[-1]
     speed = (last["tokens"] - first["tokens"]) / (last["elapsed_s"] - first["elapsed_s"])
     frac = statistics.median(line["peak_frac"] for line in train[WARMUP_STEPS:])
-    return {"tokens_per_s": speed, "peak_frac": frac, "loss": last["masked_tokens/loss"]} | {
+    loss = sum(value for key, value in last.items() if key.endswith("/loss"))
+    return {"tokens_per_s": speed, "peak_frac": frac, "loss": loss} | {
         "peak_gflops": float(history.counts()["peak_gflops"])
     }
 
 
 def run_trainer(shape: Shape, precision: str, device: str) -> dict[str, float]:
-    """Trainer with its defaults, the same rows, batch, rate and dropout; bfloat16 by its own flag, compiled on CUDA."""
-    import torch
+    """Trainer on BertForMaskedLM with the same weights, rows, batch, rate and dropout."""
+    rows, count = make_rows(shape), (shape.steps + WARMUP_STEPS) * shape.batch_rows
+    model = to_transformers(make_model(make_recipe(shape, precision, device, Path())), shape.length)
+    return time_trainer(model, plain_rows(rows, count), masking_collator(), shape, precision, device)
+
+
+def masking_collator() -> Any:
+    """DataCollatorForLanguageModeling as its users make it, over a tokenizer with our vocabulary."""
     import transformers
     from tokenizers import Tokenizer, models
 
-    rows, count = make_rows(shape), (shape.steps + WARMUP_STEPS) * shape.batch_rows
-    ids = _plain_rows(rows, count)
+    vocabulary = dict(zip(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], range(5), strict=True))
+    vocabulary |= {f"token{i}": i for i in range(5, VOCABULARY)}
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]")),
+        **{f"{role}_token": f"[{role.upper()}]" for role in ("pad", "unk", "cls", "sep", "mask")},
+    )
+    return transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
+
+
+def time_trainer(
+    model: Any, ids: list[list[int]], collator: Any, shape: Shape, precision: str, device: str
+) -> dict[str, float]:
+    """Trainer with its defaults over rows of `ids`; bfloat16 by its own flag, compiled on CUDA."""
+    import torch
+    import transformers
+
     marks: list[float] = []
 
     class Clock(transformers.TrainerCallback):  # type: ignore[misc]
@@ -188,12 +214,6 @@ def run_trainer(shape: Shape, precision: str, device: str) -> dict[str, float]:
                 torch.cuda.synchronize()
             marks.append(time.perf_counter())
 
-    vocabulary = dict(zip(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], range(5), strict=True))
-    vocabulary |= {f"token{i}": i for i in range(5, VOCABULARY)}
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]")),
-        **{f"{role}_token": f"[{role.upper()}]" for role in ("pad", "unk", "cls", "sep", "mask")},
-    )
     with tempfile.TemporaryDirectory() as name:
         arguments = transformers.TrainingArguments(
             output_dir=name,
@@ -209,19 +229,19 @@ def run_trainer(shape: Shape, precision: str, device: str) -> dict[str, float]:
             disable_tqdm=True,
         )
         trainer = transformers.Trainer(
-            model=to_transformers(make_model(make_recipe(shape, precision, device, Path(name))), shape.length),
+            model=model,
             args=arguments,
             train_dataset=[{"input_ids": row} for row in ids],
-            data_collator=transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15),
+            data_collator=collator,
             callbacks=[Clock()],
         )
         loss = trainer.train().training_loss
     # Trainer draws the order of rows itself, so its tokens are counted at the mean row.
-    tokens = sum(map(len, ids)) / count * shape.batch_rows * (len(marks) - WARMUP_STEPS)
+    tokens = sum(map(len, ids)) / len(ids) * shape.batch_rows * (len(marks) - WARMUP_STEPS)
     return {"tokens_per_s": tokens / (marks[-1] - marks[WARMUP_STEPS - 1]), "loss": loss}
 
 
-def _plain_rows(rows: Rows, count: int) -> list[list[int]]:
+def plain_rows(rows: Rows, count: int) -> list[list[int]]:
     """The first `count` rows of epoch 0 without masks, as lists."""
     from cloze.inputs.batch import make_rows as assemble
 

@@ -109,6 +109,27 @@ def test_a_roberta_with_byte_level_bpe_goes_the_same_way(workplace: Workplace) -
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+FAMILIES = {
+    "albert-base": {"tokenizer.vocabulary_size": "1000", "model.embedding_width": "8", "masking.longest_ngram": "2"},
+    "electra-small": {"model.embedding_width": "8", "model.generator_frac": "0.5"},
+    "spanbert-base": {},
+    "modernbert-base": {"model.layers": "2", "model.global_every": "2", "model.local_window": "8"},
+}
+"""Recipes of the other families, and what makes each of them tiny."""
+
+
+@pytest.mark.parametrize("recipe", FAMILIES)
+def test_every_family_goes_the_same_way(workplace: Workplace, recipe: str) -> None:
+    """From text to a classifier, and the pretrained model fills gaps."""
+    changes = {key.replace(".", "__"): value for key, value in FAMILIES[recipe].items()}
+    changes |= {"corpus__sources": "[corpus/reviews.txt.gz]", "data": "../shared/data"}
+    done = workplace.run(f"recipes/{recipe}.yaml", **changes)
+    assert done.returncode == 0, done.stdout + done.stderr
+    filled = workplace.cloze("fill", f"runs/{recipe}/pretraining/model", "이 영화 정말 [MASK]")
+    assert filled.returncode == 0, filled.stderr
+    assert len(filled.stdout.splitlines()) == 5
+
+
 def test_two_ranks_make_one_run_with_the_same_numbers(finished: Workplace, tmp_path: Path) -> None:
     settings = shlex.join(flags(output=str(tmp_path)))
     launch = f'"{sys.executable}" -m torch.distributed.run --standalone --nproc-per-node 2'
@@ -187,3 +208,38 @@ def test_a_run_goes_on_from_the_model_of_another(finished: Workplace, tmp_path: 
     config = json.loads((tmp_path / "quickstart" / "pretraining" / "model" / "config.json").read_text())
     assert config["num_hidden_layers"] == 1
     assert "layers: 1 " in (tmp_path / "quickstart" / "recipe.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("task", [None, "reviews"])
+def test_a_model_is_exported_with_its_card(finished: Workplace, tmp_path: Path, task: str | None) -> None:
+    import yaml
+    from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = tmp_path / "exported"
+    flag = [] if task is None else ["--task", task]
+    command = ("export", "runs/quickstart", str(folder), *flag, "--licence", "cc0-1.0")
+    done = finished.cloze(*command)
+    assert (done.returncode, done.stdout.strip()) == (0, str(folder)), done.stderr
+    kind = AutoModelForMaskedLM if task is None else AutoModelForSequenceClassification
+    assert kind.from_pretrained(folder).config.num_hidden_layers == 1
+    assert AutoTokenizer.from_pretrained(folder).mask_token == "[MASK]"
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    _, head, text = card.split("---\n", 2)
+    assert yaml.safe_load(head)["license"] == "cc0-1.0"
+    for said in ("synthetic", "reviews: From the pretrained model", "Validation by step", "width: 16 ", "| Test | "):
+        assert said in text, said
+    refused = finished.cloze(*command)
+    assert refused.returncode == 2
+    assert "exists, and an export replaces nothing" in refused.stderr
+
+
+def test_what_cannot_be_exported(finished: Workplace, tmp_path: Path) -> None:
+    for command, message in (
+        (("runs/quickstart", "x", "--task", "news"), "has no task 'news'; it has reviews"),
+        (("runs", "x"), "is not the folder of a run"),
+        ((str(tmp_path), "x"), "is not the folder of a run"),
+    ):
+        refused = finished.cloze("export", *command)
+        assert refused.returncode == 2
+        assert message in refused.stderr
+        assert not (finished.folder / "x").exists()

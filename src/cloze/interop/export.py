@@ -1,0 +1,124 @@
+"""A finished model in a folder of its own, with a model card (Mitchell et al. 2019, arXiv:1810.03993).
+
+The weights are the stage's own files: they are kept in transformers' layout from the start, so nothing is converted.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from cloze.errors import ClozeError
+from cloze.files import MANIFEST, read_manifest, write_folder, write_text
+
+if TYPE_CHECKING:
+    from cloze.report.run import RunData
+    from cloze.report.tables import Table
+
+CURVE_ROWS = 12
+"""Validations shown in a card; of more, evenly spaced ones and the last."""
+
+
+def export(run_folder: Path, folder: Path, *, task: str | None = None, licence: str = "unknown") -> Path:
+    """Copy the pretrained model of a run, or the classifier of its `task`, into the new `folder` with a README.md.
+
+    `licence` is an identifier of Hugging Face's list (cc0-1.0, apache-2.0, ...). Raises ClozeError if the stage has not
+    finished, the run has no such task, or `folder` is there already: an export never replaces anything.
+    """
+    from cloze.report.run import read_run
+
+    run_folder, folder = Path(run_folder), Path(folder)
+    run = read_run(run_folder)
+    names = [found.name for found in run.tasks]
+    if task is not None and task not in names:
+        raise ClozeError(f"{run_folder} has no task {task!r}; it has {', '.join(names) or 'none'}.")
+    stage = run_folder / (f"tasks/{task}" if task else "pretraining")
+    if read_manifest(stage) is None:
+        raise ClozeError(f"{stage} has not finished. Run the recipe to its end, then export.")
+    if folder.exists():
+        raise ClozeError(f"{folder} exists, and an export replaces nothing. Name a new folder.")
+    manifest = {"run": run.name, "task": task, "licence": licence}
+    with write_folder(folder, manifest=manifest) as aside:
+        shutil.copytree(stage / "model", aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
+        write_text(aside / "README.md", card(run, task, licence))
+    return folder
+
+
+def card(run: RunData, task: str | None, licence: str) -> str:
+    """The model card: what the model is, from which data, how it was trained, its scores, how to use it, its recipe."""
+    from cloze.report.run import dig
+    from cloze.report.tables import corpus_table, finetuning_tables, pretraining_table, tokenizer_tables, versions_table
+
+    family, title = str(dig(run.recipe, "model", "family")), run.name if task is None else f"{run.name}, {task}"
+    counts = run.counts("pretraining")
+    head: dict[str, Any] = {
+        "library_name": "transformers",
+        "license": licence,
+        "pipeline_tag": "fill-mask" if task is None else "text-classification",
+        "tags": ["cloze", family],
+    }
+    parts = [f"---\n{yaml.safe_dump(head, sort_keys=True)}---", f"# {title}", run.description, *run.notes]
+    parts += [
+        f"Licence: {licence}. The data keep their own licences.",
+        f"{family}, {counts.get('parameters', 0):,} parameters; pretrained for {counts.get('steps', 0):,} steps, "
+        f"{counts.get('tokens', 0):,} tokens, {counts.get('elapsed_s', 0.0) / 60:.1f} minutes.",
+        "## Use",
+        _usage(task),
+        "## Scores",
+    ]
+    scores = [
+        markdown(table, f"{found.name}: {table.title}")
+        for found in run.tasks
+        if found.results and task in (None, found.name)
+        for table in finetuning_tables(found)
+    ]
+    parts += scores or ["No task has been fine-tuned in this run."]
+    parts += ["## Pretraining", *map(markdown, filter(None, [pretraining_table(run)])), _curve(run)]
+    parts += ["## Data", *map(markdown, filter(None, [corpus_table(run), *tokenizer_tables(run)]))]
+    parts += [
+        "## Recipe",
+        f"~~~yaml\n{run.recipe_text.strip()}\n~~~",
+        *map(markdown, filter(None, [versions_table(run)])),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def markdown(table: Table, title: str = "") -> str:
+    """A table of the report as Markdown, its title above and its note below."""
+    lines = [table.columns, ("---",) * len(table.columns), *table.rows]
+    rows = "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+    return "\n\n".join(filter(None, [f"**{title or table.title}**", rows, table.note]))
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def _curve(run: RunData) -> str:
+    """Validation losses and accuracies by step."""
+    from cloze.report.tables import Table
+
+    lines = run.validation
+    if not lines:
+        return ""
+    every = -(-len(lines) // CURVE_ROWS)
+    shown = [line for place, line in enumerate(lines) if (len(lines) - 1 - place) % every == 0]
+    keys = [key for key in lines[-1] if "/" in key]
+    rows = [(f"{line['step']:,}", *(f"{line.get(key, float('nan')):.4f}" for key in keys)) for line in shown]
+    return markdown(Table("Validation by step", ("step", *keys), rows))
+
+
+def _usage(task: str | None) -> str:
+    if task is None:
+        lines = ["from transformers import AutoModelForMaskedLM, AutoTokenizer", ""]
+        lines += ['model = AutoModelForMaskedLM.from_pretrained("FOLDER")']
+        ours = 'cloze.load("FOLDER").fill("... [MASK] ...")'
+    else:
+        lines = ["from transformers import AutoModelForSequenceClassification, AutoTokenizer", ""]
+        lines += ['model = AutoModelForSequenceClassification.from_pretrained("FOLDER")']
+        ours = 'cloze.load("FOLDER").predict(["..."])'
+    lines += ['tokenizer = AutoTokenizer.from_pretrained("FOLDER")', "", "import cloze", "", ours]
+    return "\n".join(["```python", *lines, "```"])
