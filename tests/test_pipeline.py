@@ -13,7 +13,7 @@ from cloze.recipe import Recipe
 
 
 class FakeRows:
-    """Epochs of 10, 7, 10, 7, ... rows of half the length; a step takes twice as many. A batch is what was asked for."""
+    """Epochs of 10, 7, 10, 7, ... rows of half the length: twice as many a step. A batch is what was asked for."""
 
     def rows_per_step(self, batch_rows: int) -> int:
         return 2 * batch_rows
