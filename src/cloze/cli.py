@@ -113,7 +113,7 @@ def export(run: Path, folder: Path, *, task: str | None = None, licence: str = "
     licence
         The model's licence, as Hugging Face abbreviates it: cc0-1.0, apache-2.0, ...
     """
-    from cloze.interop.export import export as export_model
+    from cloze.export import export as export_model
 
     print(export_model(run, folder, task=task, licence=licence))
 

@@ -171,7 +171,14 @@ def _pretraining(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress
         with os_errors(folder):
             (folder / "model").mkdir(exist_ok=True)
         save_model(folder / "model", model, prepared.tokenizer)
-    return {"counts": history.counts(), "new_tensors": new}
+    return {"counts": history.counts(), "rows": _rows(prepared), "new_tensors": new}
+
+
+def _rows(prepared: Prepared) -> dict[str, dict[str, int]]:
+    """Rows of the first epoch of each split, and what did not enter them as it stood."""
+    splits = {"train": prepared.train, "validation": prepared.validation}
+    plans = {split: rows.epoch(0).plan for split, rows in splits.items() if rows is not None}
+    return {split: {"rows": plan.rows, **plan.dropped} for split, plan in plans.items()}
 
 
 def _model(

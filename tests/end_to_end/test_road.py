@@ -30,6 +30,9 @@ def test_a_run_leaves_every_stage_with_its_manifest(finished: Workplace) -> None
         assert manifest["counts"], stage
         assert manifest["files"], stage
     assert not list((finished.folder / "runs" / "stages").glob("*.partial"))
+    rows = json.loads((run / "pretraining" / "manifest.json").read_text(encoding="utf-8"))["rows"]
+    assert rows["train"]["rows"] > rows["validation"]["rows"] > 0
+    assert {"truncated_tokens", "truncated_random_tokens"} <= rows["train"].keys()
     lines = (run / "pretraining" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["kind"] for line in lines} == {"train", "validation"}
     guesses = [json.loads(line) for line in (run / "pretraining" / "guesses.jsonl").read_text().splitlines()]
