@@ -82,13 +82,30 @@ class Tiny:
         return pretrain(self.recipe, self.model, self.train_rows, self.validation_rows, folder, Silent(), **options)
 
 
-def tiny(*, documents: int = 40, dropout: float = 0.1, format: str = "segment-pair", **training: Any) -> Tiny:
-    """A model of 2 layers of 16; about 5 steps an epoch. `training` overrides settings of that section."""
+MASKING: dict[str, dict[str, Any]] = {
+    "electra": {"mask_frac": 0.85, "random_frac": 0.0},
+    "spanbert": {"unit": "span", "boundaries": True},
+}
+"""How a family's rows are masked, where it isn't as BERT's."""
+
+
+def tiny(
+    *,
+    documents: int = 40,
+    dropout: float = 0.1,
+    family: str = "bert",
+    format: str | None = None,
+    width: int = 16,
+    **training: Any,
+) -> Tiny:
+    """A model of 2 layers; about 5 steps an epoch. `training` overrides settings of that section."""
+    format = format or ("segment-pair" if family == "bert" else "full-sentences")
     settings = {"steps": 24, "batch_rows": 8, "peak_learning_rate": 3e-3, "log_every_steps": 3, "device": "cpu"}
     settings |= {"validate_every_steps": 6, "checkpoint_every_steps": 5}
-    sizes = {"layers": 2, "heads": 2, "width": 16, "dropout": dropout, "attention_dropout": dropout}
-    inputs = {"length": 24, "format": format}
-    recipe = Recipe.model_validate({"name": "tiny", "model": sizes, "inputs": inputs, "training": settings | training})
+    sizes: dict[str, Any] = {"family": family, "layers": 2, "heads": 2, "width": width}
+    sizes |= {"dropout": dropout, "attention_dropout": dropout}
+    sections = {"model": sizes, "inputs": {"length": 24, "format": format}, "masking": MASKING.get(family, {})}
+    recipe = Recipe.model_validate({"name": "tiny", **sections, "training": settings | training})
     pairs = format == "segment-pair"
     words = TinyVocabulary()
     model = build(recipe.model, vocabulary_size=VOCABULARY, length=24, pad_id=0, pairs=pairs, seed=recipe.seed)

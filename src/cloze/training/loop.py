@@ -238,7 +238,7 @@ class _Run:
     def _watch(self, line: Mapping[str, float]) -> None:
         """Say once, in the log and among the lines, what has gone wrong since the line before."""
         cursor = self.cursor
-        alarms = raised(line) if cursor.step > self.warmup_steps else {}
+        alarms = raised(line, step=cursor.step, warmup_steps=self.warmup_steps)
         for name, text in alarms.items():
             if name not in cursor.alarms and self.ranks.main:
                 log.warning("Step %s: %s. docs/training.md says what may help.", f"{cursor.step:,}", text)
