@@ -13,6 +13,7 @@ from torch import Tensor
 from cloze.errors import ClozeError
 from cloze.models.attention import (
     BACKENDS,
+    Chunks,
     Layout,
     _mask,
     attention_maps,
@@ -89,18 +90,70 @@ def test_padded_equals_explicit_within_a_window(lengths: list[int], window: int,
 def test_one_mask_holds_rows_and_window_for_other_devices(dtype: torch.dtype) -> None:
     """What `padded` gives to torch's own kernel where there is no blocked way."""
     layout = inputs(FAR)[3]
-    near = within_window(layout, 3)
-    mask = _mask(near, dtype)
+    near = within_window(layout, 10)
+    mask = _mask(near.bias, near.band, dtype)
     assert mask is not None and mask.shape == (4, 1, 40, 40) and mask.dtype == dtype
     weights = mask.float().softmax(-1)
     assert weights.isfinite().all()
     seen = weights[0, 0] > 0
     slots = torch.arange(40)
-    assert torch.equal(seen, (slots[:, None] - slots).abs() <= 3)
+    assert torch.equal(seen, (slots[:, None] - slots).abs() <= 10)
     assert torch.equal(weights[2, 0, :2] > 0, (slots < 2).expand(2, 40))
-    assert _mask(layout, dtype) is not None and _mask(inputs(EVEN)[3], dtype) is None
-    even = _mask(within_window(inputs(EVEN)[3], 2), dtype)
+    rows = _mask(layout.bias, None, dtype)
+    assert rows is not None and rows.isinf().any() and rows.shape == (4, 1, 1, 40)
+    assert _mask(None, None, dtype) is None
+    even = _mask(None, within_window(inputs(EVEN)[3], 2).band, dtype)
     assert even is not None and even.shape == (1, 1, 6, 6)
+
+
+@pytest.mark.parametrize("lengths", [FAR, [41, 12, 13, 1, 36], [24, 24]])
+@pytest.mark.parametrize("window", [1, 2, 3, 5])
+def test_long_rows_are_cut_into_chunks_that_see_all_of_their_windows(lengths: list[int], window: int) -> None:
+    layout = inputs(lengths)[3]
+    near = within_window(layout, window)
+    chunks = near.chunks
+    assert chunks is not None and near.band is None
+    count, _, queries, keys = chunks.bias.shape
+    assert (queries, keys) == (2 * window, 4 * window)
+    assert count == sum(-(-length // queries) for length in lengths)
+    seen = {(row, column) for row, column in _pairs_of(chunks)}
+    bounds = layout.offsets.tolist()
+    rows = [range(start, end) for start, end in pairwise(bounds)]
+    assert seen == {(i, j) for row in rows for i in row for j in row if abs(i - j) <= window}
+    # Slots and tokens are each other's inverse.
+    tokens = torch.arange(sum(lengths))
+    assert torch.equal(chunks.query_token[chunks.query_slot], tokens)
+    assert torch.equal(chunks.key_token[chunks.key_slot], tokens)
+    other = chunks.has_other.flatten().bool()
+    assert torch.equal(chunks.key_token[chunks.other_slot[other]], tokens[other])
+    places = torch.cat([chunks.key_slot, chunks.other_slot[other]])
+    assert len(set(places.tolist())) == len(places) == int(_real_keys(chunks).sum())
+
+
+def _real_keys(chunks: Chunks) -> Tensor:
+    """[C * 4w]: key slots that any query sees or that lie within the row."""
+    return (chunks.bias[:, 0] == 0).any(dim=1).flatten()
+
+
+def _pairs_of(chunks: Chunks) -> list[tuple[int, int]]:
+    """(query token, key token) for all that a real query sees."""
+    count, _, queries, keys = chunks.bias.shape
+    real = torch.zeros(count * queries, dtype=torch.bool).index_fill_(0, chunks.query_slot, True).view(count, queries)
+    visible = (chunks.bias[:, 0] == 0) & real[:, :, None]
+    query = chunks.query_token.view(count, queries, 1).expand_as(visible)[visible]
+    key = chunks.key_token.view(count, 1, keys).expand_as(visible)[visible]
+    return list(zip(query.tolist(), key.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_chunks_hide_in_half_precision_too(dtype: torch.dtype) -> None:
+    chunks = within_window(inputs(FAR)[3], 3).chunks
+    assert chunks is not None
+    mask = _mask(chunks.bias, None, dtype)
+    assert mask is not None and mask.isfinite().all()
+    visible = (chunks.bias == 0).any(-1, keepdim=True)
+    weights = mask.float().softmax(-1)
+    assert torch.equal((weights > 0) & visible, (chunks.bias == 0) & visible)
 
 
 @pytest.mark.parametrize("name", ["explicit", "padded"])

@@ -62,6 +62,9 @@ CASES = {
         "ModernBertForMaskedLM",
         LENGTHS,
     ),
+    "modernbert, rows not long enough to cut": Case(
+        MODERN | {"local_window": 24}, False, "ModernBertForMaskedLM", LENGTHS
+    ),
     "modernbert, a window as wide as the row": Case(
         MODERN | {"local_window": 64}, False, "ModernBertForMaskedLM", LENGTHS
     ),

@@ -8,7 +8,7 @@ A backend is a function (q_TNH, k_TNH, v_TNH, layout, dropout) -> y_TNH in the d
     varlen    torch.nn.attention.varlen on CUDA: no padding at all
 
 A layout may have a window: a token then sees the tokens of its row that are at most so far away, on either side
-(Beltagy et al. 2020, arXiv:2004.05150, section 3.1). `padded` computes the whole row and masks what is outside.
+(Beltagy et al. 2020, arXiv:2004.05150, section 3.1). `padded` masks what is outside, and cuts long rows into chunks.
 """
 
 from __future__ import annotations
@@ -35,14 +35,63 @@ BLOCK_SCORES = 1 << 19
 
 
 @dataclass(frozen=True)
+class Chunks:
+    """Rows cut into C chunks of 2w tokens. Each sees itself and w tokens on both sides: 4w in place of a whole row.
+
+    `query_token` int64 [C * 2w] and `key_token` int64 [C * 4w] map slots to tokens (token 0 where there is none),
+    `query_slot` int64 [T] maps back. A token is a key in its own chunk, at `key_slot` int64 [T], and in the chunk next
+    to the half that it lies in, at `other_slot` int64 [T], if `has_other` (float32 [T, 1, 1], 1 or 0). `bias` float32
+    [C, 1, 2w, 4w] is 0 or HIDDEN.
+    """
+
+    query_token: Tensor
+    key_token: Tensor
+    query_slot: Tensor
+    key_slot: Tensor
+    other_slot: Tensor
+    has_other: Tensor
+    bias: Tensor
+
+
+def _make_chunks(offsets: Tensor, tokens: int, window: int) -> Chunks:
+    starts, lengths, size = offsets[:-1].long(), offsets.diff().long(), 2 * window
+    in_row = (lengths + size - 1) // size  # chunks
+    first = in_row.cumsum(0) - in_row
+    row_numbers = torch.arange(len(lengths), device=offsets.device)
+    row = torch.repeat_interleave(row_numbers, in_row)
+    begin = (torch.arange(len(row), device=offsets.device) - first[row]) * size
+    end = lengths[row][:, None]
+    near = torch.arange(2 * size, device=offsets.device)
+    query, key = begin[:, None] + near[:size], begin[:, None] - window + near
+    real = (key >= 0) & (key < end)
+    seen = ((near[:size, None] + window - near).abs() <= window) & real[:, None, :]
+    start = starts[row][:, None]
+    own_row = torch.repeat_interleave(row_numbers, lengths, output_size=tokens)
+    place = torch.arange(tokens, device=offsets.device) - starts[own_row]
+    chunk, inside = place // size, place % size
+    key_slot = (first[own_row] + chunk) * 2 * size + window + inside
+    early = inside < window  # Of the first half of a chunk, and so seen from the chunk before.
+    return Chunks(
+        query_token=torch.where(query < end, start + query, 0).reshape(-1),
+        key_token=torch.where(real, start + key, 0).reshape(-1),
+        query_slot=(first[own_row] + chunk) * size + inside,
+        key_slot=key_slot,
+        # One chunk is 2 * size slots and `size` tokens on.
+        other_slot=(key_slot + torch.where(early, -size, size)).clamp(0, len(row) * 2 * size - 1),
+        has_other=torch.where(early, chunk > 0, chunk + 1 < in_row[own_row]).float()[:, None, None],
+        bias=torch.where(seen, 0.0, HIDDEN)[:, None],
+    )
+
+
+@dataclass(frozen=True)
 class Layout:
     """Where rows lie in the flat batch; made once a batch, read by every layer.
 
     offsets int32 [R + 1]; longest in tokens. `slot_token` int64 [R * S] maps a padded slot to its token (padding to
     token 0), `token_slot` int64 [T] maps back, `bias` float32 [R, 1, 1, S] is 0 on real slots and -inf on padding; all
     three are None when every row has the same length, because the padded view is then a plain reshape.
-    `window` is the distance in tokens that attention spans; `band` float32 [S, S] is 0 within it and HIDDEN outside.
-    Both are None where it spans the row.
+    `window` is the distance in tokens that attention spans, None where that is the whole row. With it, either `band`
+    float32 [S, S] is 0 within the distance and HIDDEN outside, or rows are much longer and `chunks` says how to cut.
     """
 
     offsets: Tensor
@@ -52,6 +101,7 @@ class Layout:
     bias: Tensor | None
     window: int | None = None
     band: Tensor | None = None
+    chunks: Chunks | None = None
 
     @property
     def rows(self) -> int:
@@ -75,9 +125,15 @@ def make_layout(offsets: Tensor, longest: int, tokens: int) -> Layout:
 
 
 def within_window(layout: Layout, window: int) -> Layout:
-    """The same rows, for attention over at most `window` tokens on either side."""
+    """The same rows, for attention over at most `window` tokens on either side.
+
+    Rows that no chunk of 4 x `window` keys covers are cut into such chunks; shorter ones would only be padded by it.
+    """
     if layout.longest <= window + 1:
         return layout
+    if layout.longest > 4 * window > 0:
+        tokens = layout.rows * layout.longest if layout.token_slot is None else len(layout.token_slot)
+        return replace(layout, window=window, chunks=_make_chunks(layout.offsets, tokens, window))
     slots = torch.arange(layout.longest, device=layout.offsets.device)
     band = torch.where((slots[:, None] - slots).abs() <= window, 0.0, HIDDEN)
     return replace(layout, window=window, band=band)
@@ -112,6 +168,21 @@ class _Unpad(torch.autograd.Function):
         return gradient.new_zeros(ctx.slots, *gradient.shape[1:]).index_copy_(0, token_slot, gradient), None
 
 
+class _PadKeys(torch.autograd.Function):
+    """x_T -> the keys of all chunks, where a token is once or twice; the gradient gathers both."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, key_token: Tensor, *slots: Tensor) -> Tensor:
+        ctx.save_for_backward(*slots)
+        return x.index_select(0, key_token)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        key_slot, other_slot, has_other = ctx.saved_tensors
+        other = gradient.index_select(0, other_slot) * has_other.to(gradient.dtype)
+        return gradient.index_select(0, key_slot) + other, None, None, None, None
+
+
 def explicit(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) -> Tensor:
     """softmax(q k^T / sqrt(H)) v, one row after the other: q, k, v [T, N, H] -> [T, N, H]."""
     outputs = []
@@ -141,26 +212,48 @@ def _row_weights(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> list[tuple[
 
 
 def padded(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) -> Tensor:
-    """All rows at once: q, k, v [T, N, H] -> [T, N, H] through an [R, N, S, H] view."""
+    """All rows at once: q, k, v [T, N, H] -> [T, N, H] through an [R, N, S, H] view, or through chunks of rows."""
+    if layout.chunks is not None:
+        return _in_chunks(q, k, v, layout.chunks, dropout)
     q, k, v = (_to_slots(x, layout) for x in (q, k, v))
-    if q.device.type == "cpu":
-        y = blocked(q, k, v, layout.bias, dropout, layout.band)
-    else:
-        bias = _mask(layout, q.dtype)
-        share = dropout.share if dropout.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=share)
+    y = _attend(q, k, v, layout.bias, layout.band, dropout)
     y = y.transpose(1, 2).reshape(layout.rows * layout.longest, y.shape[1], y.shape[3])
     if layout.token_slot is not None:
         y = _Unpad.apply(y, layout.token_slot)  # type: ignore[no-untyped-call]
     return y
 
 
-def _mask(layout: Layout, dtype: torch.dtype) -> Tensor | None:
-    """Bias and band as one addend to the scores, in `dtype`: [R or 1, 1, S or 1, S]."""
-    if layout.band is None:
-        return None if layout.bias is None else layout.bias.to(dtype)
-    band = layout.band if layout.bias is None else layout.bias + layout.band
-    return band.clamp(min=torch.finfo(dtype).min / 2).to(dtype).view(-1, 1, layout.longest, layout.longest)
+def _in_chunks(q: Tensor, k: Tensor, v: Tensor, chunks: Chunks, dropout: Dropout) -> Tensor:
+    """q, k, v [T, N, H] -> [T, N, H], by chunks of rows."""
+    count, _, queries, keys = chunks.bias.shape
+    q = _Pad.apply(q, chunks.query_token, chunks.query_slot)  # type: ignore[no-untyped-call]
+    k, v = (
+        _PadKeys.apply(x, chunks.key_token, chunks.key_slot, chunks.other_slot, chunks.has_other)  # type: ignore[no-untyped-call]
+        for x in (k, v)
+    )
+    q, k, v = (x.view(count, size, *x.shape[1:]).transpose(1, 2) for x, size in ((q, queries), (k, keys), (v, keys)))
+    y = _attend(q, k, v, chunks.bias, None, dropout).transpose(1, 2)
+    y = y.reshape(count * queries, *y.shape[2:])
+    return _Unpad.apply(y, chunks.query_slot)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, band: Tensor | None, dropout: Dropout) -> Tensor:
+    """q [R, N, S, H], k and v [R, N, S', H] -> [R, N, S, H], the device's way."""
+    if q.device.type == "cpu":
+        return blocked(q, k, v, bias, dropout, band)
+    share = dropout.share if dropout.training else 0.0
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=_mask(bias, band, q.dtype), dropout_p=share)
+
+
+def _mask(bias: Tensor | None, band: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """Bias and band as one addend to the scores, in `dtype`: [R or 1, 1, S or 1, S']."""
+    if band is not None:
+        bias = band[None, None] if bias is None else bias + band
+    # HIDDEN is infinite in half precision; infinite biases, of rows' ends alone, may stay so.
+    hides = band is not None or (bias is not None and bias.shape[2] > 1)
+    if bias is not None and hides:
+        bias = bias.clamp(min=torch.finfo(dtype).min / 2)
+    return None if bias is None else bias.to(dtype)
 
 
 def _to_slots(x: Tensor, layout: Layout) -> Tensor:
