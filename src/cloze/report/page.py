@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cloze.files import write_text
 from cloze.report import tables
 from cloze.report.guesses import gaps
+from cloze.report.health import alarm_texts, health_table
 from cloze.report.plots import POINTS, finetuning_plots, learning_plots, speed_plots
 from cloze.report.run import RunData, TaskRun, read_run
 
@@ -50,6 +51,8 @@ def _values(run: RunData) -> dict[str, Any]:
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "headline": tables.headline(run),
         "pretraining": tables.pretraining_table(run),
+        "health": health_table(run),
+        "alarms": alarm_texts(run),
         "learning": learning_plots(run),
         "points": POINTS,
         "tasks": [_task_values(task) for task in run.tasks],

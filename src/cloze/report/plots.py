@@ -23,8 +23,8 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from cloze.report.run import OBJECTIVES, Json, RunData, TaskRun, number
-from cloze.report.wording import shortened
+from cloze.report.run import Json, RunData, TaskRun, number
+from cloze.report.wording import FIGURES, OBJECTIVES, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,6 @@ COLOURS = {
     "fourth": "#070707",
 }
 """Name of a CSS variable -> the colour that stands for it while matplotlib draws."""
-TARGETS = {"masked_tokens": "masked tokens", "sentence_pair": "pairs"}
 
 
 @dataclass(frozen=True)
@@ -77,14 +76,19 @@ class Series:
 
 
 def learning_plots(run: RunData) -> list[Plot]:
-    """Loss and accuracy of each objective, learning rate and gradient norm over the steps of pretraining."""
+    """Loss and accuracy of each objective, health figures, learning rate and gradient norm over the steps."""
+    charts = [
+        (f"{name}/{measure}", f"{run.label(name)} {measure}", unit, factor)
+        for name, (_, targets) in OBJECTIVES.items()
+        if run.measured(name)
+        for measure, unit, factor in _measures(targets)
+    ]
+    charts += [(key, title, f"% of {whole}", 100.0) for key, (title, whole) in FIGURES.items()]
     plots, behind = [], "faint" if run.validation else "muted"
-    for name, label in OBJECTIVES.items():
-        if run.measured(name):
-            for measure, unit, factor in _measures(TARGETS[name]):
-                key = f"{name}/{measure}"
-                train, scored = _series(run.train, key, behind, factor), _series(run.validation, key, "accent", factor)
-                plots.append(draw(f"{label} {measure}", unit, [train, replace(scored, bold=True)]))
+    for key, title, unit, factor in charts:
+        train, scored = _series(run.train, key, behind, factor), _series(run.validation, key, "accent", factor)
+        if np.isfinite(train.ys).any() or np.isfinite(scored.ys).any():
+            plots.append(draw(title, unit, [train, replace(scored, bold=True)]))
     for key, title, unit in (
         ("learning_rate", "Learning rate", "dimensionless"),
         ("gradient_norm", "Gradient norm", "before clipping"),

@@ -16,14 +16,12 @@ from typing import Any
 import yaml
 
 from cloze.errors import ClozeError
-from cloze.report.wording import shortened
+from cloze.report.wording import OBJECTIVES, shortened
 
 Json = dict[str, Any]
 
 STAGES = ("corpus", "tokenizer", "store", "pretraining")
 """Folders of a run in the order in which they are made; the tasks follow."""
-OBJECTIVES = {"masked_tokens": "MLM", "sentence_pair": "NSP"}
-"""Objectives of pretraining by their name in metrics.jsonl, and as papers call them."""
 SYNTHETIC = "The text is synthetic: it was generated. The figures say nothing about real language."
 """Stands at the top when the recipe or the corpus says so and run.json has no words of its own for it."""
 
@@ -56,6 +54,8 @@ class RunData:
     """Lines of pretraining/metrics.jsonl of kind "train"."""
     validation: list[Json] = field(default_factory=list)
     """Lines of pretraining/metrics.jsonl of kind "validation"."""
+    alarms: list[Json] = field(default_factory=list)
+    """Lines of pretraining/metrics.jsonl of kind "alarm"."""
     guesses: list[Json] = field(default_factory=list)
     """Lines of pretraining/guesses.jsonl."""
     tasks: list[TaskRun] = field(default_factory=list)
@@ -101,6 +101,14 @@ class RunData:
         found = self.manifests.get(stage, {}).get("counts")
         return found if isinstance(found, dict) else {}
 
+    def label(self, objective: str) -> str:
+        """What papers call an objective, in this run."""
+        if objective == "sentence_pair" and dig(self.recipe, "inputs", "format") == "sentence-order":
+            return "SOP"
+        if objective == "masked_tokens" and self.measured("replaced_tokens"):
+            return "Generator MLM"
+        return OBJECTIVES[objective][0]
+
     def measured(self, objective: str) -> bool:
         """Whether pretraining has reported on an objective."""
         return any(number(line.get(f"{objective}/loss")) is not None for line in self.train + self.validation)
@@ -120,6 +128,7 @@ def read_run(folder: Path) -> RunData:
     lines = _read_lines(folder / "pretraining" / "metrics.jsonl", run.problems)
     run.train = [line for line in lines if line.get("kind") == "train"]
     run.validation = [line for line in lines if line.get("kind") == "validation"]
+    run.alarms = [line for line in lines if line.get("kind") == "alarm"]
     run.guesses = _read_lines(folder / "pretraining" / "guesses.jsonl", run.problems)
     run.tasks = [_read_task(name, folder / "tasks" / name, run.problems) for name in _task_names(run)]
     return run

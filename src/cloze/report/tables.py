@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloze.report.run import OBJECTIVES, STAGES, Json, RunData, TaskRun, dig, number, read_run
+from cloze.report.run import STAGES, Json, RunData, TaskRun, dig, number, read_run
 from cloze.report.wording import (
     MISSING,
+    OBJECTIVES,
     compact,
     decimal,
     duration,
@@ -78,19 +79,24 @@ def headline(run: RunData) -> list[Figure]:
 
 
 def pretraining_table(run: RunData) -> Table | None:
-    """NSP and MLM x loss and accuracy: the last validation beside the last logged training steps. None: no line yet."""
+    """Objectives x loss and accuracy: the last validation beside the last logged training steps. None: no line yet.
+
+    NSP and MLM always have their rows, as in the study, unless the run has objectives of another kind.
+    """
     if not run.train and not run.validation:
         return None
     last = run.validation[-1] if run.validation else {}
     train = run.train[-1] if run.train else {}
+    names = [name for name in OBJECTIVES if run.measured(name)]
+    if not set(names) - {"masked_tokens", "sentence_pair"}:
+        names = ["masked_tokens", "sentence_pair"]
     rows: list[tuple[str, ...]] = [
-        (label, *_loss_and_accuracy(last, name), *_loss_and_accuracy(train, name))
-        for name, label in reversed(OBJECTIVES.items())
+        (run.label(name), *_loss_and_accuracy(last, name), *_loss_and_accuracy(train, name)) for name in reversed(names)
     ]
     notes = [f"Validation: the whole split after step {whole(number(last.get('step')))}."] if last else []
     notes += [] if last else [f"No validation{'' if run.counts('pretraining') else ' yet'}: only training has figures."]
     notes += ["Training: mean over the last logged steps, with dropout."] if train else []
-    if not run.measured("sentence_pair"):
+    if "sentence_pair" in names and not run.measured("sentence_pair"):
         layout = dig(run.recipe, "inputs", "format")
         notes.append(f"No NSP: rows of format {layout} carry no sentence pairs." if layout else "This run has no NSP.")
     notes.append("Loss in nats a target; accuracy in %.")
@@ -225,10 +231,11 @@ def terminal_tables(run_folder: Path) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
+    from cloze.report.health import alarm_texts, health_table
+
     run = read_run(run_folder)
-    parts: list[RenderableType] = [Text(note, style="yellow") for note in run.notes]
-    pretraining = pretraining_table(run)
-    parts += [_rich(pretraining)] if pretraining else []
+    parts: list[RenderableType] = [Text(note, style="yellow") for note in [*run.notes, *alarm_texts(run)]]
+    parts += [_rich(table) for table in (pretraining_table(run), health_table(run)) if table]
     for task in run.tasks:
         tables = finetuning_tables(task)
         if tables:

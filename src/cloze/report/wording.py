@@ -4,6 +4,19 @@ from __future__ import annotations
 
 MISSING = "–"
 """What stands in a cell whose number does not exist."""
+OBJECTIVES = {
+    "masked_tokens": ("MLM", "masked tokens"),
+    "sentence_pair": ("NSP", "pairs"),
+    "replaced_tokens": ("RTD", "tokens"),
+    "span_boundary": ("SBO", "tokens of masked spans"),
+}
+"""Objectives of pretraining by their name in metrics.jsonl: what papers call them, and what their means are over."""
+FIGURES = {
+    "replaced_tokens/fake_frac": ("Replaced tokens", "all tokens"),
+    "replaced_tokens/precision": ("RTD precision", "the tokens called replaced"),
+    "replaced_tokens/recall": ("RTD recall", "the replaced tokens"),
+}
+"""Health figures by their name in metrics.jsonl: their name on the page, and what they are a share of."""
 
 
 def whole(value: float | None) -> str:
