@@ -30,6 +30,26 @@ def recipe(folder: Path, **sections: dict[str, object]) -> Recipe:
     return Recipe.model_validate({"name": "r", "start_from": folder, "inputs": {"length": 16}, **sections})
 
 
+@pytest.mark.parametrize(
+    ("own", "pairs"),
+    [
+        ({"family": "bert"}, True),
+        ({"family": "albert", "embedding_width": 8, "layer_groups": 2}, True),
+        ({"family": "electra", "embedding_width": 8}, False),
+        ({"family": "modernbert", "norm_position": "pre", "local_window": 6, "global_every": 2}, False),
+    ],
+)
+def test_the_resolved_recipe_is_one_that_can_be_run_again(
+    own: dict[str, object], pairs: bool, folder: Path, tokenizer: Tokenizer
+) -> None:
+    settings = ModelSettings.model_validate({**SIZES, **own})
+    model = build(settings, vocabulary_size=tokenizer.vocabulary_size, length=24, pad_id=0, pairs=pairs, seed=3)
+    save_model(folder, model, tokenizer)
+    found = with_sizes_of_start(recipe(folder)).model
+    assert ModelSettings.model_validate(found.model_dump()) == found
+    assert {name: getattr(found, name) for name in own} == own
+
+
 def test_family_and_sizes_are_the_folders(folder: Path, tokenizer: Tokenizer) -> None:
     asked = recipe(saved(folder, tokenizer, family="roberta"), model={"attention": "explicit", "layers": 9})
     found = with_sizes_of_start(asked).model

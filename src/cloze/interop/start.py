@@ -27,13 +27,14 @@ def with_sizes_of_start(recipe: Recipe) -> Recipe:
     Raises ClozeError for a folder that is no pretrained model, or one with fewer positions than a row has tokens.
     """
     from cloze.interop.configuration import read_config
-    from cloze.recipe import ModelSettings
+    from cloze.recipe import FAMILY_SETTINGS, ModelSettings
 
     if recipe.start_from is None:
         return recipe
     _, config, family = read_config(recipe.start_from)
+    others = {name for name, families in FAMILY_SETTINGS.items() if family.name not in families}
     sizes = {
-        name: getattr(config, name)
+        name: ModelSettings.model_fields[name].default if name in others else getattr(config, name)
         for name in ModelSettings.model_fields
         if name not in OWN_SETTINGS and hasattr(config, name)
     }
