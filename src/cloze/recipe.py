@@ -96,7 +96,7 @@ class TokenizerSettings(Settings):
     strip_accents: bool = False
     """Drop accents; Hangul is composed again afterwards (NFC). Unit: yes/no. Source: study."""
     sample_characters: Count = 50_000_000
-    """Train on at most this many characters, chosen by a hash of each document; the default needs up to 4 GB of memory.
+    """Train on at most this many characters, chosen by a hash of each document; the default needs about 4 GB of memory.
     Unit: characters. Source: cloze."""
 
 
