@@ -30,7 +30,7 @@ from cloze.models.dropout import Dropout
 HIDDEN = -1e30
 """Added to scores outside the window: their weights are exactly 0. Not infinite, because a padded slot far from its
 row sees padding alone, and a softmax over nothing would be NaN there and, in backward, everywhere."""
-BLOCK_SCORES = 1 << 19
+BLOCK_BYTES = 1 << 21
 """Attention scores that a CPU works on at a time: what the caches of two cores hold (benchmarks/cpu_kernels.py)."""
 
 
@@ -299,19 +299,22 @@ class _Blocked(torch.autograd.Function):
     ) -> Tensor:
         q = q.contiguous() * q.shape[-1] ** -0.5
         k, v = k.contiguous(), v.contiguous()
-        y, weights = torch.empty_like(q), q.new_empty(*q.shape[:3], k.shape[2])
+        y = torch.empty_like(q)
+        # Scoring keeps nothing for a backward pass that won't come.
+        weights = q.new_empty(*q.shape[:3], k.shape[2]) if any(ctx.needs_input_grad) else None
         with torch.autocast("cpu", enabled=False):
-            for block in _blocks(weights):
+            for block in _blocks(q, k):
                 scores = q[block] @ k[block].transpose(-1, -2)
                 if bias is not None:
                     scores += bias[block].to(scores.dtype)
                 if band is not None:
                     scores += band.to(scores.dtype)
-                used = torch.softmax(scores, -1, out=weights[block])
+                used = torch.softmax(scores, -1, out=scores if weights is None else weights[block])
                 if kept is not None:
                     used = kept[block].to(used.dtype).mul_(used)
                 torch.matmul(used, v[block], out=y[block])
-        ctx.save_for_backward(q, k, v, weights, kept)
+        if weights is not None:
+            ctx.save_for_backward(q, k, v, weights, kept)
         ctx.scale = scale
         return y.mul_(scale)
 
@@ -319,25 +322,29 @@ class _Blocked(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, weights, kept = ctx.saved_tensors
         gradient = gradient.contiguous() * ctx.scale
-        of_q, of_k, of_v = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
-        for block in _blocks(weights):
+        of_q = torch.empty_like(q)
+        # [R, N, H, S], because a product reads the scores as they lie a third faster than transposed.
+        of_k, of_v = (torch.empty_like(x.transpose(-1, -2), memory_format=torch.contiguous_format) for x in (k, v))
+        for block in _blocks(q, k):
             used, of_output = weights[block], gradient[block]
             of_weights = of_output @ v[block].transpose(-1, -2)
             if kept is not None:
                 factors = kept[block].to(used.dtype)
                 of_weights *= factors
                 used = factors.mul_(used)
-            torch.matmul(used.transpose(-1, -2), of_output, out=of_v[block])
+            torch.matmul(of_output.transpose(-1, -2), used, out=of_v[block])
             of_scores = torch._softmax_backward_data(of_weights, weights[block], -1, weights.dtype)
             torch.matmul(of_scores, k[block], out=of_q[block])
-            torch.matmul(of_scores.transpose(-1, -2), q[block], out=of_k[block])
-        return of_q.mul_(q.shape[-1] ** -0.5), of_k, of_v, None, None, None, None
+            torch.matmul(q[block].transpose(-1, -2), of_scores, out=of_k[block])
+        of_q *= q.shape[-1] ** -0.5
+        return of_q, of_k.transpose(-1, -2), of_v.transpose(-1, -2), None, None, None, None
 
 
-def _blocks(weights: Tensor) -> list[slice]:
-    """Slices of rows of [R, N, S, S], about BLOCK_SCORES numbers each."""
-    rows = max(1, BLOCK_SCORES // max(1, weights[0].numel()))
-    return [slice(start, start + rows) for start in range(0, weights.shape[0], rows)]
+def _blocks(q: Tensor, k: Tensor) -> list[slice]:
+    """Slices of rows whose scores, [rows, N, S, S] in the dtype of q [R, N, S, H], are about BLOCK_BYTES."""
+    row_bytes = q.shape[1] * q.shape[2] * k.shape[2] * q.element_size()
+    rows = max(1, BLOCK_BYTES // max(1, row_bytes))
+    return [slice(start, start + rows) for start in range(0, q.shape[0], rows)]
 
 
 def varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) -> Tensor:
