@@ -118,7 +118,9 @@ def _replaced(rows: list[dict[str, list[int]]]) -> dict[str, Any]:
 def run_cloze(family: str, shape: Shape, precision: str) -> dict[str, float]:
     """The family through `pretrain`."""
     from cloze.models import build
+    from cloze.training.cpu import prepare_cpu
 
+    prepare_cpu()
     model, layout, masks = FAMILIES[family]
     recipe = make_recipe(shape, precision, "cpu", Path())
     dropout = {"dropout": shape.dropout, "attention_dropout": shape.dropout}

@@ -153,7 +153,10 @@ def to_transformers(model: PretrainingModel, length: int) -> Any:
 
 
 def run_cloze(shape: Shape, precision: str, device: str) -> dict[str, float]:
-    """Through `pretrain`, the loop that users run, with its logging."""
+    """Through `pretrain`, the loop that users run, with its logging, after what `cloze run` does first."""
+    from cloze.training.cpu import prepare_cpu
+
+    prepare_cpu()
     recipe = make_recipe(shape, precision, device, Path())
     return time_cloze(recipe, make_model(recipe), make_rows(shape))
 

@@ -387,8 +387,8 @@ class Recipe(Settings):
     """Everything random is a function of it. Unit: whole number. Source: cloze."""
     start_from: Path | None = None
     """Folder of a pretrained model to go on from (Hugging Face layout, safetensors); its sizes and its tokenizer
-    replace those of `model` and `tokenizer`; null: from the start. Relative to where cloze is run; `--from` is short for
-    `--start_from`. Unit: path. Source: arXiv:2004.10964."""
+    replace those of `model` and `tokenizer`; null: from the start. Relative to where cloze is run; `--from` is short
+    for `--start_from`. Unit: path. Source: arXiv:2004.10964."""
     corpus: CorpusSettings = CorpusSettings()
     """Raw text. Unit: section. Source: cloze."""
     tokenizer: TokenizerSettings = TokenizerSettings()

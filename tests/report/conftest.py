@@ -19,6 +19,10 @@ GUESSES = {"재밌": 0.41, "좋": 0.22, "최고": 0.13, "감동": 0.06, "별로"
 FIRST_GUESSES = {".": 0.021, "이": 0.014, "영화": 0.012, "##다": 0.011, "좋": 0.009}
 
 
+ROWS = {"train": {"rows": 31_112, "truncated_tokens": 1_204}, "validation": {"rows": 311, "truncated_tokens": 17}}
+"""Of pretraining's manifest."""
+
+
 def write_run(folder: Path, *, pairs: bool = True, log_lines: int = 200, seeds: int = 3, random: bool = True) -> Path:
     """Write the folder of a finished run: `log_lines` training lines of 20 steps each, and 20 validations."""
     steps = log_lines * 20
@@ -39,6 +43,7 @@ def write_run(folder: Path, *, pairs: bool = True, log_lines: int = 200, seeds: 
             "created": "2026-11-22T18:00:00+00:00",
         }
         manifest |= {"quality": _quality()} if stage == "tokenizer" else {}
+        manifest |= {"rows": ROWS} if stage == "pretraining" else {}
         _write(folder / stage / "manifest.json", manifest)
     _write(folder / "pretraining" / "metrics.jsonl", _metrics(log_lines, pairs))
     _write(folder / "pretraining" / "guesses.jsonl", _guesses(steps))

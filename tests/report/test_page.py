@@ -66,6 +66,7 @@ def test_page_shows_every_part(make_run: MakeRun) -> None:
         "Unknown share 0.21% 0.34%",
         "어벤져스인피니티워",
         "Token store Documents 181,204",
+        "Truncated tokens 1,204 17",
         "319 GFLOP/s",
         "30.2%",
         "1,432 MiB",

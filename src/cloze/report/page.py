@@ -62,6 +62,7 @@ def _values(run: RunData) -> dict[str, Any]:
         "examples": tables.corpus_examples(run),
         "tokenizer": tables.tokenizer_tables(run),
         "store": tables.store_table(run),
+        "rows": tables.rows_table(run),
         "throughput": tables.throughput_table(run),
         "speed": speed_plots(run),
         "stages": tables.stages_table(run),

@@ -189,6 +189,12 @@ def store_table(run: RunData) -> Table | None:
     return _side_by_side("Token store", counts) if counts else None
 
 
+def rows_table(run: RunData) -> Table | None:
+    """Rows of an epoch, and what the format cut, split or left out on the way."""
+    counts = _object(run.manifests.get("pretraining", {}).get("rows"))
+    return _side_by_side("Rows of the first epoch", counts) if counts else None
+
+
 def throughput_table(run: RunData) -> Table | None:
     """Speed of pretraining, its share of the machine's measured peak, and memory."""
     counts, speeds = run.counts("pretraining"), [number(line.get("tokens_per_s")) for line in run.train]
