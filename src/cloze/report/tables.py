@@ -23,6 +23,7 @@ from cloze.report.wording import (
     shortened,
     whole,
     with_spread,
+    with_unit,
 )
 
 if TYPE_CHECKING:
@@ -201,9 +202,9 @@ def throughput_table(run: RunData) -> Table | None:
     shares = [number(line.get("peak_frac")) for line in run.train]
     rows = [
         ("Tokens a second, median", whole(_median(speeds))),
-        ("Share of the measured peak, median", _with_unit(percent(_median(shares), 1), "%", "")),
-        ("Measured peak (matrix product)", _with_unit(whole(number(counts.get("peak_gflops")) or None), "GFLOP/s")),
-        ("Peak memory", _with_unit(whole(number(counts.get("peak_memory_mb"))), "MiB")),
+        ("Share of the measured peak, median", with_unit(percent(_median(shares), 1), "%", "")),
+        ("Measured peak (matrix product)", with_unit(whole(number(counts.get("peak_gflops")) or None), "GFLOP/s")),
+        ("Peak memory", with_unit(whole(number(counts.get("peak_memory_mb"))), "MiB")),
     ]
     kept = [row for row in rows if row[1] != MISSING]
     return Table("Throughput of pretraining", ("", ""), kept) if kept else None
@@ -351,10 +352,6 @@ def _cell(key: str, value: object) -> str:
 def _median(values: Iterable[float | None]) -> float | None:
     known = sorted(value for value in values if value is not None)
     return known[len(known) // 2] if known else None
-
-
-def _with_unit(text: str, unit: str, between: str = " ") -> str:
-    return text if text == MISSING else f"{text}{between}{unit}"
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -50,6 +50,11 @@ def with_spread(mean: str, spread: str) -> str:
     return mean if MISSING in (mean, spread) else f"{mean} ± {spread}"
 
 
+def with_unit(text: str, unit: str, between: str = " ") -> str:
+    """12 and MiB -> 12 MiB."""
+    return text if text == MISSING else f"{text}{between}{unit}"
+
+
 def duration(elapsed_s: float | None) -> str:
     """0.42 -> 0.4 s; 75 -> 1.2 min; 5520 -> 1 h 32 min."""
     if elapsed_s is None:
