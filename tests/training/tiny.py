@@ -184,4 +184,6 @@ if __name__ == "__main__":
     import torch.utils.tensorboard
 
     vars(cloze.training.loop)["measure_peak"] = lambda *_: 100.0
-    print(json.dumps([run(scenario) for scenario in json.loads(sys.argv[1])]))
+    codes = json.dumps([run(scenario) for scenario in json.loads(sys.argv[1])])
+    # In one piece: torchrun's ranks write unbuffered into one pipe, and `print` writes the end of the line apart.
+    sys.stdout.write(codes + "\n")
