@@ -38,10 +38,11 @@ def test_losses_and_gradients_are_those_of_the_formula() -> None:
     model, rows = spanbert(), spans()
     target, head, table = rows.targets["span_boundary"], model.span_boundary, model.encoder.embeddings.token.weight
     assert target.left is not None and target.right is not None and target.places is not None
+    places = target.places
 
     def dense() -> torch.Tensor:
         hidden = model.encoder(rows)
-        x = torch.cat([hidden[target.left], hidden[target.right], head.place.weight[target.places - 1]], 1)
+        x = torch.cat([hidden[target.left], hidden[target.right], head.place.weight[places - 1]], 1)
         for layer, norm in ((head.first, head.first_norm), (head.second, head.second_norm)):
             x = F.layer_norm(F.gelu(F.linear(x, layer.weight, layer.bias)), (16,), norm.weight, norm.bias, norm.eps)
         logits: torch.Tensor = x @ table.T + head.bias
@@ -62,7 +63,7 @@ def test_the_head_sees_both_sides_alone() -> None:
     target = rows.targets["span_boundary"]
     assert target.left is not None and target.right is not None
     hidden = torch.full((rows.tokens, 16), torch.nan)
-    beside = torch.cat([target.left, target.right]).unique()
+    beside = torch.cat([target.left, target.right]).unique()  # type: ignore[no-untyped-call]
     hidden[beside] = 0.5
     assert not set(beside.tolist()) & set(target.positions.tolist())
     assert model.span_boundary.losses(hidden, target).loss.isfinite()

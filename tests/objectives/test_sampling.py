@@ -22,7 +22,7 @@ def uniforms(count: int, seed: int = 0) -> torch.Tensor:
 def test_samples_follow_the_shares(vocabulary: int) -> None:
     logits = torch.randn(vocabulary, generator=torch.Generator().manual_seed(vocabulary))
     share, draws = logits.softmax(0), 20_000
-    found = torch.cat([draw(share.expand(4_000, -1), part) for part in uniforms(draws).split(4_000)])
+    found = torch.cat([draw(share.expand(4_000, -1), part) for part in uniforms(draws).split(4_000)])  # type: ignore[no-untyped-call]
     counts = np.bincount(found.numpy(), minlength=vocabulary)
     assert counts.size == vocabulary
     expected = share.double().numpy() * draws / share.double().sum().item()
@@ -62,7 +62,7 @@ def test_shares_that_half_precision_loses_are_drawn() -> None:
     share[:, 0] = 0.4
     found = draw(share, uniforms(4_000))
     assert (found > 0).float().mean().item() == pytest.approx(0.6, abs=0.04)
-    assert len(found.unique()) > 2_000
+    assert len(found.unique()) > 2_000  # type: ignore[no-untyped-call]
 
 
 def flat(lengths: list[int], rows: list[int], parts: list[int] | None = None) -> Batch:

@@ -41,7 +41,7 @@ def make_model(embedding_width: int | None, **changes: Any) -> Electra:
     )
     model = Electra(replace(config, generator=generator_config(config, 0.5)))
     initialise_normal(model, 0.2, 3)
-    return noisy(model)
+    return noisy(model)  # type: ignore[no-any-return]
 
 
 def noisy(model: Any) -> Any:
@@ -110,7 +110,7 @@ def test_our_folders_come_back_bit_for_bit(embedding_width: int | None, folder: 
 @pytest.mark.parametrize("embedding_size", [16, 32])
 def test_we_give_the_logits_of_transformers(embedding_size: int, folder: Path, tokenizer: Tokenizer) -> None:
     torch.manual_seed(0)
-    sizes = {"vocab_size": VOCABULARY, "num_hidden_layers": 2, "embedding_size": embedding_size}
+    sizes: dict[str, Any] = {"vocab_size": VOCABULARY, "num_hidden_layers": 2, "embedding_size": embedding_size}
     sizes |= {"max_position_embeddings": 40, "initializer_range": 0.2}
     big = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
     small = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}

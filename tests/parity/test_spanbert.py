@@ -23,10 +23,16 @@ TOLERANCE = 1e-5
 
 
 def make_model(**changes: Any) -> SpanBert:
-    sizes = {"vocabulary_size": VOCABULARY, "layers": 3, "heads": 4, "width": 32, "feed_forward_width": 48}
+    sizes: dict[str, Any] = {
+        "vocabulary_size": VOCABULARY,
+        "layers": 3,
+        "heads": 4,
+        "width": 32,
+        "feed_forward_width": 48,
+    }
     model = SpanBert(EncoderConfig(**sizes, max_length=40, **changes))
     initialise_normal(model, 0.2, 3)
-    return noisy(model)
+    return noisy(model)  # type: ignore[no-any-return]
 
 
 def noisy(model: Any) -> Any:
