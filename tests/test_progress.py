@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from cloze.progress import Progress, RichProgress, Silent
@@ -39,5 +40,6 @@ def test_a_terminal_gets_a_bar_and_a_last_line() -> None:
     assert "corpus [ko]: 0." in screen.getvalue()
 
 
-def test_silence() -> None:
+def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
     work(Silent())
+    assert capsys.readouterr() == ("", "")

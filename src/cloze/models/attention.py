@@ -270,7 +270,7 @@ def blocked(
 
     Added to the scores are bias [R, 1, 1, S] and band [S, S], where there are any.
 
-    torch's own kernel has no dropout on a CPU and gains nothing from bfloat16 (benchmarks/results/cpu_kernels.md).
+    torch's own kernel has no dropout on a CPU, and is slower at every shape of benchmarks/results/cpu_kernels.md.
     """
     drops = dropout.training and dropout.share > 0.0
     scores = q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2]
