@@ -9,54 +9,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
-
 from cloze.models.encoder import Encoder, EncoderConfig
 from cloze.models.family import Carrier, Family, Names, Part, has_pairs, plain_pooler, whole
-from cloze.models.heads import MaskedTokensHead, Pooler, RowHead
-from cloze.objectives import Sums
+from cloze.models.heads import MaskedTokensHead
+from cloze.models.masked import PairsModel
 
 if TYPE_CHECKING:
-    from cloze.inputs.batch import Batch
     from cloze.models import PretrainingModel
     from cloze.recipe import ModelSettings
 
 
-class Bert(nn.Module):
+class Bert(PairsModel):
     """An encoder with the heads of BERT's pretraining. Without `pairs` there is no pooler and no second loss."""
 
     family = "bert"
 
     def __init__(self, config: EncoderConfig, *, pairs: bool) -> None:
-        super().__init__()
-        self.encoder = Encoder(config)
+        encoder = Encoder(config)
         # Pre-norm travels as RobertaPreLayerNorm, whose head has the exact GELU whatever the encoder's activation is.
         activation = "gelu" if config.norm_position == "pre" else config.activation
-        self.masked_tokens = MaskedTokensHead(config, self.encoder.embeddings.token, activation)
-        self.pooler = Pooler(config.width) if pairs else None
-        self.sentence_pair = RowHead(config.width, 2) if pairs else None
-
-    def losses(self, batch: Batch) -> dict[str, Sums]:
-        """Sums of each objective whose targets the batch carries."""
-        hidden = self.encoder(batch)
-        sums = {"masked_tokens": self.masked_tokens.losses(hidden, batch.targets["masked_tokens"])}
-        if self.sentence_pair is not None:
-            labels = batch.targets["sentence_pair"].labels
-            sums["sentence_pair"] = self.sentence_pair.losses(self.pool(hidden, batch), labels)
-        return sums
-
-    def pool(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """hidden [T, D] -> [R, D]: first tokens, through the pooler where there is one."""
-        first = hidden.index_select(0, batch.offsets[:-1])
-        return first if self.pooler is None else self.pooler(first)
-
-    def masked_logits(self, hidden: Tensor) -> Tensor:
-        """hidden [M, D] of some positions -> logits [M, V]."""
-        return self.masked_tokens.logits(hidden)
-
-    def token_logits(self, batch: Batch, positions: Tensor) -> Tensor:
-        """Logits [M, V] at the flat `positions` int64 [M] of `batch`."""
-        return self.masked_logits(self.encoder(batch)[positions])
+        super().__init__(encoder, MaskedTokensHead(config, encoder.embeddings.token, activation), pairs=pairs)
 
 
 def huggingface_names(layers: int) -> Names:

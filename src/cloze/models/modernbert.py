@@ -18,38 +18,20 @@ from torch import Tensor, nn
 from cloze.models.encoder import Encoder, EncoderConfig
 from cloze.models.family import TOKENS, Carrier, Family, Names, whole
 from cloze.models.heads import MaskedTokensHead
-from cloze.objectives import Sums
+from cloze.models.masked import MaskedTokensModel
 
 if TYPE_CHECKING:
-    from cloze.inputs.batch import Batch
     from cloze.recipe import ModelSettings
 
 
-class ModernBert(nn.Module):
+class ModernBert(MaskedTokensModel):
     """An encoder with the masked-token head."""
 
     family = "modernbert"
 
     def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.encoder = Encoder(config)
-        self.masked_tokens = MaskedTokensHead(config, self.encoder.embeddings.token, "gelu")
-
-    def losses(self, batch: Batch) -> dict[str, Sums]:
-        """Sums of the one objective."""
-        return {"masked_tokens": self.masked_tokens.losses(self.encoder(batch), batch.targets["masked_tokens"])}
-
-    def pool(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """hidden [T, D] -> [R, D]: the first token of each row."""
-        return hidden.index_select(0, batch.offsets[:-1])
-
-    def masked_logits(self, hidden: Tensor) -> Tensor:
-        """hidden [M, D] of some positions -> logits [M, V]."""
-        return self.masked_tokens.logits(hidden)
-
-    def token_logits(self, batch: Batch, positions: Tensor) -> Tensor:
-        """Logits [M, V] at the flat `positions` int64 [M] of `batch`."""
-        return self.masked_logits(self.encoder(batch)[positions])
+        encoder = Encoder(config)
+        super().__init__(encoder, MaskedTokensHead(config, encoder.embeddings.token, "gelu"))
 
 
 class NormedPooler(nn.Module):

@@ -10,45 +10,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
-
 from cloze.models import bert
 from cloze.models.encoder import Encoder, EncoderConfig
 from cloze.models.family import Carrier, Family, Names, plain_pooler, whole
 from cloze.models.heads import MaskedTokensHead
-from cloze.objectives import Sums
+from cloze.models.masked import MaskedTokensModel
 
 if TYPE_CHECKING:
-    from cloze.inputs.batch import Batch
     from cloze.recipe import ModelSettings
 
 
-class Roberta(nn.Module):
+class Roberta(MaskedTokensModel):
     """An encoder with the masked-token head."""
 
     family = "roberta"
 
     def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.encoder = Encoder(config)
+        encoder = Encoder(config)
         # fairseq and transformers use the exact GELU in this head, whatever the encoder's activation is.
-        self.masked_tokens = MaskedTokensHead(config, self.encoder.embeddings.token, "gelu")
-
-    def losses(self, batch: Batch) -> dict[str, Sums]:
-        """Sums of the one objective."""
-        return {"masked_tokens": self.masked_tokens.losses(self.encoder(batch), batch.targets["masked_tokens"])}
-
-    def pool(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """hidden [T, D] -> [R, D]: the first token of each row."""
-        return hidden.index_select(0, batch.offsets[:-1])
-
-    def masked_logits(self, hidden: Tensor) -> Tensor:
-        """hidden [M, D] of some positions -> logits [M, V]."""
-        return self.masked_tokens.logits(hidden)
-
-    def token_logits(self, batch: Batch, positions: Tensor) -> Tensor:
-        """Logits [M, V] at the flat `positions` int64 [M] of `batch`."""
-        return self.masked_logits(self.encoder(batch)[positions])
+        super().__init__(encoder, MaskedTokensHead(config, encoder.embeddings.token, "gelu"))
 
 
 _HEAD = {

@@ -11,12 +11,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
-
 from cloze.models import bert
 from cloze.models.encoder import Encoder, EncoderConfig
 from cloze.models.family import Family, Names, Part, plain_pooler
 from cloze.models.heads import MaskedTokensHead, SpanBoundaryHead
+from cloze.models.masked import MaskedTokensModel
 from cloze.objectives import Sums
 
 if TYPE_CHECKING:
@@ -25,16 +24,15 @@ if TYPE_CHECKING:
     from cloze.recipe import ModelSettings
 
 
-class SpanBert(nn.Module):
+class SpanBert(MaskedTokensModel):
     """An encoder with the heads of both objectives."""
 
     family = "spanbert"
 
     def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.encoder = Encoder(config)
-        self.masked_tokens = MaskedTokensHead(config, self.encoder.embeddings.token, config.activation)
-        self.span_boundary = SpanBoundaryHead(config, self.encoder.embeddings.token)
+        encoder = Encoder(config)
+        super().__init__(encoder, MaskedTokensHead(config, encoder.embeddings.token, config.activation))
+        self.span_boundary = SpanBoundaryHead(config, encoder.embeddings.token)
 
     def losses(self, batch: Batch) -> dict[str, Sums]:
         """Sums of both objectives."""
@@ -43,18 +41,6 @@ class SpanBert(nn.Module):
             "masked_tokens": self.masked_tokens.losses(hidden, batch.targets["masked_tokens"]),
             "span_boundary": self.span_boundary.losses(hidden, batch.targets["span_boundary"]),
         }
-
-    def pool(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """hidden [T, D] -> [R, D]: the first token of each row."""
-        return hidden.index_select(0, batch.offsets[:-1])
-
-    def masked_logits(self, hidden: Tensor) -> Tensor:
-        """hidden [M, D] of some positions -> logits [M, V]."""
-        return self.masked_tokens.logits(hidden)
-
-    def token_logits(self, batch: Batch, positions: Tensor) -> Tensor:
-        """Logits [M, V] at the flat `positions` int64 [M] of `batch`."""
-        return self.masked_logits(self.encoder(batch)[positions])
 
 
 BOUNDARY_FILE = "span_boundary.safetensors"
