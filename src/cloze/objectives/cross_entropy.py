@@ -28,40 +28,42 @@ def chunk_targets(vocabulary: int, device: torch.device) -> int:
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """(hidden [M, D], weight [V, D], bias [V], labels [M]) -> (loss sum, correct, samples [M] or [0]).
 
-    Gradients are made on the way; samples are drawn where `uniform` [M] is given.
+    Gradients are made on the way, shares in the memory of the logits; samples are drawn where `uniform` [M] is given.
     """
 
     @staticmethod
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, uniform: Tensor | None, backward: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        device = hidden.device.type
+        device, (vocabulary, width) = hidden.device.type, weight.shape
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
         loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
         correct = torch.zeros((), dtype=torch.int64, device=hidden.device)
         samples = labels.new_empty(0 if uniform is None else labels.shape[0])
-        gradients = [torch.zeros_like(x, dtype=torch.float32) for x in (hidden, weight, bias)] if backward else []
         with torch.autocast(device, enabled=False):
-            matrix, offset = weight.to(dtype), bias.to(dtype)
-            step = chunk_targets(weight.shape[0], hidden.device)
+            inputs = _widened(hidden.to(dtype), hidden.new_ones(hidden.shape[0], dtype=dtype))
+            table = _widened(weight.to(dtype), bias.to(dtype))
+            of_hidden, of_table = (
+                torch.zeros_like(x, dtype=torch.float32) if backward else x.new_empty(0, width + 1)
+                for x in (hidden, table)
+            )
+            step = chunk_targets(vocabulary, hidden.device)
+            memory = table.new_empty(min(step, labels.shape[0]), vocabulary)
             for start in range(0, labels.shape[0], step):
-                chunk, wanted = hidden[start : start + step].to(dtype), labels[start : start + step, None]
-                logits = torch.addmm(offset, chunk, matrix.T)
-                largest = logits.amax(dim=1, keepdim=True).float()
-                target = logits.gather(1, wanted).float()
+                chunk, wanted = inputs[start : start + step], labels[start : start + step, None]
+                logits = torch.mm(chunk, table.T, out=memory[: len(chunk)])
+                largest, target = logits.amax(dim=1, keepdim=True).float(), logits.gather(1, wanted).float()
                 correct += (target >= largest).sum()
-                share = logits.softmax(dim=1, dtype=torch.float32)
+                share = torch.softmax(logits, dim=1, out=logits)
                 # The largest share is 1 / sum exp(logit - largest): the log-normaliser without a second pass of exp.
-                loss += (largest - share.amax(dim=1, keepdim=True).log() - target).sum()
+                loss += (largest - share.amax(dim=1, keepdim=True).float().log() - target).sum()
                 if uniform is not None:
-                    samples[start : start + step] = draw(share, uniform[start : start + step])
+                    samples[start : start + step] = draw(share.float(), uniform[start : start + step])
                 if backward:
-                    share.scatter_add_(1, wanted, torch.full_like(target, -1.0))
-                    gradients[2] += share.sum(dim=0)
-                    share = share.to(dtype)
-                    gradients[0][start : start + step] = share @ matrix
-                    _add_product(gradients[1], share.T, chunk)
-        ctx.save_for_backward(*gradients)
+                    share.scatter_add_(1, wanted, share.new_full(target.shape, -1.0))
+                    of_hidden[start : start + step] = share @ table[:, :width]
+                    _add_product(of_table, share.T, chunk)
+        ctx.save_for_backward(of_hidden, of_table[:, :width], of_table[:, width])
         ctx.mark_non_differentiable(correct, samples)
         ctx.dtypes = (hidden.dtype, weight.dtype, bias.dtype)
         return loss, correct, samples
@@ -70,6 +72,16 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, loss: Tensor, *others: Tensor) -> tuple[Tensor | None, ...]:
         scaled = (g.mul_(loss).to(dtype) for g, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True))
         return *scaled, None, None, None
+
+
+def _widened(matrix: Tensor, column: Tensor) -> Tensor:
+    """matrix [N, D], column [N] -> [N, D + 1] and zeros up to a multiple of 8, which a GPU's products want.
+
+    The product of hidden states with a column of ones and weights with a column of biases is the logits, and that of
+    the logits' gradients with the former the gradient of both: a pass over the logits saved in either direction.
+    """
+    spare = matrix.new_zeros(matrix.shape[0], -(matrix.shape[1] + 1) % 8)
+    return torch.cat([matrix, column[:, None], spare], dim=1)
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
