@@ -20,7 +20,7 @@ from tests.parity.conftest import VOCABULARY, make_rows
 def spare_flops(model: Any, batch: Batch) -> int:
     """What the columns beside the token table cost, which carry the bias: two of three products have them."""
     vocabulary, width = model.encoder.embeddings.token.weight.shape
-    return 2 * 2 * len(batch.targets["masked_tokens"].labels) * vocabulary * (8 - width % 8)
+    return int(2 * 2 * len(batch.targets["masked_tokens"].labels) * vocabulary * (8 - width % 8))
 
 
 def test_formula_counts_what_torch_counts(tiny: Callable[..., Any]) -> None:
