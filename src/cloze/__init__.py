@@ -2,9 +2,10 @@
 
     import cloze
 
-    cloze.sample("data/sample")
-    folder = cloze.run("recipes/quickstart.yaml", {"training.steps": 300})
-    cloze.load(folder / "pretraining" / "model").fill("이 영화 정말 [MASK]")
+    if __name__ == "__main__":  # in a script: the workers that tokenise import it
+        cloze.sample("data/sample")
+        folder = cloze.run("recipes/quickstart.yaml", {"training.steps": 300})
+        cloze.load(folder / "pretraining" / "model").fill("이 영화 정말 [MASK]")
 
 Importing cloze takes milliseconds: torch comes with the first call that needs it.
 """

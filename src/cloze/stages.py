@@ -8,6 +8,7 @@ folders, and a changed setting makes a new folder beside the old one.
 from __future__ import annotations
 
 import fcntl
+import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -108,6 +109,7 @@ def make(stage: Stage, run_folder: Path, progress: Progress, work: Work) -> None
 
     Under torchrun the first rank makes it and the others wait; in pretraining all work. Raises ClozeError.
     """
+    _refuse_in_import_of_worker()
     if is_main():
         with _lock(stage, progress):
             if not stage.finished:
@@ -117,6 +119,13 @@ def make(stage: Stage, run_folder: Path, progress: Progress, work: Work) -> None
         work(stage.partial)
     while not stage.finished:  # Only ranks beside the first come here; torchrun ends them if the first one fails.
         time.sleep(0.2)
+
+
+def _refuse_in_import_of_worker() -> None:
+    """A worker process imports the script that started it. One that ran cloze again would wait for the stage that its
+    parent is making, and the parent for the worker."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise ClozeError('a script that runs cloze must do so under `if __name__ == "__main__":`: workers import it.')
 
 
 def is_main() -> bool:
