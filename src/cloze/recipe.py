@@ -289,7 +289,8 @@ class TrainingSettings(Settings):
     """Largest global gradient norm, after reduction over ranks; null: no clipping. Unit: norm. Source: BERT
     optimization.py."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Matrix products; auto: bfloat16 on CUDA, float32 elsewhere. Unit: dtype. Source: cloze."""
+    """Matrix products; auto: bfloat16 on CUDA and on CPUs that multiply it (AVX-512 BF16, AMX), else float32. Unit:
+    dtype. Source: cloze (benchmarks/results/pretraining_cpu.md)."""
     compile: Literal["auto", "yes", "no"] = "auto"
     """torch.compile; auto: on CUDA only. Unit: name. Source: cloze (docs/experiments.md)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

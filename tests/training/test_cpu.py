@@ -5,6 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+import torch
+
+from cloze.training import cpu
+
 PRODUCTS = """
 import torch
 from cloze.training import cpu
@@ -51,3 +56,15 @@ def test_freed_memory_is_used_again_and_subnormals_are_zero() -> None:
 
 def test_products_stay_float32() -> None:
     subprocess.run([sys.executable, "-c", PRODUCTS], check=True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "auto"), [("fma avx512_bf16", "bfloat16"), ("amx_tile amx_bf16", "bfloat16"), ("avx2 avx512f", "float32")]
+)
+def test_auto_precision_is_what_the_cpu_multiplies(flags: str, auto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "_cpu_info", lambda: f"vendor_id : x\nflags : fpu {flags} sse\n")
+    device = torch.device("cpu")
+    assert cpu.choose_dtype("auto", device) is getattr(torch, auto)
+    assert cpu.choose_dtype("float32", device) is torch.float32
+    assert cpu.choose_dtype("bfloat16", device) is torch.bfloat16
+    assert cpu.choose_dtype("auto", torch.device("cuda")) is torch.bfloat16

@@ -95,7 +95,7 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 def cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Sums:
     """Sums of -log softmax(hidden weight^T + bias)[label] over the targets.
 
-    hidden [M, D] and weight [V, D] in any float dtype (products run in the autocast dtype, the softmax in float32),
+    hidden [M, D] and weight [V, D] in any float dtype (products and shares are in the autocast dtype, sums in float32),
     bias [V], labels int64 [M]. Ties for the largest logit count as correct. The graph can be traversed once.
     """
     return sampled_cross_entropy(hidden, weight, bias, labels, None)[0]

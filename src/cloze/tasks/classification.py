@@ -27,7 +27,7 @@ from cloze.models.encoder import initialise_normal
 from cloze.tasks.datasets import class_indices, class_names, read_table
 from cloze.tasks.features import Features, featurise, map_rows, training_batches
 from cloze.tasks.metrics import Scores, mean_and_std, score
-from cloze.training.cpu import prepare_cpu
+from cloze.training.cpu import choose_dtype, prepare_cpu
 from cloze.training.distributed import Ranks, choose_device
 from cloze.training.optimizer import make_optimizer
 from cloze.training.schedule import learning_rate
@@ -248,14 +248,8 @@ def _learner(shared: _Task, classifier: Classifier, seed: int) -> Learner:
         clip_norm=training.clip_norm,
         seed=seed,
         ranks=Ranks(device=shared.device),
-        dtype=_dtype(training.precision, shared.device),
+        dtype=choose_dtype(training.precision, shared.device),
     )
-
-
-def _dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Of matrix products; auto takes bfloat16 on CUDA only."""
-    half = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
-    return torch.bfloat16 if half else torch.float32
 
 
 def _score(shared: _Task, learner: Learner, classifier: Classifier) -> Scores:

@@ -67,8 +67,27 @@ def use_onednn() -> bool:
     return True
 
 
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype of matrix products under `training.precision`: auto takes bfloat16 where the device multiplies it."""
+    natively = device.type == "cuda" or multiplies_bfloat16()
+    return torch.bfloat16 if precision == "bfloat16" or (precision == "auto" and natively) else torch.float32
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has products of bfloat16 (AVX-512 BF16, AMX); others convert, and are slower than in float32.
+
+    What it gains: benchmarks/results/pretraining_cpu.md.
+    """
+    return any(flag in _cpu_info() for flag in ("avx512_bf16", "amx_bf16"))
+
+
 def _made_by_amd() -> bool:
+    return "AuthenticAMD" in _cpu_info()
+
+
+def _cpu_info() -> str:
+    """What Linux says of the CPU; empty elsewhere."""
     try:
-        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return False
+        return ""

@@ -26,7 +26,7 @@ from cloze.errors import ClozeError, RecipeError
 from cloze.progress import Silent
 from cloze.training.alarms import raised
 from cloze.training.checkpoint import checkpoint_folder, latest_checkpoint, load_checkpoint, save_checkpoint
-from cloze.training.cpu import prepare_cpu
+from cloze.training.cpu import choose_dtype, prepare_cpu
 from cloze.training.cursor import Cursor, History, Window, peak_memory_mb
 from cloze.training.distributed import Ranks, open_ranks
 from cloze.training.flops import measure_peak, training_flops
@@ -130,7 +130,6 @@ class _Run:
             raise ClozeError(f"ranks see different checkpoints in {self.checkpoints}: put the output on a shared disk.")
         ranks.copy_from_main([tensor.detach() for tensor in (*model.parameters(), *model.buffers())])
         on_gpu = ranks.device.type == "cuda"
-        half = settings.precision == "bfloat16" or (settings.precision == "auto" and on_gpu)
         compiled = settings.compile == "yes" or (settings.compile == "auto" and on_gpu)
         weights = _weights(model, train_rows.batch(self.cursor.epoch, np.zeros(1, dtype=np.int64)))
         self.learner = Learner(
@@ -143,7 +142,7 @@ class _Run:
             clip_norm=settings.clip_norm,
             seed=recipe.seed,
             ranks=ranks,
-            dtype=torch.bfloat16 if half else torch.float32,
+            dtype=choose_dtype(settings.precision, ranks.device),
         )
         self.total_steps = _total_steps(settings, train_rows)
         self.warmup_steps = _warmup_steps(settings, self.total_steps)
