@@ -90,6 +90,8 @@ def test_five_mistakes_are_five_problems_with_lines(tmp_path: Path) -> None:
             "r.yaml:2: training.micro_batch_rows: batch_rows 9 is not a",
         ),
         ("tasks: [{name: a, train: x, test: y, seeds: [1, 2, 1]}]", "r.yaml:2: tasks.0.seeds: seeds names 1 twice"),
+        ("training: {beta1: 1.0}", "r.yaml:2: training.beta1: 1.0"),
+        ("tasks: [{name: a, train: x, test: y, dropout: 1.0}]", "r.yaml:2: tasks.0.dropout: 1.0"),
         ("training: {steps: null}", "r.yaml:2: training.steps: steps, epochs and minutes are all null"),
         (
             "training: {steps: null, minutes: 5}",
@@ -138,6 +140,7 @@ def test_a_wrong_value_does_not_cause_a_second_complaint_from_its_default(tmp_pa
         ("", r"r\.yaml:1: name: missing"),
         ("name: a\n---\nname: b", "not YAML"),
         ("name: a\nx: !!python/object:os.system {}", "not YAML"),
+        (f"name: {'[' * 2_000}", "nested too deeply"),
     ],
 )
 def test_what_is_not_a_recipe(tmp_path: Path, content: str, message: str) -> None:

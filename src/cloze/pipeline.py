@@ -48,6 +48,7 @@ def run(recipe: Recipe, progress: Progress) -> Path:
     """
     recipe = with_sizes_of_start(recipe)
     folder, stages = recipe.output / recipe.name, plan_stages(recipe)
+    _check_tasks(recipe, stages)
     if is_main():
         write_text(folder / "recipe.yaml", show(recipe))
     make_store(recipe, stages, progress)
@@ -149,14 +150,15 @@ def _store(
 def _pretraining(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress, folder: Path) -> dict[str, Any]:
     """Train; `folder` may hold checkpoints of an earlier process."""
     from cloze.interop.huggingface import save_model
+    from cloze.training.checkpoint import any_checkpoint
     from cloze.training.cpu import prepare_cpu
     from cloze.training.loop import pretrain
 
     prepare_cpu()
     prepared = open_rows(recipe, stages)
     guesses = folder / "guesses.jsonl"
-    begins = not any((folder / "checkpoints").glob("step-*"))  # `pretrain` finds out whether they are whole
-    model, new = _model(recipe, prepared, progress, initialise=begins)
+    begins = not any_checkpoint(folder / "checkpoints")  # `pretrain` finds out whether they are whole
+    model, made = _model(recipe, prepared, progress, initialise=begins)
     if begins and is_main():
         write_text(guesses, _guesses(recipe, prepared, 0, model))
 
@@ -171,7 +173,7 @@ def _pretraining(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress
         with os_errors(folder):
             (folder / "model").mkdir(exist_ok=True)
         save_model(folder / "model", model, prepared.tokenizer)
-    return {"counts": history.counts(), "rows": _rows(prepared), "new_tensors": new}
+    return {"counts": history.counts(), "rows": _rows(prepared), **made}
 
 
 def _rows(prepared: Prepared) -> dict[str, dict[str, int]]:
@@ -183,8 +185,8 @@ def _rows(prepared: Prepared) -> dict[str, dict[str, int]]:
 
 def _model(
     recipe: Recipe, prepared: Prepared, progress: Progress, *, initialise: bool
-) -> tuple[PretrainingModel, list[str]]:
-    """The model before its first step, and which of its tensors the folder it starts from does not have.
+) -> tuple[PretrainingModel, dict[str, Any]]:
+    """The model before its first step, and what the manifest says of its start.
 
     Without `initialise` its weights are about to be replaced by a checkpoint's.
     """
@@ -193,7 +195,8 @@ def _model(
 
     tokenizer, pairs = prepared.tokenizer, recipe.inputs.format in SEGMENT_FORMATS
     if recipe.start_from is not None:
-        return load_start(recipe, tokenizer, pairs=pairs, seed=recipe.seed)
+        model, new = load_start(recipe, tokenizer, pairs=pairs, seed=recipe.seed)
+        return model, {"new_tensors": new}
     model = build(
         recipe.model,
         vocabulary_size=tokenizer.vocabulary_size,
@@ -203,9 +206,10 @@ def _model(
         seed=recipe.seed,
     )
     # Under torchrun the first rank's weights are copied to all.
-    if initialise and is_main():
-        initialise_from_corpus(model, recipe.model, prepared.train.store, tokenizer, recipe.seed, progress)
-    return model, []
+    if not (initialise and is_main()):
+        return model, {}
+    counted = initialise_from_corpus(model, recipe.model, prepared.train.store, tokenizer, recipe.seed, progress)
+    return model, {"initialisation": counted} if counted else {}
 
 
 def _guesses(recipe: Recipe, prepared: Prepared, step: int, model: PretrainingModel) -> str:
@@ -221,6 +225,18 @@ def _guesses(recipe: Recipe, prepared: Prepared, step: int, model: PretrainingMo
         ]
         lines.append(json.dumps({"step": step, "sentence": sentence, "guesses": found}, ensure_ascii=False) + "\n")
     return "".join(lines)
+
+
+def _check_tasks(recipe: Recipe, stages: Mapping[str, Stage]) -> None:
+    """Read the labelled files of unfinished tasks: a mistake in them must not show after hours of pretraining."""
+    from cloze.tasks.datasets import class_names, read_table
+
+    if is_main():
+        for task in recipe.tasks:
+            if read_manifest(stages[f"task-{task.name}"].folder) is None:
+                class_names(
+                    *(read_table(recipe.data / f, task.text_column, task.label_column) for f in (task.train, task.test))
+                )
 
 
 def _task(recipe: Recipe, task: TaskSettings, model_folder: Path, progress: Progress, folder: Path) -> dict[str, Any]:

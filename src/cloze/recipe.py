@@ -19,12 +19,15 @@ from pydantic_core import PydanticCustomError
 
 # Numbers are strict: YAML gives numbers as numbers, and without it `steps: true` would train for one step.
 Frac = Annotated[float, Field(ge=0.0, le=1.0, strict=True, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0, strict=True, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Amount = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[float, Field(gt=0.0, strict=True, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0.0, strict=True, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
+MIN_VOCABULARY = 64
+"""Entries that a tokenizer must have at least."""
 SEGMENT_FORMATS = ("segment-pair", "sentence-pair", "sentence-order")
 """Formats whose rows carry two segments and a label: does B follow A?"""
 
@@ -85,7 +88,7 @@ class TokenizerSettings(Settings):
     kind: Literal["wordpiece", "byte-bpe", "unigram"] = "wordpiece"
     """wordpiece: BERT; byte-bpe: byte-level BPE as in RoBERTa; unigram: SentencePiece's, as in ALBERT. Unit: name.
     Source: BERT 3; RoBERTa 4.4; ALBERT 4.1."""
-    vocabulary_size: Annotated[int, Field(ge=64, le=1_000_000, strict=True)] = 16_000
+    vocabulary_size: Annotated[int, Field(ge=MIN_VOCABULARY, le=1_000_000, strict=True)] = 16_000
     """Entries, special tokens included. Unit: tokens. Source: study (16,000; BERT 30,000; RoBERTa 50,000)."""
     alphabet_limit: Count = 6_000
     """wordpiece and unigram: distinct characters kept; Korean needs thousands. Unit: characters. Source: study."""
@@ -155,9 +158,9 @@ class ModelSettings(Settings):
     arXiv:2002.04745 (pre)."""
     norm_eps: Positive = 1e-12
     """Added to the variance in LayerNorm. Unit: dimensionless. Source: BERT (1e-12; RoBERTa 1e-5)."""
-    dropout: Frac = 0.1
+    dropout: Share = 0.1
     """Share of hidden values zeroed, after embeddings and both blocks. Unit: share. Source: BERT A.2."""
-    attention_dropout: Frac = 0.1
+    attention_dropout: Share = 0.1
     """Share of attention weights zeroed. Unit: share. Source: BERT A.2."""
     initialisation: Literal["normal", "ppmi"] = "normal"
     """normal: truncated normal; ppmi: token embeddings from an SVD of the corpus's positive pointwise mutual
@@ -279,9 +282,9 @@ class TrainingSettings(Settings):
     """After warm-up: linear decay to 0 at the last step, or no decay. Unit: name. Source: BERT A.2."""
     weight_decay: Decay = 0.01
     """Decoupled decay; not on LayerNorm and biases. Unit: per step, times the learning rate. Source: BERT A.2."""
-    beta1: Frac = 0.9
+    beta1: Share = 0.9
     """Decay of the gradient mean. Unit: dimensionless. Source: BERT A.2."""
-    beta2: Frac = 0.999
+    beta2: Share = 0.999
     """Decay of the squared-gradient mean. Unit: dimensionless. Source: BERT A.2 (RoBERTa 0.98)."""
     adam_eps: Positive = 1e-6
     """Added to the root of the squared-gradient mean. Unit: dimensionless. Source: BERT optimization.py."""
@@ -343,7 +346,7 @@ class TaskSettings(Settings):
     """Share of steps spent in warm-up. Unit: share. Source: BERT run_classifier.py."""
     weight_decay: Decay = 0.01
     """Decoupled decay; not on LayerNorm and biases. Unit: per step, times the learning rate. Source: BERT A.3."""
-    dropout: Frac | None = None
+    dropout: Share | None = None
     """Dropout while fine-tuning, on hidden states, attention weights and before the classifier; null: as in pretraining
     for the encoder and 0.1 before the classifier. Unit: share. Source: BERT A.3 (0.1)."""
     length: Annotated[int, Field(ge=4, strict=True)] | None = None

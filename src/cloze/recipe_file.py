@@ -49,6 +49,8 @@ def read_recipe(path: Path, overrides: Mapping[str, object] | None = None) -> Re
         data = {} if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         raise RecipeError(_yaml_message(path, error)) from None
+    except RecursionError:
+        raise RecipeError(f"{path}: brackets or sections are nested too deeply; a recipe has three levels.") from None
     if not isinstance(data, dict):
         raise RecipeError(f"{path}: holds {_shown(data)}, expected sections such as `model:` with indented settings.")
     problems = _Problems(path, node)

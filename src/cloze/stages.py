@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cloze.progress import Progress
     from cloze.recipe import Recipe
 
-VERSIONS = {"corpus": 1, "tokenizer": 1, "store": 1, "pretraining": 1, "task": 1}
+VERSIONS = {"corpus": 1, "tokenizer": 1, "store": 1, "pretraining": 2, "task": 2}
 """Raise a stage's number when the same settings would now give something else: its folders are then made again."""
 RESUMABLE = {"pretraining", "task"}
 """Stages that go on where they were stopped, so their `.partial` folders are kept."""

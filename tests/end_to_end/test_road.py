@@ -59,6 +59,41 @@ def test_a_second_run_makes_nothing_again(finished: Workplace) -> None:
     assert "pretraining" not in done.stderr
 
 
+def test_a_kill_in_the_first_checkpoint_does_not_lose_the_start_from_counts(
+    finished: Workplace, tmp_path: Path
+) -> None:
+    """What a kill leaves there is no checkpoint, so training begins again, and from the same weights."""
+
+    def losses(runs: Path) -> list[float]:
+        lines = (runs / "quickstart" / "pretraining" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return [x["masked_tokens/loss"] for x in map(json.loads, lines)]
+
+    first = finished.folder / "runs"
+    stages = tmp_path / "stages"
+    shutil.copytree(first / "stages", stages, ignore=lambda folder, names: [n for n in names if n.startswith("task-")])
+    (pretraining,) = stages.glob("pretraining-*")
+    manifest = json.loads((pretraining / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["settings"]["model"]["initialisation"] == "ppmi" and manifest["initialisation"]["counted_tokens"]
+    shutil.rmtree(pretraining)
+    half = stages / f"{pretraining.name}.partial" / "checkpoints" / "step-00000003.partial"
+    half.mkdir(parents=True)
+    (half / "model.safetensors").write_bytes(b"half a file")
+    done = finished.run(output=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert losses(tmp_path) == losses(first)
+
+
+def test_a_mistake_in_labelled_text_shows_before_anything_is_made(finished: Workplace, tmp_path: Path) -> None:
+    sample = finished.folder / "data" / "sample"
+    data = tmp_path / "data"
+    shutil.copytree(sample, data)
+    reviews = next(data.glob("*test*"))
+    reviews.write_text("id\tdocument\tlabel\n1\t좋다\tunheard of\n", encoding="utf-8")
+    done = finished.run(data=str(data), output=str(tmp_path / "runs"))
+    assert done.returncode == 2 and "line 2: the label 'unheard of' never occurs" in done.stderr
+    assert not (tmp_path / "runs" / "stages").exists()
+
+
 def test_a_longer_training_shares_what_comes_before_it(finished: Workplace) -> None:
     before = stamps(finished.folder)
     done = finished.run(training__steps="8", name="longer")

@@ -40,7 +40,9 @@ def task(**changes: Any) -> TaskSettings:
 
 
 def run(data: Path, folder: Path, settings: TaskSettings, progress: Any = None, **training: Any) -> dict[str, Any]:
-    recipe = Recipe(name="tiny", data=data, training={"device": "cpu", **training}, tasks=[settings])  # type: ignore[arg-type]
+    recipe = Recipe(
+        name="tiny", data=data, training={"device": "cpu", "precision": "float32", **training}, tasks=[settings]
+    )  # type: ignore[arg-type]
     return finetune(recipe, settings, data / "model", folder, progress or Silent())
 
 
@@ -165,7 +167,7 @@ def test_random_weights_stand_beside_the_pretrained_ones(data: Path, tmp_path: P
 
 def shared_task(data: Path, **changes: Any) -> Any:
     settings = task(**changes)
-    recipe = Recipe(name="tiny", data=data, training={"device": "cpu"}, tasks=[settings])  # type: ignore[arg-type]
+    recipe = Recipe(name="tiny", data=data, training={"device": "cpu", "precision": "float32"}, tasks=[settings])  # type: ignore[arg-type]
     return _prepare(recipe, settings, data / "model")[0]
 
 

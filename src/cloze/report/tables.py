@@ -203,6 +203,7 @@ def throughput_table(run: RunData) -> Table | None:
     rows = [
         ("Tokens a second, median", whole(_median(speeds))),
         ("Share of the measured peak, median", with_unit(percent(_median(shares), 1), "%", "")),
+        ("Matrix products in", str(counts.get("precision") or MISSING)),
         ("Measured peak (matrix product)", with_unit(whole(number(counts.get("peak_gflops")) or None), "GFLOP/s")),
         ("Peak memory", with_unit(whole(number(counts.get("peak_memory_mb"))), "MiB")),
     ]

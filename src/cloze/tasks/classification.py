@@ -47,7 +47,7 @@ _TRAINING_FIELDS = {"beta1", "beta2", "adam_eps", "clip_norm", "precision"}
 """The training section's settings that fine-tuning obeys and that decide its numbers."""
 MEANING = {
     "train": "mean over the last epoch: each batch is scored just before the model learns from it, with dropout",
-    "test": "the final model on the whole test file, without dropout",
+    "test": "the final model on the whole test file, without dropout, in float32",
     "std": "sample standard deviation over seeds (n - 1); null with one seed",
 }
 """What the numbers of `results.json` are, in words; stored beside them."""
@@ -161,7 +161,7 @@ def _run(shared: _Task, start: Start, seed: int, keep: Path | None, meter: Meter
     elapsed_s, examples = 0.0, 0
     for epoch in range(math.ceil(shared.steps / shared.epoch_steps)):
         lines, train = _epoch(shared, learner, epoch, elapsed_s, f"{start}, seed {seed}", meter)
-        test = _score(shared, learner, classifier)
+        test = _score(shared, classifier)
         end = lines[-1] | {"kind": "test"} | _named(test.loss, test.accuracy)
         curve += [who | line for line in (*lines, end)]
         elapsed_s, examples = end["elapsed_s"], examples + train.count
@@ -252,11 +252,10 @@ def _learner(shared: _Task, classifier: Classifier, seed: int) -> Learner:
     )
 
 
-def _score(shared: _Task, learner: Learner, classifier: Classifier) -> Scores:
-    """Scores of the classifier on the whole test file, without dropout."""
+def _score(shared: _Task, classifier: Classifier) -> Scores:
+    """Scores of the classifier on the whole test file, without dropout, in float32 as it will be used."""
     classifier.eval()
-    with learner.autocast():
-        logits = map_rows(classifier.logits, shared.test, device=shared.device)
+    logits = map_rows(classifier.logits, shared.test, device=shared.device)
     return score(logits, shared.test_labels)
 
 

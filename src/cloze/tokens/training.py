@@ -18,6 +18,7 @@ import tokenizers
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from cloze.errors import ClozeError
+from cloze.recipe import MIN_VOCABULARY
 from cloze.tokens.sample import choose_sample, count_chunks, sampled_documents
 from cloze.tokens.special import SPECIAL_TOKENS, Kind
 from cloze.tokens.unigram import fit_pieces
@@ -125,11 +126,16 @@ def _merge(
     library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     library.train_from_iterator(_lines(words), trainer)
     trained = json.loads(library.to_str())["model"]
+    least = settings.min_frequency
     if len(trained["vocab"]) < size:
         raise ClozeError(
-            f"tokenizer.vocabulary_size is {size:,}, but the text gives {len(trained['vocab']):,} entries: pairs seen "
-            f"fewer than tokenizer.min_frequency {settings.min_frequency} times are not merged. Set vocabulary_size to "
-            f"{len(trained['vocab']):,} or less, lower min_frequency, or add text."
+            f"tokenizer.vocabulary_size is {size:,}, but the text gives {len(trained['vocab']):,} entries: "
+            + (
+                f"pairs seen fewer than {least} times are not merged. "
+                if least > 1
+                else "more would not be used in it. "
+            )
+            + _remedies(len(trained["vocab"]), *(["lower min_frequency"] if least > 1 else []))
         )
     return trained["vocab"], [(left, right) for left, right in trained["merges"]]
 
@@ -144,10 +150,17 @@ def _unigram(words: Counter[str], singles: list[str], settings: TokenizerSetting
         found = len(names) + len(pieces)
         raise ClozeError(
             f"tokenizer.vocabulary_size is {size:,}, but the text gives {found:,} entries: more pieces would not be "
-            f"used in it. Set vocabulary_size to {found:,} or less, or add text."
+            f"used in it. {_remedies(found)}"
         )
     vocabulary = [*((name, 0.0) for name in names), *pieces]
     return models.Unigram(vocab=vocabulary, unk_id=names.index(SPECIAL_TOKENS["unigram"]["unknown"]))
+
+
+def _remedies(entries: int, *others: str) -> str:
+    """What to do about a text that gives only `entries`; a recipe can't ask for fewer than MIN_VOCABULARY."""
+    ways = [f"set vocabulary_size to {entries:,} or less"] if entries >= MIN_VOCABULARY else []
+    sentence = ", or ".join(filter(None, (", ".join([*ways, *others]), "add text"))) + "."
+    return sentence[0].upper() + sentence[1:]
 
 
 def _refuse_unfit(words: Counter[str], singles: list[str], settings: TokenizerSettings) -> None:

@@ -62,6 +62,11 @@ def checkpoint_folder(folder: Path, step: int) -> Path:
     return folder / f"step-{step:08d}"
 
 
+def any_checkpoint(folder: Path) -> bool:
+    """Whether a checkpoint was finished in `folder`, be it damaged by now; one that was being written doesn't count."""
+    return bool(_checkpoints(folder))
+
+
 def latest_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint; None if there is none at all. A damaged one is named in a warning and passed over.
 

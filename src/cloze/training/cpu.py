@@ -73,6 +73,11 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if precision == "bfloat16" or (precision == "auto" and natively) else torch.float32
 
 
+def dtype_name(dtype: torch.dtype) -> str:
+    """As recipes call it: "float32", "bfloat16"."""
+    return str(dtype).removeprefix("torch.")
+
+
 def multiplies_bfloat16() -> bool:
     """Whether this CPU has products of bfloat16 (AVX-512 BF16, AMX); others convert, and are slower than in float32.
 

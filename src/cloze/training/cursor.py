@@ -108,6 +108,8 @@ class History:
     elapsed_s: float
     """Time in training steps, over all resumes."""
     parameters: int
+    precision: str
+    """The dtype of matrix products."""
     peak_gflops: float
     """Measured matrix-product peak of all ranks; 0 if this process had nothing left to do."""
     peak_memory_mb: float
@@ -118,9 +120,9 @@ class History:
     lines: list[dict[str, Any]]
     """What this process wrote into metrics.jsonl."""
 
-    def counts(self) -> dict[str, float]:
-        """The numbers that belong into a manifest."""
-        names = ("steps", "epochs", "tokens", "elapsed_s", "parameters", "peak_gflops", "peak_memory_mb")
+    def counts(self) -> dict[str, Any]:
+        """What belongs into a manifest."""
+        names = ("steps", "epochs", "tokens", "elapsed_s", "parameters", "precision", "peak_gflops", "peak_memory_mb")
         return {name: getattr(self, name) for name in names}
 
 

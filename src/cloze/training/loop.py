@@ -26,7 +26,7 @@ from cloze.errors import ClozeError, RecipeError
 from cloze.progress import Silent
 from cloze.training.alarms import raised
 from cloze.training.checkpoint import checkpoint_folder, latest_checkpoint, load_checkpoint, save_checkpoint
-from cloze.training.cpu import choose_dtype, prepare_cpu
+from cloze.training.cpu import choose_dtype, dtype_name, prepare_cpu
 from cloze.training.cursor import Cursor, History, Window, peak_memory_mb
 from cloze.training.distributed import Ranks, open_ranks
 from cloze.training.flops import measure_peak, training_flops
@@ -113,8 +113,9 @@ class _Run:
         self.train_rows, self.validation_rows = train_rows, validation_rows
         self.tracker = (tracker or FolderTracker(folder)) if ranks.main else None
         self.on_validation = on_validation
-        self.checkpoints, self.identity = folder / "checkpoints", _identity(recipe)
-        settings = self.settings
+        self.checkpoints = folder / "checkpoints"
+        settings, dtype = self.settings, choose_dtype(self.settings.precision, ranks.device)
+        self.identity = _identity(recipe, dtype)
         optimizer = make_optimizer(
             model.to(ranks.device),
             weight_decay=settings.weight_decay,
@@ -142,7 +143,7 @@ class _Run:
             clip_norm=settings.clip_norm,
             seed=recipe.seed,
             ranks=ranks,
-            dtype=choose_dtype(settings.precision, ranks.device),
+            dtype=dtype,
         )
         self.total_steps = _total_steps(settings, train_rows)
         self.warmup_steps = _warmup_steps(settings, self.total_steps)
@@ -180,6 +181,7 @@ class _Run:
             tokens=self.cursor.tokens,
             elapsed_s=self.cursor.elapsed_s,
             parameters=sum(parameter.numel() for parameter in self.learner.model.parameters()),
+            precision=dtype_name(self.learner.dtype),
             peak_gflops=self.peak_gflops,
             peak_memory_mb=peak_memory_mb(self.ranks.device),
             checkpoint=self.saved,
@@ -388,8 +390,12 @@ def _warmup_steps(settings: TrainingSettings, total_steps: int | None) -> int:
     return round(settings.warmup_frac * (total_steps or 0))
 
 
-def _identity(recipe: Recipe) -> dict[str, Any]:
-    """The settings that decide the numbers of a run, by dotted name: a checkpoint goes on under the same ones only."""
+def _identity(recipe: Recipe, dtype: torch.dtype) -> dict[str, Any]:
+    """The settings that decide the numbers of a run, by dotted name: a checkpoint goes on under the same ones only.
+
+    The precision is the one in use: `auto` may mean another on another machine.
+    """
     sections = recipe.model_dump(mode="json", include={"inputs", "masking", "model", "training"})
     flat = {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
+    flat["training.precision"] = dtype_name(dtype)
     return {"seed": recipe.seed} | {name: value for name, value in flat.items() if name not in MAY_CHANGE}

@@ -29,6 +29,11 @@ def test_no_text_gives_no_document(read: Read, data: bytes) -> None:
     assert read(data)[0] == []
 
 
+@pytest.mark.parametrize("space", ["\u3000", "\u00a0 ", "\t\u2003", "\r"])
+def test_a_line_of_any_white_space_is_blank(read: Read, space: str) -> None:
+    assert [document.sentences for document in read(f"가\n{space}\n나".encode())[0]] == [["가"], ["나"]]
+
+
 def test_line_of_invisible_characters_gives_no_sentence(read: Read) -> None:
     documents, counts = read("가\n\u200b\n나".encode())
     assert documents[0].sentences == ["가", "나"]
@@ -50,7 +55,7 @@ def test_other_encodings_are_refused(read: Read, encoding: str) -> None:
 
 
 def test_cut_in_the_middle_of_a_character_is_an_error(read: Read) -> None:
-    with pytest.raises(ClozeError, match="line 1: byte 3 "):
+    with pytest.raises(ClozeError, match="ends in the middle of a character, at byte 3 "):
         read("가나".encode()[:-1])
 
 

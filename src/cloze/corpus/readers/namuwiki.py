@@ -126,6 +126,8 @@ class _Utf8:
         try:
             self._decoder.decode(data, final=self.ended)
         except UnicodeDecodeError as error:
+            if self.ended:  # in the middle of a character: the parser will say that the array has no end
+                return b""
             place = self.place - pending + error.start
             raise ClozeError(
                 f"{self._path}: byte {place:,} of the (unpacked) text is not UTF-8, as JSON must be. Convert it first, "

@@ -19,6 +19,15 @@ MAX_BYTES = 1 << 24
 """A document that is longer becomes several, too; a line that is longer is an error."""
 
 
+_SPACES = "".join(character for character in map(chr, range(0x3001)) if character.isspace()).encode()
+"""The bytes of all white space, that of Unicode too: U+00A0 and U+3000 stand alone on lines of real text."""
+
+
+def _is_blank(line: bytes) -> bool:
+    """Whether a line has nothing but white space. Decodes only what has no other bytes."""
+    return not line.strip(_SPACES) and line.decode(errors="replace").isspace()
+
+
 class TextReader:
     """A file of UTF-8 lines."""
 
@@ -44,7 +53,7 @@ class TextReader:
         lines: list[bytes] = []
         size = 0
         for line in iter(lambda: file.readline(MAX_BYTES), b""):
-            blank = line.isspace()
+            blank = _is_blank(line)
             full = len(lines) == MAX_LINES or size + len(line) > MAX_BYTES
             if len(line) == MAX_BYTES:
                 raise self._long_line(line_number + len(lines) + 1)
@@ -68,6 +77,11 @@ class TextReader:
         try:
             return data.decode()
         except UnicodeDecodeError as error:
+            if error.reason == "unexpected end of data":  # Only the file's end can be inside a character and no error.
+                raise ClozeError(
+                    f"{self.path} ends in the middle of a character, at byte {place + error.start:,} of the (unpacked) "
+                    "text: it was cut off. Fetch it again, or remove the last line."
+                ) from None
             name, line = self.path.name, line_number + data.count(b"\n", 0, error.start) + 1
             raise ClozeError(
                 f"{self.path}, line {line:,}: byte {place + error.start:,} of the (unpacked) text, "
