@@ -40,9 +40,8 @@ def task(**changes: Any) -> TaskSettings:
 
 
 def run(data: Path, folder: Path, settings: TaskSettings, progress: Any = None, **training: Any) -> dict[str, Any]:
-    recipe = Recipe(
-        name="tiny", data=data, training={"device": "cpu", "precision": "float32", **training}, tasks=[settings]
-    )  # type: ignore[arg-type]
+    training = {"device": "cpu", "precision": "float32", **training}
+    recipe = Recipe.model_validate({"name": "tiny", "data": data, "training": training, "tasks": [settings]})
     return finetune(recipe, settings, data / "model", folder, progress or Silent())
 
 
