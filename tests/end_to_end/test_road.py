@@ -71,7 +71,7 @@ def test_a_kill_in_the_first_checkpoint_does_not_lose_the_start_from_counts(
     first = finished.folder / "runs"
     stages = tmp_path / "stages"
     shutil.copytree(first / "stages", stages, ignore=lambda folder, names: [n for n in names if n.startswith("task-")])
-    (pretraining,) = stages.glob("pretraining-*")
+    pretraining = stages / (first / "quickstart" / "pretraining").resolve().name
     manifest = json.loads((pretraining / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["settings"]["model"]["initialisation"] == "ppmi" and manifest["initialisation"]["counted_tokens"]
     shutil.rmtree(pretraining)
