@@ -136,7 +136,7 @@ def _worker(method: str, folder: Path, threads: int) -> dict[str, float]:
 
 def _cloze(folder: Path) -> dict[str, float]:
     from cloze.progress import Silent
-    from cloze.tasks.classification import finetune
+    from cloze.tasks.finetuning import finetune
 
     recipe, task = _recipe(folder)
     with tempfile.TemporaryDirectory() as output:
@@ -155,7 +155,8 @@ def _trainer(arguments: argparse.Namespace) -> dict[str, float]:
         TrainingArguments,
     )
 
-    from cloze.tasks.datasets import class_indices, class_names, read_table
+    from cloze.tasks.classification import class_indices, class_names
+    from cloze.tasks.datasets import read_table
 
     recipe, task = _recipe(arguments.folder)
     tokenizer = AutoTokenizer.from_pretrained(arguments.folder / "model")

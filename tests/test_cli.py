@@ -165,6 +165,8 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 
 def test_predict_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     class Model:
+        regresses = False
+
         def predict(self, texts: list[str]) -> list[SimpleNamespace]:
             return [
                 SimpleNamespace(label=str(len(text)), probability=0.75, probabilities={"1": 0.75}) for text in texts

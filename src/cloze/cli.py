@@ -45,6 +45,7 @@ def run(recipe: Path, *overrides: Overrides) -> None:
 
     Any setting of the recipe is a flag: `--training.steps 2000`, `--tasks.0.epochs 2`, `--data DIR`, `--output DIR`.
     `cloze recipe show RECIPE` lists all of them. A run that was stopped goes on when the same command is given again.
+    On several GPUs: `torchrun --nproc-per-node 8 -m cloze run RECIPE`; the batch is shared out, the numbers stay.
 
     Parameters
     ----------
@@ -99,6 +100,42 @@ def inspect(recipe: Path, *overrides: Overrides, step: int = 1, rows: int = 8) -
 
 
 @app.command
+def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
+    """Run the cells of a study that are missing, and write its table with intervals and tests.
+
+    Settings of the recipe are flags for every cell, as in `cloze run`. A study that was stopped goes on when the same
+    command is given again; given in a second process meanwhile, it takes the cells that nobody runs yet.
+
+    Parameters
+    ----------
+    file
+        The study's file, such as studies/family.yaml.
+    dry_run
+        Only show the cells, what they cost at most, and what is already there.
+    """
+    from rich.console import Console
+
+    from cloze.report.tables import as_rich
+    from cloze.study.grid import read_study
+    from cloze.study.results import cells_table, read_variants, score_all, study_table, write_results
+    from cloze.study.run import folder_of, run_cells, to_be_made
+
+    settings, cells = read_study(file, parse_overrides(overrides))
+    if dry_run:
+        Console().print(as_rich(cells_table(cells, [to_be_made(cell) for cell in cells])))
+        return
+    folder = folder_of(settings, cells)
+    failures = run_cells(folder, cells, _progress())
+    words = write_results(folder, settings, cells)
+    variants = read_variants(cells)
+    Console().print(as_rich(study_table(settings, variants, score_all(variants), len(cells))), words)
+    print(f"\nReport: {folder / 'report.html'}")
+    if failures:
+        count = f"{len(failures)} of {len(cells)} cells failed; the table has the others."
+        raise ClozeError("\n  ".join([count, *(f"{name}: {message}" for name, message in failures.items())]))
+
+
+@app.command
 def export(run: Path, folder: Path, *, task: str | None = None, licence: str = "unknown") -> None:
     """Copy a run's model into a folder of its own, with a model card (README.md) filled from the run.
 
@@ -137,9 +174,13 @@ def sample(folder: Path, *, seed: int = 1) -> None:
 
 @app.command
 def predict(
-    model: Path, file: Path | None = None, *, as_json: Annotated[bool, Parameter(name="--json")] = False
+    model: Path,
+    file: Path | None = None,
+    *,
+    pairs: bool = False,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
-    """Classify lines of text with a fine-tuned model: label, probability and text, tab-separated.
+    """Label lines of text with a fine-tuned model: label, probability and text, tab-separated; or score and text.
 
     Parameters
     ----------
@@ -147,18 +188,26 @@ def predict(
         Folder of a classifier, such as runs/NAME/tasks/TASK/model.
     file
         One text a line; standard input if there is none.
+    pairs
+        Each line is a pair: two texts with a tab between them.
     as_json
         Print one JSON object a line, with the probability of every class.
     """
     from cloze.predict import load
 
-    texts = _lines(file)
-    for text, found in zip(texts, load(model).predict(texts), strict=True):
+    lines, loaded = _lines(file), load(model)
+    texts = [_pair(line, number) for number, line in enumerate(lines, start=1)] if pairs else lines
+    if loaded.regresses:
+        for line, number in zip(lines, loaded.score(texts), strict=True):
+            record = {"text": line, "score": number}
+            print(json.dumps(record, ensure_ascii=False) if as_json else f"{number:.4f}\t{line}")
+        return
+    for line, found in zip(lines, loaded.predict(texts), strict=True):
         if as_json:
-            record = {"text": text, "label": found.label, "probabilities": found.probabilities}
+            record = {"text": line, "label": found.label, "probabilities": found.probabilities}
             print(json.dumps(record, ensure_ascii=False))
         else:
-            print(f"{found.label}\t{found.probability:.4f}\t{text}")
+            print(f"{found.label}\t{found.probability:.4f}\t{line}")
 
 
 @app.command
@@ -225,10 +274,11 @@ def show(recipe: Path, *overrides: Overrides) -> None:
     recipe
         The recipe's file.
     """
+    from cloze.interop.start import with_sizes_of_start
     from cloze.recipe_file import read_recipe
     from cloze.recipe_file import show as show_recipe
 
-    print(show_recipe(read_recipe(recipe, parse_overrides(overrides))), end="")
+    print(show_recipe(with_sizes_of_start(read_recipe(recipe, parse_overrides(overrides)))), end="")
 
 
 @recipes.command
@@ -258,7 +308,10 @@ def list_(folder: Path = Path("recipes")) -> None:
     """
     from cloze.recipe_file import list_recipes
 
-    for path, description in list_recipes(folder).items():
+    found = list_recipes(folder)
+    if not found:
+        print(f"{folder} holds no recipe (*.yaml).")
+    for path, description in found.items():
         print(path, textwrap.fill(description, 100, initial_indent="    ", subsequent_indent="    "), sep="\n")
 
 
@@ -295,7 +348,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         hint = " Settings of a recipe stand after its file." if isinstance(error, UnknownOptionError) else ""
         _fail(f"{error}{hint}\nTry `cloze --help`.", 2)
     except KeyboardInterrupt:
-        _fail("interrupted. Finished stages are kept: run the same command again to go on from there.", 130)
+        makes_stages = [*(sys.argv[1:] if arguments is None else arguments), ""][0] in ("run", "inspect")
+        kept = " Finished stages are kept: run the same command again to go on from there." if makes_stages else ""
+        _fail(f"interrupted.{kept}", 130)
     except BrokenPipeError:  # `cloze ... | head` has read enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
@@ -324,6 +379,15 @@ def _progress() -> Progress:
     from cloze.stages import is_main
 
     return RichProgress() if is_main() else Silent()
+
+
+def _pair(line: str, number: int) -> tuple[str, str]:
+    """Raises ClozeError for a line without exactly one tab."""
+    first, tab, second = line.partition("\t")
+    if not tab or "\t" in second:
+        found = line.count("\t")
+        raise ClozeError(f"line {number} has {found} tabs, expected one between two texts: {line[:80]!r}")
+    return first, second
 
 
 def _lines(file: Path | None) -> list[str]:

@@ -15,8 +15,8 @@ from cloze.errors import ClozeError
 from cloze.files import MANIFEST, read_manifest, write_folder, write_text
 
 if TYPE_CHECKING:
+    from cloze.report.cells import Table
     from cloze.report.run import RunData
-    from cloze.report.tables import Table
 
 CURVE_ROWS = 12
 """Validations shown in a card; of more, evenly spaced ones and the last."""
@@ -50,7 +50,8 @@ def export(run_folder: Path, folder: Path, *, task: str | None = None, licence: 
 def card(run: RunData, task: str | None, licence: str) -> str:
     """The model card: what the model is, from which data, how it was trained, its scores, how to use it, its recipe."""
     from cloze.report.run import dig
-    from cloze.report.tables import corpus_table, finetuning_tables, pretraining_table, tokenizer_tables, versions_table
+    from cloze.report.tables import corpus_table, pretraining_table, tokenizer_tables, versions_table
+    from cloze.report.task_tables import finetuning_tables
 
     family, title = str(dig(run.recipe, "model", "family")), run.name if task is None else f"{run.name}, {task}"
     counts = run.counts("pretraining")
@@ -99,7 +100,7 @@ def _cell(text: str) -> str:
 
 def _curve(run: RunData) -> str:
     """Validation losses and accuracies by step."""
-    from cloze.report.tables import Table
+    from cloze.report.cells import Table
 
     lines = run.validation
     if not lines:

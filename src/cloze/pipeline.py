@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloze.errors import ClozeError
 from cloze.files import os_errors, read_manifest, write_json, write_text
-from cloze.interop.start import load_start, with_sizes_of_start
+from cloze.interop.start import load_start, tokenizer_of_start, with_sizes_of_start
 from cloze.recipe import SEGMENT_FORMATS, Recipe, TaskSettings
 from cloze.recipe_file import show
 from cloze.stages import Stage, is_main, make, plan_stages, versions
@@ -132,9 +132,10 @@ def _tokenizer(recipe: Recipe, corpus_folder: Path, progress: Progress, folder: 
     if recipe.start_from is None:
         counts = train_tokenizer(corpus, recipe.tokenizer, folder, progress)
     else:
-        taken = Tokenizer.load(recipe.start_from)
+        taken, pieces = tokenizer_of_start(recipe)
         taken.save(folder)
         counts = {"kind": taken.kind, "vocabulary_size": taken.vocabulary_size, "fingerprint": taken.fingerprint}
+        counts |= {"new_entries": len(pieces)} if recipe.tokenizer.new_words else {}
     return {"counts": counts, "quality": quality(Tokenizer.load(folder), corpus)}
 
 
@@ -156,11 +157,12 @@ def _pretraining(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress
 
     prepare_cpu()
     prepared = open_rows(recipe, stages)
-    guesses = folder / "guesses.jsonl"
+    guesses, start = folder / "guesses.jsonl", folder / "start.json"
     begins = not any_checkpoint(folder / "checkpoints")  # `pretrain` finds out whether they are whole
     model, made = _model(recipe, prepared, progress, initialise=begins)
     if begins and is_main():
         write_text(guesses, _guesses(recipe, prepared, 0, model))
+        write_json(start, made)  # for the manifest of a process that goes on from a checkpoint
 
     def on_validation(step: int, model: PretrainingModel) -> None:
         with os_errors(guesses), guesses.open("a", encoding="utf-8") as file:
@@ -173,6 +175,7 @@ def _pretraining(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress
         with os_errors(folder):
             (folder / "model").mkdir(exist_ok=True)
         save_model(folder / "model", model, prepared.tokenizer)
+        made = json.loads(start.read_bytes())
     return {"counts": history.counts(), "rows": _rows(prepared), **made}
 
 
@@ -229,18 +232,19 @@ def _guesses(recipe: Recipe, prepared: Prepared, step: int, model: PretrainingMo
 
 def _check_tasks(recipe: Recipe, stages: Mapping[str, Stage]) -> None:
     """Read the labelled files of unfinished tasks: a mistake in them must not show after hours of pretraining."""
-    from cloze.tasks.datasets import class_names, read_table
+    from cloze.tasks.datasets import read_table
+    from cloze.tasks.task import kind_of
 
     if is_main():
         for task in recipe.tasks:
             if read_manifest(stages[f"task-{task.name}"].folder) is None:
-                class_names(
-                    *(read_table(recipe.data / f, task.text_column, task.label_column) for f in (task.train, task.test))
-                )
+                columns = (task.text_column, task.label_column, task.second_text_column)
+                train, test = (read_table(recipe.data / path, *columns) for path in (task.train, task.test))
+                kind_of(task.kind).label(train, test)
 
 
 def _task(recipe: Recipe, task: TaskSettings, model_folder: Path, progress: Progress, folder: Path) -> dict[str, Any]:
-    from cloze.tasks.classification import finetune
+    from cloze.tasks.finetuning import finetune
 
     results = finetune(recipe, task, model_folder, folder, progress)
     runs = [run for start in ("pretrained", "random_weights") for run in (results[start] or {}).get("seeds", ())]

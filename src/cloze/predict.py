@@ -2,6 +2,8 @@
 
 model = cloze.load("runs/nsmc/tasks/nsmc/model")
 model.predict(["정말 재밌다"])[0].label
+
+A model of pairs takes tuples: `predict([("비가 온다", "날이 맑다")])`.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 GAP = re.compile(r"\s*(?:\[MASK\]|<mask>)")
 """A gap, in BERT's and in RoBERTa's spelling; both work with every tokenizer. A space before it belongs to it."""
+
+
+Text = str | tuple[str, str]
+"""What a model reads: a text, or a pair of texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +74,34 @@ class LoadedModel:
         """Labels that `predict` chooses from; empty for a model without a classifier."""
         return getattr(self.model, "classes", ())
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """The class of each text. Raises ClozeError if the model has no classifier."""
-        from cloze.models.classifier import Classifier
+    @property
+    def regresses(self) -> bool:
+        """Whether the model gives a number, by `score`, and not a class."""
+        return getattr(self.model, "objective", None) == "regression"
+
+    def predict(self, texts: Sequence[Text]) -> list[Prediction]:
+        """The class of each text or pair. Raises ClozeError if the model has no classifier."""
         from cloze.tasks.metrics import log_softmax
 
-        if not isinstance(self.model, Classifier):
-            raise ClozeError(
-                f"{self.name} has no classifier: it was pretrained ({self.model.family}), not fine-tuned. Add a task "
-                "to the recipe and run `cloze run RECIPE`; the classifier is then in runs/NAME/tasks/TASK/model."
-            )
+        model = self._fine_tuned()
+        if self.regresses:
+            raise ClozeError(f"{self.name} gives a number ({self.classes[0]}), not a class. Call score.")
         found = []
-        for row in np.exp(log_softmax(self._map(self.model.logits, texts))) if texts else ():
+        for row in np.exp(log_softmax(self._map(model.logits, texts))) if texts else ():
             best = int(row.argmax())
             probabilities = dict(zip(self.classes, row.tolist(), strict=True))
             found.append(Prediction(self.classes[best], float(row[best]), probabilities))
         return found
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """A vector for each text, [texts, width]: the mean of its last hidden states, special tokens included."""
+    def score(self, texts: Sequence[Text]) -> list[float]:
+        """The number of each text or pair. Raises ClozeError if the model is no regression."""
+        model = self._fine_tuned()
+        if not self.regresses:
+            raise ClozeError(f"{self.name} gives a class ({', '.join(self.classes)}), not a number. Call predict.")
+        return self._map(model.logits, texts)[:, 0].tolist() if texts else []
+
+    def encode(self, texts: Sequence[Text]) -> NDArray[np.float32]:
+        """A vector for each text or pair, [texts, width]: the mean of its last hidden states, specials included."""
         import torch
 
         width = self.model.encoder.config.width
@@ -127,11 +142,26 @@ class LoadedModel:
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
 
-    def _map(self, function: Callable[[Batch], Tensor], texts: Sequence[str]) -> NDArray[np.float32]:
+    def _fine_tuned(self) -> Classifier:
+        from cloze.models.classifier import Classifier
+
+        if not isinstance(self.model, Classifier):
+            raise ClozeError(
+                f"{self.name} has no classifier: it was pretrained ({self.model.family}), not fine-tuned. Add a task "
+                "to the recipe and run `cloze run RECIPE`; the classifier is then in runs/NAME/tasks/TASK/model."
+            )
+        return self.model
+
+    def _map(self, function: Callable[[Batch], Tensor], texts: Sequence[Text]) -> NDArray[np.float32]:
         """`function` over all texts, in flat batches of similar length; warns about texts that had to be cut."""
         from cloze.tasks.features import featurise, map_rows
 
-        features = featurise([unicodedata.normalize("NFC", text) for text in texts], self.tokenizer, self.length)
+        parts = [(text,) if isinstance(text, str) else text for text in texts]
+        if len(set(map(len, parts))) > 1 or len(parts[0]) > 2:
+            raise ClozeError("single texts and pairs are mixed; give texts alone, or pairs (two texts) alone.")
+        columns = [[unicodedata.normalize("NFC", text) for text in column] for column in zip(*parts, strict=True)]
+        second, segments = (columns[1] if len(columns) > 1 else None), self.model.encoder.config.segment_types
+        features = featurise(columns[0], self.tokenizer, self.length, second=second, segments=segments)
         self._warn_of_cuts(features.counts["truncated"], len(texts))
         self._module.eval()
         return map_rows(function, features, device=self._device)

@@ -98,6 +98,9 @@ class TokenizerSettings(Settings):
     """Lowercase before splitting. Unit: yes/no. Source: study."""
     strip_accents: bool = False
     """Drop accents; Hangul is composed again afterwards (NFC). Unit: yes/no. Source: study."""
+    new_words: Path | None = None
+    """With `start_from`: file of words, one a line, that become entries of its tokenizer; their embeddings begin as the
+    mean of the pieces they had. Relative to `data`. Unit: path. Source: cloze."""
     sample_characters: Count = 50_000_000
     """Train on at most this many characters, chosen by a hash of each document; the default needs about 4 GB of memory.
     Unit: characters. Source: cloze."""
@@ -156,8 +159,9 @@ class ModelSettings(Settings):
     norm_position: Literal["post", "pre"] = "post"
     """Where LayerNorm stands. post: after each residual sum; pre: before each block. Unit: name. Source: BERT 3 (post);
     arXiv:2002.04745 (pre)."""
-    norm_eps: Positive = 1e-12
-    """Added to the variance in LayerNorm. Unit: dimensionless. Source: BERT (1e-12; RoBERTa 1e-5)."""
+    norm_eps: Positive | None = None
+    """Added to the variance in LayerNorm; null: 1e-12 (roberta and modernbert 1e-5). Unit: dimensionless. Source: BERT
+    modeling.py; config.json of RoBERTa and ModernBERT."""
     dropout: Share = 0.1
     """Share of hidden values zeroed, after embeddings and both blocks. Unit: share. Source: BERT A.2."""
     attention_dropout: Share = 0.1
@@ -326,16 +330,19 @@ class TaskSettings(Settings):
 
     name: Name
     """Name in tables and folders. Unit: letters, digits, dot, dash, underscore. Source: cloze."""
-    kind: Literal["classification"] = "classification"
-    """What is predicted. Unit: name. Source: BERT 4.1."""
+    kind: Literal["classification", "regression"] = "classification"
+    """What is predicted of a text or a pair of texts. classification: one of several classes; regression: a number.
+    Unit: name. Source: BERT 4.1."""
     train: Path
     """Training file (tab-separated with a header), relative to `data`. Unit: path. Source: cloze."""
     test: Path
     """Test file, same columns. Unit: path. Source: cloze."""
     text_column: str = "document"
     """Column with the text; an empty text is kept and counted. Unit: column name. Source: NSMC."""
+    second_text_column: str | None = None
+    """Column with the second text of a pair; null: one text. Unit: column name. Source: BERT 4.1."""
     label_column: str = "label"
-    """Column with the class. Unit: column name. Source: NSMC."""
+    """Column with the class or the number. Unit: column name. Source: NSMC."""
     epochs: Positive = 3.0
     """Passes over the training file. Unit: epochs. Source: BERT A.3 (2-4; study 5)."""
     batch_rows: Count = 32
@@ -415,6 +422,11 @@ class Recipe(Settings):
     @model_validator(mode="after")
     def _sections_fit(self) -> Recipe:
         wrong: list[tuple[str, str]] = []
+        wrong += [
+            (f"report.fill_sentences.{place}", f"{sentence!r} has no [MASK]: there is nothing to fill")
+            for place, sentence in enumerate(self.report.fill_sentences)
+            if "[MASK]" not in sentence and "<mask>" not in sentence
+        ]
         positions = self.model.max_length or self.inputs.length
         lengths = {"inputs.length": self.inputs.length}
         lengths |= {f"tasks.{place}.length": task.length or 0 for place, task in enumerate(self.tasks)}
@@ -432,6 +444,9 @@ class Recipe(Settings):
             message = f"model.family {self.model.family} has {has} objective on masking.boundaries: set it to "
             message += "false" if self.masking.boundaries else "true, and masking.unit to span"
             wrong.append(("masking.boundaries model.family", message))
+        if self.tokenizer.new_words is not None and self.start_from is None:
+            message = "new_words extend the tokenizer of start_from, which is null; a tokenizer of its own learns words"
+            wrong.append(("tokenizer.new_words start_from", message))
         if self.name == "stages":
             wrong.append(("name", "the folder `stages` is for the stages of all runs; choose another name"))
         names = [task.name for task in self.tasks]

@@ -35,6 +35,7 @@ class Setting:
     source: str
     expected: str
     """The values it takes, in words."""
+    default: object = None
 
 
 def read_recipe(path: Path, overrides: Mapping[str, object] | None = None) -> Recipe:
@@ -68,7 +69,7 @@ def read_recipe(path: Path, overrides: Mapping[str, object] | None = None) -> Re
 
 def show(recipe: Recipe) -> str:
     """The resolved recipe as YAML, a comment with unit and source after each value; `read_recipe` reads it back."""
-    lines = [f"# cloze recipe {recipe.name}, resolved. After each value: unit; where its default comes from."]
+    lines = [f"# cloze recipe {recipe.name}, resolved. After each value: unit; the default's source; what null means."]
     lines += _shown_section(recipe.model_dump(mode="json"), (), "")
     return "\n".join(lines) + "\n"
 
@@ -262,7 +263,7 @@ def _walk(properties: Mapping[str, Any], definitions: Mapping[str, Any], key: Ke
         text = " ".join(field.get("description", "").split())
         match = re.fullmatch(r"(?P<help>.*) Unit: (?P<unit>.+?)\. Source: (?P<source>.+)\.", text)
         groups = match.groupdict() if match else {"help": text, "unit": "", "source": ""}
-        yield (*key, name), Setting(expected=_expected(field), **groups)
+        yield (*key, name), Setting(expected=_expected(field), default=field.get("default"), **groups)
         section, below = field.get("$ref"), (*key, name)
         if "items" in field:
             section, below = field["items"].get("$ref"), (*key, name, 0)
@@ -309,8 +310,15 @@ def _shown_section(values: Mapping[str, Any], key: Key, indent: str) -> list[str
                 inner = _shown_section(item, (*key, name, place), indent + "    ")
                 lines += [f"{indent}  - {inner[0].strip()}", *inner[1:]]
         else:
-            lines.append(f"{f'{indent}{name}: {_as_yaml(value)}':<40}  # {setting.unit}; {setting.source}")
+            lines.append(f"{f'{indent}{name}: {_as_yaml(value)}':<40}  # {_comment(setting, value)}")
     return lines
+
+
+def _comment(setting: Setting, value: object) -> str:
+    """Unit and source of a value; of one that is not the default, what that would be."""
+    source = setting.source if value == setting.default else f"default {_as_yaml(setting.default)} ({setting.source})"
+    null = re.search(r"null: ([^;.]+)", setting.help)
+    return "; ".join([setting.unit, source, *([f"null: {null[1]}"] if null and value is None else [])])
 
 
 def _as_yaml(value: object) -> str:

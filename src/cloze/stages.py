@@ -20,7 +20,16 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from cloze.errors import ClozeError
-from cloze.files import PARTIAL, check_files, finish_folder, hash_json, os_errors, read_manifest, write_folder
+from cloze.files import (
+    PARTIAL,
+    check_files,
+    finish_folder,
+    hash_json,
+    os_errors,
+    read_manifest,
+    sha256_file,
+    write_folder,
+)
 
 if TYPE_CHECKING:
     from cloze.progress import Progress
@@ -89,6 +98,10 @@ def plan_stages(recipe: Recipe) -> dict[str, Stage]:
 
     add("corpus", of=settings["corpus"], inputs=fingerprint(source_files(recipe.corpus, recipe.data)))
     start = "" if recipe.start_from is None else fingerprint_of_start(recipe.start_from)
+    new_words = recipe.tokenizer.new_words
+    if new_words is not None:
+        start = hash_json([start, sha256_file(recipe.data / new_words)])
+    del settings["tokenizer"]["new_words"]
     add("tokenizer", of={} if start else settings["tokenizer"], inputs=start, after=("corpus",))
     add("store", of=settings["store"], after=("corpus", "tokenizer"))
     shared = {key: settings[key] for key in ("seed", "inputs", "masking", "model")}
@@ -156,6 +169,8 @@ def versions() -> dict[str, str]:
 def _check_sources(recipe: Recipe) -> None:
     """All files that the recipe names are there, before the first stage begins."""
     named = {f"corpus.sources.{place}": path for place, path in enumerate(recipe.corpus.sources)}
+    if recipe.tokenizer.new_words is not None:
+        named["tokenizer.new_words"] = recipe.tokenizer.new_words
     missing = {key: recipe.data / path for key, path in named.items() if not (recipe.data / path).exists()}
     for place, task in enumerate(recipe.tasks):
         files = {f"tasks.{place}.train": task.train, f"tasks.{place}.test": task.test}

@@ -115,6 +115,7 @@ def test_max_documents_counts_kept_ones(tmp_path: Path, build: Build) -> None:
     corpus, counts = build("a.txt", max_documents=2, validation_frac=0.0)
     assert sentences(corpus, "train") == ["하나.", "둘."]
     assert counts["kept"]["documents"] == 2
+    assert counts["unread_bytes"] + counts["bytes_read"] == (tmp_path / "a.txt").stat().st_size
 
 
 def test_kinds_may_be_mixed(tmp_path: Path, build: Build) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.workplace import Workplace, flags
+from tests.end_to_end.workplace import TINY, Workplace, flags
 
 pytestmark = pytest.mark.xdist_group("end_to_end")
 
@@ -147,25 +147,63 @@ def test_a_roberta_with_byte_level_bpe_goes_the_same_way(workplace: Workplace) -
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-FAMILIES = {
+RECIPES = {
+    "bert-base": {"corpus.validation_frac": "0.2"},
+    "study-bert": {"corpus.kind": "text", "corpus.validation_frac": "0.2"},
+    "nsmc": {},
     "albert-base": {"tokenizer.vocabulary_size": "1000", "model.embedding_width": "8", "masking.longest_ngram": "2"},
     "electra-small": {"model.embedding_width": "8", "model.generator_frac": "0.5"},
     "spanbert-base": {},
     "modernbert-base": {"model.layers": "2", "model.global_every": "2", "model.local_window": "8"},
 }
-"""Recipes of the other families, and what makes each of them tiny."""
+"""The other recipes, and what makes each of them tiny."""
 
 
-@pytest.mark.parametrize("recipe", FAMILIES)
-def test_every_family_goes_the_same_way(workplace: Workplace, recipe: str) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_goes_the_same_way(workplace: Workplace, recipe: str) -> None:
     """From text to a classifier, and the pretrained model fills gaps."""
-    changes = {key.replace(".", "__"): value for key, value in FAMILIES[recipe].items()}
+    changes = {key.replace(".", "__"): value for key, value in RECIPES[recipe].items()}
     changes |= {"corpus__sources": "[corpus/reviews.txt.gz]", "data": "../shared/data"}
     done = workplace.run(f"recipes/{recipe}.yaml", **changes)
     assert done.returncode == 0, done.stdout + done.stderr
     filled = workplace.cloze("fill", f"runs/{recipe}/pretraining/model", "이 영화 정말 [MASK]")
     assert filled.returncode == 0, filled.stderr
     assert len(filled.stdout.splitlines()) == 5
+
+
+def test_a_study_runs_its_cells_and_goes_on(finished: Workplace) -> None:
+    """Two variants and a pair task; what is there is not made again."""
+    folder = finished.folder
+    reviews = (folder / "data" / "sample" / "reviews_train.txt").read_text(encoding="utf-8").splitlines()[1:120]
+    pairs = [f"{line.split(chr(9))[1]}\t{line.split(chr(9))[1]}\t{place % 5}" for place, line in enumerate(reviews)]
+    (folder / "pairs.tsv").write_text("\n".join(["a\tb\tscore", *pairs]) + "\n", encoding="utf-8")
+    task = f"{{name: pairs, kind: regression, train: {folder}/pairs.tsv, test: {folder}/pairs.tsv, text_column: a, "
+    task += "second_text_column: b, label_column: score, epochs: 0.5, length: 32, seeds: [1, 2]}"
+    (folder / "study.yaml").write_text(
+        "name: tiny\nbase: recipes/quickstart.yaml\nbudget: equal steps\n"
+        f"settings: {{tasks: [{task}]}}\n"
+        "axes: {masks: {dynamic: {}, fixed: {masking.copies: 1}}}\n",
+        encoding="utf-8",
+    )
+    own = {f"--{key}": value for key, value in TINY.items() if not key.startswith("tasks")}
+    words = shlex.join([word for pair in own.items() for word in pair])
+    planned = finished.bash(f"cloze study study.yaml {words} --dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert "tiny-fixed-1" in planned.stdout
+    done = finished.bash(f"cloze study study.yaml {words}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 cells" in done.stdout and "pretrained once" in " ".join(done.stdout.split())
+    results = json.loads((folder / "runs" / "studies" / "tiny" / "results.json").read_text(encoding="utf-8"))
+    assert {score["measure"] for score in results["scores"]} == {"spearman"}
+    before = stamps(folder)
+    again = finished.bash(f"cloze study study.yaml {words}")
+    assert again.returncode == 0 and stamps(folder) == before
+    model = "runs/tiny-fixed-1/tasks/pairs/model"
+    scored = finished.bash(f"printf '좋다\\t좋다\\n' | cloze predict {model} --pairs")
+    assert scored.returncode == 0, scored.stderr
+    assert float(scored.stdout.split("\t")[0]) is not None
+    wrong = finished.bash(f"echo 좋다 | cloze predict {model} --pairs")
+    assert wrong.returncode == 2 and "line 1 has 0 tabs, expected one between two texts" in wrong.stderr
 
 
 def test_two_ranks_make_one_run_with_the_same_numbers(finished: Workplace, tmp_path: Path) -> None:

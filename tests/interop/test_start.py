@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from cloze.errors import ClozeError
 from cloze.interop.huggingface import load_model, save_model
-from cloze.interop.start import fingerprint_of_start, load_start, with_sizes_of_start
+from cloze.interop.start import fingerprint_of_start, load_start, tokenizer_of_start, with_sizes_of_start
 from cloze.models import build
 from cloze.recipe import ModelSettings, Recipe
 from cloze.tokens.tokenizer import Tokenizer
@@ -89,3 +90,47 @@ def test_the_fingerprint_is_of_the_content(folder: Path, tokenizer: Tokenizer) -
     config = folder / "config.json"
     config.write_text(config.read_text().replace("0.25", "0.5"))
     assert fingerprint_of_start(folder) != before
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"family": "bert"},
+        {"family": "electra", "embedding_width": 8},
+        {"family": "spanbert"},
+        {"family": "modernbert", "norm_position": "pre"},
+    ],
+)
+def test_a_new_word_begins_as_the_mean_of_its_pieces(
+    own: dict[str, object], folder: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    described = json.loads(tokenizer.text)
+    described["model"]["vocab"]["##각"] = described["model"]["vocab"].pop(
+        tokenizer.token(tokenizer.vocabulary_size - 1)
+    )
+    tokenizer = Tokenizer(json.dumps(described))
+    settings = ModelSettings.model_validate({**SIZES, **own})
+    size = tokenizer.vocabulary_size
+    model = build(settings, vocabulary_size=size, length=24, pad_id=0, pairs=False, seed=3)
+    model.masked_tokens.bias.data.uniform_()
+    save_model(folder, model, tokenizer)
+    (tmp_path / "words.txt").write_text("가각\n", encoding="utf-8")
+    asked = recipe(folder, tokenizer={"new_words": "words.txt"}).model_copy(update={"data": tmp_path})
+    extended, pieces = tokenizer_of_start(asked)
+    grown, new = load_start(asked, extended, pairs=False, seed=1)
+    assert new == [] and list(pieces) == [size]
+    of = list(pieces[size])
+    assert of == tokenizer.encode(["가각"])[0] and len(of) == 2
+    for name, tensor in grown.state_dict().items():
+        was = load_model(folder)[0].state_dict()[name]
+        assert torch.equal(tensor[: len(was)], was)
+        if len(tensor) > len(was):
+            torch.testing.assert_close(tensor[size], was[of].mean(dim=0))
+    assert grown.encoder.embeddings.token.weight.shape[0] == grown.masked_tokens.bias.shape[0] == size + 1
+    with pytest.raises(ClozeError, match="has changed since this run began"):
+        load_start(asked, tokenizer, pairs=False, seed=1)
+
+
+def test_new_words_need_a_tokenizer_to_extend() -> None:
+    with pytest.raises(ValueError, match=r"new_words extend the tokenizer of start_from, which is null"):
+        Recipe.model_validate({"name": "r", "tokenizer": {"new_words": "words.txt"}})

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cloze.report import tables
+from cloze.report import tables, task_tables
 from cloze.report.run import read_run
 
 MakeRun = Callable[..., Path]
@@ -34,25 +34,25 @@ def test_without_pairs_the_row_stays_and_says_why(make_run: MakeRun) -> None:
 
 def test_finetuning_tables_are_the_studys(make_run: MakeRun) -> None:
     task = read_run(make_run()).tasks[0]
-    pretrained, random = tables.finetuning_tables(task)
+    pretrained, random = task_tables.finetuning_tables(task)
     assert pretrained.rows == [
         ("Train", "91.31 ± 0.12", "0.210 ± 0.003"),
         ("Test", "88.31 ± 0.12", "0.287 ± 0.003"),
     ]
     assert random.title == "From random weights" and random.rows[1][1] == "84.02 ± 0.12"
-    assert tables.gain(task) == "Pretraining adds 4.29 points of test accuracy over random weights."
+    assert task_tables.gain(task) == "Pretraining adds 4.29 points of test accuracy over random weights."
 
 
 def test_one_seed_has_no_spread(make_run: MakeRun) -> None:
     run = read_run(make_run(seeds=1, random=False))
-    (table,) = tables.finetuning_tables(run.tasks[0])
+    (table,) = task_tables.finetuning_tables(run.tasks[0])
     assert table.rows[1] == ("Test", "88.31", "0.287") and "One seed" in table.note
     assert tables.headline(run)[0].detail == "one seed"
-    assert tables.gain(run.tasks[0]) == ""
+    assert task_tables.gain(run.tasks[0]) == ""
 
 
 def test_confusion_is_a_share_of_the_true_class(make_run: MakeRun) -> None:
-    table = tables.confusion_table(read_run(make_run()).tasks[0])
+    table = task_tables.confusion_table(read_run(make_run()).tasks[0])
     assert table is not None and table.columns == ("True class", "부정", "긍정", "Texts")
     assert table.rows[0] == ("부정", "88.6", "11.4", "24,827")
 

@@ -1,215 +1,57 @@
-"""Fine-tuning: it learns, its numbers are what they say, and a stop in the middle changes none of them."""
+"""Classes out of labels, and scores against hand-made numbers and against PyTorch."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from cloze import predict
-from cloze.errors import ClozeError, DamagedError
-from cloze.files import read_manifest
-from cloze.interop.huggingface import load_model
-from cloze.models.dropout import Dropout
-from cloze.progress import Silent
-from cloze.recipe import Recipe, TaskSettings
-from cloze.tasks.classification import Start, _classifier, _prepare, finetune
-from cloze.tasks.datasets import read_table
-from cloze.tasks.features import map_rows
+from cloze.errors import ClozeError
+from cloze.tasks.classification import class_indices, class_names, score
+from cloze.tasks.datasets import Examples, read_table
+from cloze.tasks.metrics import log_softmax
 
 
-def task(**changes: Any) -> TaskSettings:
-    settings: dict[str, Any] = {
-        "name": "reviews",
-        "train": Path("train.txt"),
-        "test": Path("test.txt"),
-        "epochs": 3,
-        "batch_rows": 8,
-        "peak_learning_rate": 5e-3,
-        "length": 16,
-        "seeds": [1, 2],
-    }
-    return TaskSettings(**(settings | changes))
+def labelled(tmp_path: Path, name: str, labels: list[str]) -> Examples:
+    path = tmp_path / name
+    path.write_text("document\tlabel\n" + "".join(f"가\t{label}\n" for label in labels), encoding="utf-8")
+    return read_table(path, "document", "label")
 
 
-def run(data: Path, folder: Path, settings: TaskSettings, progress: Any = None, **training: Any) -> dict[str, Any]:
-    training = {"device": "cpu", "precision": "float32", **training}
-    recipe = Recipe.model_validate({"name": "tiny", "data": data, "training": training, "tasks": [settings]})
-    return finetune(recipe, settings, data / "model", folder, progress or Silent())
+def test_classes_are_ordered_by_number_or_name(tmp_path: Path) -> None:
+    numbers = labelled(tmp_path, "a.txt", ["10", "2", "-1", "2"])
+    assert class_names(numbers, numbers) == ["-1", "2", "10"]
+    words = labelled(tmp_path, "b.txt", ["hate", "10", "none"])
+    assert class_names(words, words) == ["10", "hate", "none"]
+    assert class_indices(["none", "10"], ["10", "hate", "none"]) == [2, 0]
 
 
-def without_times(folder: Path) -> tuple[Any, list[Any]]:
-    """results.json and metrics.jsonl without what a clock wrote."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: clean(v) for key, v in value.items() if key not in ("elapsed_s", "examples_per_s")}
-        return [clean(v) for v in value] if isinstance(value, list) else value
-
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return clean(json.loads((folder / "results.json").read_text())), [clean(json.loads(line)) for line in lines]
-
-
-class Stops(Silent):
-    """Presses Ctrl-C after some steps; counts them."""
-
-    def __init__(self, after: int = 10**9) -> None:
-        self.after, self.steps = after, 0.0
-
-    @contextmanager
-    def stage(self, name: str, total: float | None = None, unit: str = "") -> Iterator[Any]:
-        yield self
-
-    def advance(self, amount: float = 1.0) -> None:
-        self.steps += amount
-        if self.steps >= self.after:
-            raise KeyboardInterrupt
-
-    def note(self, text: str) -> None:
-        pass
+def test_one_class_or_an_unknown_label_cannot_be_trained(tmp_path: Path) -> None:
+    one, two = labelled(tmp_path, "one.txt", ["1", "1"]), labelled(tmp_path, "two.txt", ["0", "1"])
+    with pytest.raises(ClozeError, match=r"one\.txt: every one of the 2 examples has the label '1'"):
+        class_names(one, two)
+    strange = labelled(tmp_path, "strange.txt", ["0", "1", "ironic"])
+    with pytest.raises(
+        ClozeError, match=r"strange\.txt, line 4: the label 'ironic' never occurs in .*two\.txt.*'0', '1'"
+    ):
+        class_names(two, strange)
+    assert class_names(two, one) == ["0", "1"], "a test set need not hold every class"
 
 
-@pytest.fixture(scope="module")
-def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a task that ran straight through."""
-    folder = tmp_path_factory.mktemp("finished")
-    results = run(data, folder, task())
-    assert results == json.loads((folder / "results.json").read_text())
-    return folder
+def test_scores_of_a_hand_made_table() -> None:
+    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.5, 0.3, 0.2]], dtype=np.float32))
+    scores = score(logits, np.array([0, 1, 2]))
+    assert scores["accuracy"] == pytest.approx(2 / 3)
+    assert scores["loss"] == pytest.approx(-np.log([0.7, 0.8, 0.2]).mean(), rel=1e-6)
+    assert scores["confusion"] == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]
 
 
-def test_it_learns_and_says_what_its_numbers_are(finished: Path) -> None:
-    results = json.loads((finished / "results.json").read_text())
-    group = results["pretrained"]
-    assert (results["task"], results["classes"], results["random_weights"]) == ("reviews", ["0", "1"], None)
-    assert [seed["seed"] for seed in group["seeds"]] == [1, 2]
-    accuracies = [seed["test"]["accuracy"] for seed in group["seeds"]]
-    assert min(accuracies) > 0.9
-    assert group["mean"]["test"]["accuracy"] == pytest.approx(np.mean(accuracies))
-    assert group["std"]["test"]["accuracy"] == pytest.approx(np.std(accuracies, ddof=1))
-    confusion = np.array(group["seeds"][0]["test"]["confusion"])
-    assert confusion.sum() == 60
-    assert confusion.trace() / 60 == pytest.approx(accuracies[0])
-    assert confusion.sum(axis=1).tolist() == [42, 18], "rows are the true classes"
-    assert results["counts"]["train"]["examples"] == 200
-    assert results["counts"]["train"]["empty"] == 20
-    assert results["examples_per_s"] > 0
-    assert set(results["meaning"]) == {"train", "test", "std"}
-
-
-def test_curves_hold_every_seed_and_end_at_the_results(finished: Path) -> None:
-    results, lines = without_times(finished)
-    for seed in results["pretrained"]["seeds"]:
-        mine = [line for line in lines if line["seed"] == seed["seed"]]
-        assert {line["start"] for line in mine} == {"pretrained"}
-        tests = [line for line in mine if line["kind"] == "test"]
-        assert [(line["step"], line["epoch"]) for line in tests] == [(25, 1.0), (50, 2.0), (75, 3.0)]
-        assert tests[-1]["classification/accuracy"] == seed["test"]["accuracy"]
-        train = [line for line in mine if line["kind"] == "train"]
-        assert [line["step"] for line in train] == [20, 25, 40, 50, 60, 75]
-        # Steps 51 to 60 and 61 to 75 make up the last epoch, whose mean is the training score.
-        last = (10 * train[-2]["classification/loss"] + 15 * train[-1]["classification/loss"]) / 25
-        assert seed["train"]["loss"] == pytest.approx(last)
-
-
-def test_the_saved_classifier_is_the_first_seeds(finished: Path, data: Path) -> None:
-    examples = read_table(data / "test.txt", "document", "label")
-    said = predict.load(finished / "model").predict(examples.texts)
-    results = json.loads((finished / "results.json").read_text())
-    right = np.mean([p.label == label for p, label in zip(said, examples.labels, strict=True)])
-    assert right == pytest.approx(results["pretrained"]["seeds"][0]["test"]["accuracy"])
-
-
-@pytest.mark.parametrize("after", [75, 100])
-def test_stop_and_resume_is_the_same_run(finished: Path, data: Path, tmp_path: Path, after: int) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        run(data, tmp_path, task(), Stops(after))
-    assert not (tmp_path / "results.json").exists()
-    run(data, tmp_path, task())
-    assert without_times(tmp_path) == without_times(finished)
-
-
-def test_finished_seeds_are_kept_until_something_changes(finished: Path, data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "task"
-    shutil.copytree(finished, folder)
-    first = folder / "seeds" / "pretrained-1.json"
-    written_at = first.stat().st_mtime_ns
-    results = run(data, folder, task(seeds=[1, 2, 3]))
-    assert len(results["pretrained"]["seeds"]) == 3
-    assert first.stat().st_mtime_ns == written_at
-    run(data, folder, task(seeds=[2, 1]))
-    assert (read_manifest(folder / "model") or {})["seed"] == 2, (
-        "the kept classifier is that of the first seed asked for"
-    )
-    run(data, folder, task(seeds=[1], epochs=1))
-    assert first.stat().st_mtime_ns > written_at, "another number of epochs is another run"
-    first.write_text("{", encoding="utf-8")
-    with pytest.raises(DamagedError, match=r"pretrained-1\.json is not JSON"):
-        run(data, folder, task(seeds=[1], epochs=1))
-
-
-def test_random_weights_stand_beside_the_pretrained_ones(data: Path, tmp_path: Path) -> None:
-    results = run(data, tmp_path, task(seeds=[1], epochs=0.5, from_random_weights=True))
-    for group in (results["pretrained"], results["random_weights"]):
-        assert len(group["seeds"]) == 1
-        assert group["std"] == {"train": {"accuracy": None, "loss": None}, "test": {"accuracy": None, "loss": None}}
-    starts = [line["start"] for line in without_times(tmp_path)[1]]
-    assert starts == sorted(starts) == ["pretrained"] * 2 + ["random"] * 2
-
-
-def shared_task(data: Path, **changes: Any) -> Any:
-    settings = task(**changes)
-    recipe = Recipe(name="tiny", data=data, training={"device": "cpu", "precision": "float32"}, tasks=[settings])  # type: ignore[arg-type]
-    return _prepare(recipe, settings, data / "model")[0]
-
-
-def test_the_start_decides_the_encoder_and_the_seed_the_rest(data: Path) -> None:
-    shared = shared_task(data)
-    saved = load_model(data / "model")[0].state_dict()
-    runs: list[tuple[Start, int]] = [("pretrained", 1), ("random", 1), ("pretrained", 2)]
-    pretrained, random, other = (_classifier(shared, start, seed).state_dict() for start, seed in runs)
-    for name, value in pretrained.items():
-        if name.startswith("encoder."):
-            assert torch.equal(value, saved[name])
-            assert torch.equal(value, other[name])
-        else:
-            assert torch.equal(value, random[name])
-            assert torch.equal(value, other[name]) == (value.ndim == 1), "biases start at 0, matrices with the seed"
-    assert not torch.equal(pretrained["encoder.embeddings.token.weight"], random["encoder.embeddings.token.weight"])
-
-
-def test_the_tasks_dropout_reaches_every_place(data: Path) -> None:
-    def shares(**changes: Any) -> set[float]:
-        classifier = _classifier(shared_task(data, **changes), "pretrained", 1)
-        return {module.share for module in classifier.modules() if isinstance(module, Dropout)} - {0.0}
-
-    assert shares(dropout=0.25) == {0.25}
-    assert shares(dropout=0.0) == set()
-    assert shares() == {0.1}
-
-
-def test_a_rows_logits_do_not_depend_on_its_company(data: Path) -> None:
-    shared = shared_task(data)
-    classifier = _classifier(shared, "pretrained", 1).eval()
-    together, apart = (
-        map_rows(classifier.logits, shared.train, device=torch.device("cpu"), tokens=tokens) for tokens in (10_000, 1)
-    )
-    np.testing.assert_allclose(together, apart, atol=1e-5)
-
-
-def test_rows_longer_than_the_position_table_are_refused(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ClozeError, match=r"task reviews: rows of 17 tokens, .* positions for 16"):
-        run(data, tmp_path, task(length=17))
-
-
-def test_a_loss_that_explodes_stops_with_its_place(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ClozeError, match=r"step 20 of task reviews \(pretrained, seed 1\).*peak_learning_rate"):
-        run(data, tmp_path, task(peak_learning_rate=1e30, warmup_frac=0.0))
-    assert not list(tmp_path.glob("seeds/*"))
+def test_loss_is_torchs_cross_entropy_also_for_large_logits() -> None:
+    generator = np.random.default_rng(5)
+    logits = (generator.standard_normal((50, 4)) * 300).astype(np.float32)
+    labels = generator.integers(4, size=50)
+    want = torch.nn.functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)).item()
+    assert score(logits, labels)["loss"] == pytest.approx(want, rel=1e-9)
+    assert np.exp(log_softmax(logits)).sum(axis=1) == pytest.approx(np.ones(50))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloze.errors import ClozeError
-from cloze.tasks.datasets import Examples, class_indices, class_names, read_table
+from cloze.tasks.datasets import Examples, read_table
 
 
 def table(tmp_path: Path, text: str | bytes, name: str = "reviews.txt") -> Path:
@@ -69,32 +69,18 @@ def test_broken_files_are_named_with_their_place(tmp_path: Path, text: str | byt
 def test_missing_file_and_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(ClozeError, match=r"none\.txt cannot be read"):
         read(tmp_path / "none.txt")
-    with pytest.raises(ClozeError, match="cannot be read"):
+    with pytest.raises(ClozeError, match="is a folder; expected a tab-separated file"):
         read(tmp_path)
 
 
-def labelled(tmp_path: Path, name: str, labels: list[str]) -> Examples:
-    return read(table(tmp_path, "document\tlabel\n" + "".join(f"가\t{label}\n" for label in labels), name))
-
-
-def test_classes_are_ordered_by_number_or_name(tmp_path: Path) -> None:
-    numbers = labelled(tmp_path, "a.txt", ["10", "2", "-1", "2"])
-    assert class_names(numbers, numbers) == ["-1", "2", "10"]
-    words = labelled(tmp_path, "b.txt", ["hate", "10", "none"])
-    assert class_names(words, words) == ["10", "hate", "none"]
-    assert class_indices(["none", "10"], ["10", "hate", "none"]) == [2, 0]
-
-
-def test_one_class_or_an_unknown_label_cannot_be_trained(tmp_path: Path) -> None:
-    one, two = labelled(tmp_path, "one.txt", ["1", "1"]), labelled(tmp_path, "two.txt", ["0", "1"])
-    with pytest.raises(ClozeError, match=r"one\.txt: every one of the 2 examples has the label '1'"):
-        class_names(one, two)
-    strange = labelled(tmp_path, "strange.txt", ["0", "1", "ironic"])
-    with pytest.raises(
-        ClozeError, match=r"strange\.txt, line 4: the label 'ironic' never occurs in .*two\.txt.*'0', '1'"
-    ):
-        class_names(two, strange)
-    assert class_names(two, one) == ["0", "1"], "a test set need not hold every class"
+def test_a_pair_has_two_columns_of_text(tmp_path: Path) -> None:
+    path = table(tmp_path, "sentence1\tlabel\tsentence2\n\u1112\u1161\u11ab국\t0\t\n나\t1\t다\n")
+    examples = read_table(path, "sentence1", "label", "sentence2")
+    assert (examples.texts, examples.second, examples.labels) == (["한국", "나"], ["", "다"], ["0", "1"])
+    assert examples.counts == {"examples": 2, "empty": 1, "recomposed": 1}
+    assert read_table(path, "sentence1", "label").second is None
+    with pytest.raises(ClozeError, match="no column 'sentence3'"):
+        read_table(path, "sentence1", "label", "sentence3")
 
 
 @given(texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\t\n\r")), min_size=1))
@@ -111,3 +97,19 @@ def test_the_real_files_are_read_whole(shared_data: Path) -> None:
     examples = read(shared_data / "nsmc" / "ratings_test.txt")
     assert examples.counts["examples"] == 25_000
     assert set(examples.labels) == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "examples"),
+    [
+        ("korsts/sts-train.tsv", ("sentence1", "score", "sentence2"), 5_749),
+        ("korsts/sts-dev.tsv", ("sentence1", "score", "sentence2"), 1_500),
+        ("kornli/xnli.dev.ko.tsv", ("sentence1", "gold_label", "sentence2"), 2_490),
+        ("question-pair/train.tsv", ("question1", "is_duplicate", "question2"), 6_136),
+    ],
+)
+def test_published_pairs_are_read_whole(
+    shared_data: Path, name: str, columns: tuple[str, str, str], examples: int
+) -> None:
+    found = read_table(shared_data / name, *columns)
+    assert found.counts["examples"] == examples == len(found.second or ())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cloze.tasks.features import BUCKET_BATCHES, featurise, scoring_batches, training_batches
+from cloze.tasks.features import BUCKET_BATCHES, featurise, fitting, scoring_batches, training_batches
 
 if TYPE_CHECKING:
     from cloze.tokens.tokenizer import Tokenizer
@@ -20,6 +20,7 @@ class Characters:
     """One id a character: enough of a tokenizer to see where every token went."""
 
     unknown_id, cls_id, sep_id = 1, 2, 3
+    pair_layout = ((2, 0), (None, 0), (3, 0), (None, 1), (3, 1))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         return [[1 if letter == "?" else 100 + ord(letter) for letter in text] for text in texts]
@@ -38,7 +39,7 @@ def test_rows_carry_their_specials_and_lose_only_their_end() -> None:
 
 def test_a_batch_is_flat_and_carries_its_labels() -> None:
     features = featurise(["abc", "", "abcd"], CHARACTERS, length=9)
-    batch = features.batch(np.array([2, 1]), labels=np.array([5, 6, 7]))
+    batch = features.batch(np.array([2, 1]), {"classification": np.array([5, 6, 7])})
     assert batch.ids.tolist() == [*features.ids[7:].tolist(), 2, 3]
     assert batch.positions.tolist() == [0, 1, 2, 3, 4, 5, 0, 1]
     assert batch.offsets.tolist() == [0, 6, 8]
@@ -46,6 +47,28 @@ def test_a_batch_is_flat_and_carries_its_labels() -> None:
     target = batch.targets["classification"]
     assert (target.positions.tolist(), target.labels.tolist()) == ([0, 6], [7, 6])
     assert not features.batch(np.array([0])).targets
+
+
+def test_a_pair_is_one_row_with_two_segments() -> None:
+    features = featurise(["ab", ""], CHARACTERS, 8, second=["c", "d"])
+    a = 100 + ord("a")
+    assert features.ids.tolist() == [2, a, a + 1, 3, a + 2, 3, 2, 3, a + 3, 3]
+    batch = features.batch(np.array([1, 0]))
+    assert batch.segments.tolist() == [0, 0, 1, 1, 0, 0, 0, 0, 1, 1]
+    for segments in (0, 1):
+        assert featurise(["ab"], CHARACTERS, 8, second=["c"], segments=segments).segments is None
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 30))
+def test_the_longer_of_a_pair_loses_token_by_token(first: int, second: int, room: int) -> None:
+    kept = [first, second]
+    while sum(kept) > room:
+        kept[0 if kept[0] > kept[1] else 1] -= 1
+    assert fitting([first, second], room) == kept
+    texts = ["a" * first], ["b" * second]
+    features = featurise(texts[0], CHARACTERS, room + 3, second=texts[1])
+    assert features.counts["truncated_tokens"] == first + second - sum(kept)
+    assert features.counts["tokens"] == sum(kept)
 
 
 LENGTHS = st.lists(st.integers(2, 60), min_size=1, max_size=300).map(lambda values: np.array(values, dtype=np.int64))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloze.errors import ClozeError, DamagedError
+from cloze.tasks.features import featurise
 from cloze.tokens.special import Kind
 from cloze.tokens.tokenizer import Tokenizer
 
@@ -159,3 +160,20 @@ def test_hugging_face_gives_the_same_ids(tokenizer_folders: dict[Kind, Path]) ->
         assert theirs.unk_token_id == ours.unknown_id
         assert ("token_type_ids" in theirs(texts[0])) == (kind != "byte-bpe")
         assert len(theirs) == ours.vocabulary_size
+
+
+def test_hugging_face_lays_pairs_out_the_same_way(tokenizer_folders: dict[Kind, Path], tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    pairs = [("영화는 한국어로", "재미!!"), ("", "감독"), ("이 영화", "")]
+    for kind, folder in tokenizer_folders.items():
+        ours, theirs = Tokenizer.load(folder), AutoTokenizer.from_pretrained(folder)
+        first, second = map(list, zip(*pairs, strict=True))
+        features = featurise(first, ours, 64, second=second)
+        wanted = theirs(first, second)
+        assert features.ids.tolist() == [number for row in wanted["input_ids"] for number in row], kind
+        if kind != "byte-bpe":
+            assert features.segments is not None
+            assert features.segments.tolist() == [number for row in wanted["token_type_ids"] for number in row], kind
+        ours.save(tmp_path, segments=1)
+        assert "token_type_ids" not in AutoTokenizer.from_pretrained(tmp_path)("영화", "재미")

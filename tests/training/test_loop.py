@@ -28,10 +28,11 @@ def watch_batches(rows: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int,
     return asked
 
 
-def test_stop_and_resume_is_the_same_run(tiny: Make, tmp_path: Path) -> None:
-    straight = tiny().train(tmp_path / "a")
-    tiny().train(tmp_path / "b", stop_after=13)
-    resumed = tiny().train(tmp_path / "b")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_stop_and_resume_is_the_same_run(tiny: Make, tmp_path: Path, precision: str) -> None:
+    straight = tiny(precision=precision).train(tmp_path / "a")
+    tiny(precision=precision).train(tmp_path / "b", stop_after=13)
+    resumed = tiny(precision=precision).train(tmp_path / "b")
     assert resumed.losses == straight.losses[13:]
     assert (resumed.steps, resumed.tokens) == (straight.steps, straight.tokens) == (24, straight.lines[-1]["tokens"])
 

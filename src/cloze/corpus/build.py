@@ -38,10 +38,11 @@ def build_corpus(settings: CorpusSettings, data: Path, folder: Path, progress: P
 
     If `validation_frac` is positive and two documents or more are kept, neither split is empty: when the hash sent all
     of them to one side, the one nearest to the border (the smallest hash of train, or the largest of validation) goes
-    to the other. A single document is always trained on. Raises ClozeError for sources that cannot be read or that
+    to the other. A single document is always trained on. `unread_bytes` of the counts: what `max_documents` left
+    unread. Raises ClozeError for sources that cannot be read or that
     give no document.
     """
-    paths = source_files(settings, data)
+    paths, unread_bytes = source_files(settings, data), 0
     counts = Counts(kept={split: Tally() for split in SPLITS})
     border = settings.validation_frac * 2.0**64
     nearest: dict[Split, int] = {}
@@ -56,6 +57,7 @@ def build_corpus(settings: CorpusSettings, data: Path, folder: Path, progress: P
             counts.keep(split, document)
             nearest[split] = min(nearest.get(split, content), content, key=lambda hashed: abs(hashed - border))
             if counts.documents == settings.max_documents:
+                unread_bytes = max(0, sum(path.stat().st_size for path in paths) - counts.bytes_read)
                 break
     if not nearest:
         raise _no_document(paths, counts)
@@ -63,7 +65,8 @@ def build_corpus(settings: CorpusSettings, data: Path, folder: Path, progress: P
         _move(nearest["validation"], folder, "validation", "train", counts)
     elif "validation" not in nearest and settings.validation_frac > 0.0 and counts.documents > 1:
         _move(nearest["train"], folder, "train", "validation", counts)
-    return counts.to_json() | {"files": len(paths), "ignored_files": len(ignored_files(settings, data))}
+    files = {"files": len(paths), "ignored_files": len(ignored_files(settings, data)), "unread_bytes": unread_bytes}
+    return counts.to_json() | files
 
 
 def _documents(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class Target:
     positions: Tensor
     """Int64 [M]: flat token positions, ascending; the rows' first tokens for objectives on whole rows."""
     labels: Tensor
-    """Int64 [M]: token ids or classes."""
+    """Int64 [M]: token ids or classes; float32 [M] for a regression."""
     left: Tensor | None = None
     """Int64 [M]: flat position of the token just before the target's span; span_boundary alone."""
     right: Tensor | None = None
@@ -118,7 +118,7 @@ def make_rows(store: TakesTokens, plan: Plan, rows: Int64, cls_id: int, sep_id: 
 
 
 def to_torch(
-    arrays: RowArrays, rows: Int64, targets: Mapping[str, tuple[Int64, ...]], parts: Int64 | None = None
+    arrays: RowArrays, rows: Int64, targets: Mapping[str, tuple[NDArray[Any], ...]], parts: Int64 | None = None
 ) -> Batch:
     """A Batch that shares memory with these arrays; `targets` maps an objective to (positions [M], labels [M]).
 

@@ -46,6 +46,8 @@ __all__ = [
     "to_huggingface",
 ]
 
+PROBLEM_TYPES = {"classification": "single_label_classification", "regression": "regression"}
+"""Objective -> what transformers calls it; it also takes a model with one label for a regression."""
 _UNNAMED_CLASSES = {"0": "LABEL_0", "1": "LABEL_1"}
 """transformers leaves these out of config.json."""
 
@@ -65,7 +67,7 @@ def save_model(folder: Path, model: PretrainingModel, tokenizer: Tokenizer) -> N
         write_tensors(place, here, part.names, part.file)
         if part.head is None:
             continue
-        tokenizer.save(place)
+        tokenizer.save(place, segments=part.config.segment_types)
         write_json(place / CONFIG_FILE, describe(model.family, part.config, part.carrier, part.head, tokenizer))
 
 
@@ -78,13 +80,13 @@ def save_classifier(folder: Path, classifier: Classifier, tokenizer: Tokenizer) 
     labels = {
         "id2label": {str(i): name for i, name in enumerate(classifier.classes)},
         "label2id": {name: i for i, name in enumerate(classifier.classes)},
-        "problem_type": "single_label_classification",
+        "problem_type": PROBLEM_TYPES[classifier.objective],
         carrier.classifier_dropout: classifier.head.dropout.share,
     }
     if classifier.pooling != "first":
         labels["classifier_pooling"] = classifier.pooling
     write_tensors(folder, classifier.state_dict(), names_of(classifier.family, config, classifier=True))
-    tokenizer.save(folder)
+    tokenizer.save(folder, segments=config.segment_types)
     described = describe(classifier.family, config, carrier, "ForSequenceClassification", tokenizer)
     write_json(folder / CONFIG_FILE, described | labels)
 
@@ -130,7 +132,10 @@ def load_classifier(folder: Path) -> tuple[Classifier, Tokenizer]:
     dropout = described.get(family.carrier(config).classifier_dropout)
     share = config.dropout if dropout is None else float(dropout)
     pooling: Pooling = "mean" if described.get("classifier_pooling") == "mean" else "first"
-    classifier = Classifier(from_config(family.name, config, pairs=False), classes, share, pooling=pooling)
+    regression = described.get("problem_type") == "regression" or len(classes) == 1
+    objective = "regression" if regression else "classification"
+    model = from_config(family.name, config, pairs=False)
+    classifier = Classifier(model, classes, share, objective=objective, pooling=pooling)
     names = names_of(family.name, config, classifier=True)
     tensors, base = read_tensors(folder), family.carrier(config).base
     fill(classifier, collect(folder, classifier.state_dict(), names, tensors, base=base))

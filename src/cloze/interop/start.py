@@ -6,6 +6,7 @@ tasks are the recipe's own. The folder may be another run's or any that `load_mo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from cloze.recipe import Recipe
     from cloze.tokens.tokenizer import Tokenizer
 
+OVER_VOCABULARY = ("embeddings.token.weight", "masked_tokens.bias", "span_boundary.bias")
+"""Ends of the names of tensors that have a row for each entry of the tokenizer."""
 OWN_SETTINGS = {"family", "attention", "initialisation"}
 """Settings of `model` that do not follow from the folder's sizes under the same name."""
 
@@ -54,24 +57,47 @@ def fingerprint_of_start(folder: Path) -> str:
     return fingerprint(sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors")))
 
 
+def tokenizer_of_start(recipe: Recipe) -> tuple[Tokenizer, Mapping[int, tuple[int, ...]]]:
+    """The folder's tokenizer, with the recipe's new words if it names any; new id -> the ids of its pieces before."""
+    from cloze.tokens.extend import read_words
+    from cloze.tokens.tokenizer import Tokenizer
+
+    assert recipe.start_from is not None
+    taken = Tokenizer.load(recipe.start_from)
+    if recipe.tokenizer.new_words is None:
+        return taken, {}
+    return taken.extended(read_words(recipe.data / recipe.tokenizer.new_words))
+
+
 def load_start(recipe: Recipe, tokenizer: Tokenizer, *, pairs: bool, seed: int) -> tuple[PretrainingModel, list[str]]:
     """The folder's model for pretraining, and the tensors that it lacks: they start from `seed`, truncated normal.
 
     A head that the rows train and the folder lacks is new (next-sentence prediction, say); one that the folder has and
-    the rows do not train is left out.
+    the rows do not train is left out. Tables and biases over the vocabulary grow by the recipe's new words, each of
+    which begins as the mean of its pieces.
     """
     from cloze.interop.huggingface import load_model
     from cloze.models import from_config
     from cloze.models.encoder import initialise_normal
 
     assert recipe.start_from is not None
-    found, own = load_model(recipe.start_from)
+    found, _ = load_model(recipe.start_from)
+    own, pieces = tokenizer_of_start(recipe)
     if own.fingerprint != tokenizer.fingerprint:
         raise ClozeError(f"the tokenizer in {recipe.start_from} has changed since this run began. Run again.")
     config = replace(found.encoder.config, attention=recipe.model.attention)
+    if own.vocabulary_size > config.vocabulary_size:
+        size = own.vocabulary_size
+        generator = config.generator and replace(config.generator, vocabulary_size=size)
+        config = replace(config, vocabulary_size=size, generator=generator)
     model = from_config(found.family, config, pairs=pairs)
     initialise_normal(model, config.initialisation_std, seed)  # type: ignore[arg-type]
     loaded, wanted = found.state_dict(), model.state_dict()
     for name in wanted.keys() & loaded.keys():
-        wanted[name].copy_(loaded[name])
+        if not name.endswith(OVER_VOCABULARY):
+            wanted[name].copy_(loaded[name])
+            continue
+        wanted[name][: len(loaded[name])].copy_(loaded[name])
+        for new, of in pieces.items():
+            wanted[name][new].copy_(loaded[name][list(of)].mean(dim=0))
     return model, sorted(wanted.keys() - loaded.keys())

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from cloze.recipe import ModelSettings
 
 
+NORM_EPS = {"roberta": 1e-5, "modernbert": 1e-5}
+"""Families that add another number than BERT's 1e-12 to the variance."""
+
+
 class PretrainingModel(Protocol):
     """What pretraining, fine-tuning and `fill` need of a family; an nn.Module.
 
@@ -72,7 +76,7 @@ def encoder_config(
         segment_types=2 if pairs else 1,
         activation=settings.activation,
         norm_position=settings.norm_position,
-        norm_eps=settings.norm_eps,
+        norm_eps=settings.norm_eps or NORM_EPS.get(settings.family, 1e-12),
         dropout=settings.dropout,
         attention_dropout=settings.attention_dropout,
         attention=settings.attention,

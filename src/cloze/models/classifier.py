@@ -33,15 +33,25 @@ def mean_of_rows(hidden: Tensor, offsets: Tensor) -> Tensor:
 
 
 class Classifier(nn.Module):
-    """Logits over named classes for each row."""
+    """Outputs with names for each row: logits over classes, or the one number of a regression."""
 
     def __init__(
-        self, model: PretrainingModel, classes: Sequence[str], dropout: float = 0.1, *, pooling: Pooling | None = None
+        self,
+        model: PretrainingModel,
+        classes: Sequence[str],
+        dropout: float = 0.1,
+        *,
+        objective: str = "classification",
+        pooling: Pooling | None = None,
     ) -> None:
-        """`dropout`: share dropped in the head. `pooling`: what a row's vector is; None is the family's choice."""
+        """`dropout`: share dropped in the head. `objective`: classification, or regression, which has one class.
+
+        `pooling`: what a row's vector is; None is the family's choice.
+        """
         super().__init__()
         family, config = family_of(model.family), model.encoder.config
         self.family, self.classes, self.encoder = model.family, tuple(classes), model.encoder
+        self.objective = objective
         self.pooling: Pooling = family.pooling if pooling is None else pooling
         self.first_dropout = Dropout(dropout if family.drops_before_pooler else 0.0)
         pooler = getattr(model, "pooler", None)
@@ -62,5 +72,7 @@ class Classifier(nn.Module):
         return self.head(self.pool(batch))  # type: ignore[no-any-return]
 
     def losses(self, batch: Batch) -> dict[str, Sums]:
-        """Sums over the rows of the batch, whose targets carry "classification"."""
-        return {"classification": self.head.losses(self.pool(batch), batch.targets["classification"].labels)}
+        """Sums over the rows of the batch, whose targets carry the objective."""
+        labels, pooled = batch.targets[self.objective].labels, self.pool(batch)
+        of_rows = self.head.squared_errors if self.objective == "regression" else self.head.losses
+        return {self.objective: of_rows(pooled, labels)}

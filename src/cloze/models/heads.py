@@ -143,3 +143,8 @@ class RowHead(nn.Module):
         logits = self(pooled).float()
         correct = (logits.argmax(dim=1) == labels).sum()
         return Sums(F.cross_entropy(logits, labels, reduction="sum"), labels.shape[0], correct)
+
+    def squared_errors(self, pooled: Tensor, labels: Tensor) -> Sums:
+        """pooled [R, D], labels float32 [R], for a head of one class -> Sums over rows; none of them is "correct"."""
+        outputs = self(pooled).float().squeeze(1)
+        return Sums(F.mse_loss(outputs, labels, reduction="sum"), labels.shape[0], outputs.new_zeros(()))

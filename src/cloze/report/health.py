@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from cloze.report.cells import Table
 from cloze.report.run import Json, RunData, number
-from cloze.report.tables import Table
 from cloze.report.wording import FIGURES, percent, whole
 from cloze.training.alarms import raised
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -14,6 +15,12 @@ from cloze.report.guesses import gaps
 from cloze.report.health import alarm_texts, health_table
 from cloze.report.plots import POINTS, finetuning_plots, learning_plots, speed_plots
 from cloze.report.run import RunData, TaskRun, read_run
+from cloze.report.task_tables import confusion_table, finetuning_tables, gain, seeds_table, task_counts_table
+
+if TYPE_CHECKING:
+    from cloze.report.cells import Table
+    from cloze.report.plots import Plot
+    from cloze.study.grid import StudySettings
 
 NAME = "report.html"
 """Name of the page in the run folder."""
@@ -32,6 +39,15 @@ def write_report(run_folder: Path) -> Path:
 
 def render(run: RunData) -> str:
     """The page of a run as HTML. Everything from the run is escaped."""
+    return _fill("page.html.j2", _values(run))
+
+
+def render_study(study: StudySettings, found: Sequence[Table], plots: Sequence[Plot], words: str) -> str:
+    """The page of a study as HTML, everything escaped."""
+    return _fill("study.html.j2", {"study": study, "tables": found, "plots": plots, "words": words, "made": _now()})
+
+
+def _fill(template: str, values: dict[str, Any]) -> str:
     environment = Environment(
         loader=PackageLoader("cloze.report"),
         autoescape=True,
@@ -39,7 +55,11 @@ def render(run: RunData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(_values(run))
+    return environment.get_template(template).render(values)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _values(run: RunData) -> dict[str, Any]:
@@ -48,7 +68,7 @@ def _values(run: RunData) -> dict[str, Any]:
     guesses = (guess for gap in filled for _, row in gap.rows for guess in row)
     return {
         "run": run,
-        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "made": _now(),
         "headline": tables.headline(run),
         "pretraining": tables.pretraining_table(run),
         "health": health_table(run),
@@ -73,13 +93,13 @@ def _values(run: RunData) -> dict[str, Any]:
 def _task_values(task: TaskRun) -> dict[str, Any]:
     return {
         "name": task.name,
-        "scores": tables.finetuning_tables(task),
-        "gain": tables.gain(task),
+        "scores": finetuning_tables(task),
+        "gain": gain(task),
         "plots": finetuning_plots(task),
         "random": any(line.get("start") == "random" for line in task.curves),
         "details": [
             table
-            for table in (tables.seeds_table(task), tables.confusion_table(task), tables.task_counts_table(task))
+            for table in (seeds_table(task), confusion_table(task), task_counts_table(task))
             if table and table.rows
         ],
     }

@@ -24,7 +24,8 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from cloze.report.run import Json, RunData, TaskRun, number
-from cloze.report.wording import FIGURES, OBJECTIVES, shortened
+from cloze.report.task_tables import measures
+from cloze.report.wording import FIGURES, LOSSES, MEASURES, OBJECTIVES, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,18 +107,22 @@ def speed_plots(run: RunData) -> list[Plot]:
 
 
 def finetuning_plots(task: TaskRun) -> list[Plot]:
-    """Loss and accuracy of each seed and start over the steps of fine-tuning."""
+    """The measures of each seed and start over the steps of fine-tuning, the loss first."""
     plots = []
-    for measure, unit, factor in _measures("texts"):
-        key, series = f"classification/{measure}", []
-        for kind, bold in (("train", False), ("test", True)):
+    kind = str(task.results.get("kind") or "classification")
+    units = {"loss": LOSSES.get(kind, ""), "accuracy": "% of texts"}
+    for measure in sorted(measures(task), key=lambda name: name != "loss"):
+        unit, factor = units.get(measure, "%"), 1.0 if measure == "loss" else 100.0
+        key, series = f"{kind}/{measure}", []
+        for split, bold in (("train", False), ("test", True)):
             for start, colour in (("random", "second"), ("pretrained", "accent")):
-                lines = [line for line in task.curves if (line.get("kind"), line.get("start")) == (kind, start)]
+                lines = [line for line in task.curves if (line.get("kind"), line.get("start")) == (split, start)]
                 for seed in dict.fromkeys(line.get("seed") for line in lines):
                     one = _series([line for line in lines if line.get("seed") == seed], key, colour, factor)
                     series.append(replace(one, bold=bold))
         if any(np.isfinite(one.ys).any() for one in series):
-            plots.append(draw(f"{task.name}: {measure}", unit, series))
+            name = measure if measure in units else MEASURES[measure]
+            plots.append(draw(f"{task.name}: {name}", unit, series))
     return plots
 
 
@@ -153,7 +158,7 @@ def draw(
     """Lines over steps, as an SVG that scales with the page; the vertical axis begins at `floor`, if given."""
     from matplotlib.figure import Figure
 
-    with _style():
+    with style():
         figure = Figure(figsize=inches)
         axes = figure.add_axes(_place(series, *inches))
         for one in series:
@@ -162,7 +167,7 @@ def draw(
         _labels(axes, series)
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return Plot(title, unit, _inline(file.getvalue(), f"{title}, {unit}, over steps"))
+    return Plot(title, unit, inline(file.getvalue(), f"{title}, {unit}, over steps"))
 
 
 def bucket(values: NDArray[np.float64], count: int) -> list[NDArray[np.float64]]:
@@ -252,7 +257,7 @@ def _labels(axes: Axes, series: Sequence[Series]) -> None:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     """Matplotlib's settings for one drawing: text as paths in a font that has Korean, ids from the drawing alone."""
     import matplotlib
     from matplotlib import font_manager
@@ -278,7 +283,7 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _inline(text: str, label: str) -> Markup:
+def inline(text: str, label: str) -> Markup:
     """What matplotlib wrote, as an element of a page: without prolog, comments and style; unique ids, CSS colours."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>|<defs>\s*</defs>", "", text, flags=re.DOTALL)

@@ -11,6 +11,10 @@ OBJECTIVES = {
     "span_boundary": ("SBO", "tokens of masked spans"),
 }
 """Objectives of pretraining by their name in metrics.jsonl: what papers call them, and what their means are over."""
+MEASURES = {"accuracy": "Accuracy", "spearman": "Spearman's rho", "pearson": "Pearson's r", "loss": "Loss"}
+"""Measures of fine-tuning by their name in results.json. All but the loss are shown in per cent."""
+LOSSES = {"classification": "nats, mean over texts", "regression": "squared error, mean over texts"}
+"""What the loss of a kind of task is."""
 FIGURES = {
     "replaced_tokens/fake_frac": ("Replaced tokens", "all tokens"),
     "replaced_tokens/precision": ("RTD precision", "the tokens called replaced"),

@@ -1,309 +1,71 @@
-"""Fine-tuning of a classifier, once for each seed (Devlin et al. 2019, arXiv:1810.04805, section 4.1 and A.3).
-
-A seed decides the head's first weights, the order of the rows and the dropout; with random weights also the encoder's.
-A finished seed is stored and never trained again, so a killed run goes on with the seed it was at.
-"""
+"""One of several classes for a text or a pair of texts (Devlin et al. 2019, section 4.1)."""
 
 from __future__ import annotations
 
-import json
-import math
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from cloze.errors import ClozeError, DamagedError
-from cloze.files import hash_json, read_manifest, sha256_file, write_folder, write_json, write_text
-from cloze.interop.huggingface import WEIGHTS_FILE, load_model, save_classifier
-from cloze.models import family_of, from_config
-from cloze.models.classifier import Classifier
-from cloze.models.encoder import initialise_normal
-from cloze.tasks.datasets import class_indices, class_names, read_table
-from cloze.tasks.features import Features, featurise, map_rows, training_batches
-from cloze.tasks.metrics import Scores, mean_and_std, score
-from cloze.training.cpu import choose_dtype, prepare_cpu
-from cloze.training.distributed import Ranks, choose_device
-from cloze.training.optimizer import make_optimizer
-from cloze.training.schedule import learning_rate
-from cloze.training.step import Learner, Mean, StepResult, check_finite, train_step
-
-if TYPE_CHECKING:
-    from cloze.models import PretrainingModel
-    from cloze.progress import Meter, Progress
-    from cloze.recipe import Recipe, TaskSettings
-    from cloze.tokens.tokenizer import Tokenizer
-
-Start = Literal["pretrained", "random"]
-
-HEAD_DROPOUT = 0.1
-"""Before the classifier when the task names no dropout (BERT A.3)."""
-_TRAINING_FIELDS = {"beta1", "beta2", "adam_eps", "clip_norm", "precision"}
-"""The training section's settings that fine-tuning obeys and that decide its numbers."""
-MEANING = {
-    "train": "mean over the last epoch: each batch is scored just before the model learns from it, with dropout",
-    "test": "the final model on the whole test file, without dropout, in float32",
-    "std": "sample standard deviation over seeds (n - 1); null with one seed",
-}
-"""What the numbers of `results.json` are, in words; stored beside them."""
+from cloze.errors import ClozeError
+from cloze.tasks.datasets import Examples
+from cloze.tasks.metrics import log_softmax
+from cloze.tasks.task import Labelled, Labels, TaskKind
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """Everything that the runs of one task share."""
+def class_names(train: Examples, test: Examples) -> list[str]:
+    """The classes of `train`, in numeric order when all are whole numbers, otherwise in code-point order.
 
-    recipe: Recipe
-    settings: TaskSettings
-    model: PretrainingModel
-    """As pretraining left it; runs copy its weights and never change it."""
-    tokenizer: Tokenizer
-    classes: list[str]
-    train: Features
-    train_labels: NDArray[np.int64]
-    test: Features
-    test_labels: NDArray[np.int64]
-    device: torch.device
-    fingerprint: str
-    """Hash of all that decides a run's numbers, its seed and start aside."""
-
-    @property
-    def epoch_steps(self) -> int:
-        return math.ceil(len(self.train_labels) / self.settings.batch_rows)
-
-    @property
-    def steps(self) -> int:
-        return max(1, round(self.settings.epochs * self.epoch_steps))
-
-
-def finetune(
-    recipe: Recipe, task: TaskSettings, model_folder: Path, folder: Path, progress: Progress
-) -> dict[str, Any]:
-    """Fine-tune the model in `model_folder` on `task`, once for each seed, and return what `results.json` holds.
-
-    Written to `folder`: results.json, metrics.jsonl (learning curves), model/ (the first seed's final classifier in
-    Hugging Face layout), seeds/ (finished runs). The same call again continues after the last finished seed.
-    `task.train` and `task.test` are relative to `recipe.data`. Raises ClozeError for files or settings that don't fit.
+    Raises ClozeError when training has one class only, or when `test` has a label that training never saw.
     """
-    prepare_cpu()
-    shared, counts = _prepare(recipe, task, model_folder)
-    starts: list[Start] = ["pretrained", "random"] if task.from_random_weights else ["pretrained"]
-    runs: dict[Start, list[dict[str, Any]]] = {start: [] for start in starts}
-    with progress.stage(task.name, total=shared.steps * len(starts) * len(task.seeds), unit="steps") as meter:
-        for start in starts:
-            for seed in task.seeds:
-                stored = folder / "seeds" / f"{start}-{seed}.json"
-                keep = folder / "model" if start == "pretrained" and seed == task.seeds[0] else None
-                run = _finished(stored, {"start": start, "seed": seed, "fingerprint": shared.fingerprint}, keep)
-                if run is None:
-                    run = _run(shared, start, seed, keep, meter)
-                    write_json(stored, run)
-                else:
-                    meter.advance(shared.steps)
-                runs[start].append(run)
-    results = _results(shared, runs, counts)
-    curves = [line for start in starts for run in runs[start] for line in run["curve"]]
-    write_text(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in curves))
-    write_json(folder / "results.json", results)
-    return results
-
-
-def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_Task, dict[str, Any]]:
-    """Read and tokenise both files and load the model; also returns the counts of both files."""
-    files = [recipe.data / task.train, recipe.data / task.test]
-    train, test = (read_table(path, task.text_column, task.label_column) for path in files)
-    classes = class_names(train, test)
-    model, tokenizer = load_model(model_folder)
-    length = task.length or recipe.inputs.length
-    if length > model.encoder.config.max_length:
+    known = set(train.labels)
+    if len(known) == 1:
         raise ClozeError(
-            f"task {task.name}: rows of {length} tokens, but the model in {model_folder} has positions for "
-            f"{model.encoder.config.max_length}. Set the task's length to that or less, or pretrain with a larger "
-            "model.max_length."
+            f"{train.path}: every one of the {len(train.labels):,} examples has the label {train.labels[0]!r}. "
+            "A classifier needs at least two classes; check label_column, or shuffle the file before cutting it."
         )
-    features = [featurise(examples.texts, tokenizer, length) for examples in (train, test)]
+    classes = sorted(known, key=int) if all(_is_whole_number(name) for name in known) else sorted(known)
+    for line, label in enumerate(test.labels, start=2):
+        if label not in known:
+            shown = ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
+            raise ClozeError(
+                f"{test.path}, line {line}: the label {label!r} never occurs in {train.path}, which has "
+                f"{len(classes):,} class(es): {shown}. No classifier can predict it: correct the label, or train on it."
+            )
+    return classes
+
+
+def class_indices(labels: Sequence[str], classes: Sequence[str]) -> list[int]:
+    """Place in `classes` of every label."""
+    index = {name: place for place, name in enumerate(classes)}
+    return [index[label] for label in labels]
+
+
+def _is_whole_number(name: str) -> bool:
+    return name.isascii() and name.removeprefix("-").isdigit()
+
+
+def _label(train: Examples, test: Examples) -> Labelled:
+    classes = class_names(train, test)
     labels = [np.array(class_indices(examples.labels, classes)) for examples in (train, test)]
-    decides = {
-        "task": task.model_dump(exclude={"name", "train", "test", "seeds", "from_random_weights"}),
-        "training": recipe.training.model_dump(include=_TRAINING_FIELDS),
-        "length": length,
-        "tokenizer": tokenizer.fingerprint,
-        "files": [sha256_file(path) for path in [*files, model_folder / WEIGHTS_FILE]],
-    }
-    shared = _Task(
-        recipe=recipe,
-        settings=task,
-        model=model,
-        tokenizer=tokenizer,
-        classes=classes,
-        train=features[0],
-        train_labels=labels[0],
-        test=features[1],
-        test_labels=labels[1],
-        device=choose_device(recipe.training.device),
-        fingerprint=hash_json(decides),
-    )
-    counts = {"train": train.counts | features[0].counts, "test": test.counts | features[1].counts}
-    return shared, counts
+    return Labelled(tuple(classes), *labels)
 
 
-def _run(shared: _Task, start: Start, seed: int, keep: Path | None, meter: Meter) -> dict[str, Any]:
-    """Train and score one classifier; write it to `keep` if given. Returns what `seeds/` stores of it."""
-    classifier = _classifier(shared, start, seed)
-    learner = _learner(shared, classifier, seed)
-    who = {"start": start, "seed": seed}
-    made_of = {**who, "fingerprint": shared.fingerprint}
-    curve: list[dict[str, Any]] = []
-    elapsed_s, examples = 0.0, 0
-    for epoch in range(math.ceil(shared.steps / shared.epoch_steps)):
-        lines, train = _epoch(shared, learner, epoch, elapsed_s, f"{start}, seed {seed}", meter)
-        test = _score(shared, classifier)
-        end = lines[-1] | {"kind": "test"} | _named(test.loss, test.accuracy)
-        curve += [who | line for line in (*lines, end)]
-        elapsed_s, examples = end["elapsed_s"], examples + train.count
-    if keep is not None:
-        with write_folder(keep, manifest={"task": shared.settings.name, **made_of}) as aside:
-            save_classifier(aside, classifier, shared.tokenizer)
-    return {
-        **made_of,
-        "train": {"accuracy": train.accuracy, "loss": train.loss},
-        "test": {"accuracy": test.accuracy, "loss": test.loss, "confusion": test.confusion},
-        "elapsed_s": elapsed_s,
-        "examples": examples,
-        "curve": curve,
-    }
+def score(logits: NDArray[np.float32], labels: Labels) -> Mapping[str, Any]:
+    """`logits` [N, C] against class indices `labels` [N], in float64; N is at least 1.
+
+    accuracy: share of rows whose largest logit is the label's, the first of equal ones; loss: mean cross-entropy, nats;
+    confusion: rows of each true class (outer) that were given each class (inner).
+    """
+    classes = logits.shape[1]
+    predicted = logits.argmax(axis=1)
+    losses = -log_softmax(logits)[np.arange(len(labels)), labels]
+    confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    accuracy = float((predicted == labels).mean())
+    return {"accuracy": accuracy, "loss": float(losses.mean()), "confusion": confusion.tolist()}
 
 
-def _epoch(
-    shared: _Task, learner: Learner, epoch: int, elapsed_s: float, who: str, meter: Meter
-) -> tuple[list[dict[str, Any]], Mean]:
-    """Learn from every row once (fewer in a last, partial epoch). Returns log lines and the mean over the epoch."""
-    task, log_every_steps = shared.settings, shared.recipe.training.log_every_steps
-    first, warmup_steps = epoch * shared.epoch_steps, round(task.warmup_frac * shared.steps)
-    batches = training_batches(shared.train.lengths, task.batch_rows, learner.seed, epoch)[: shared.steps - first]
-    results: list[StepResult] = []
-    lines: list[dict[str, Any]] = []
-    logged, started_at = 0, time.perf_counter()
-    for step, rows in enumerate(batches, start=first + 1):
-        peak = task.peak_learning_rate
-        rate = learning_rate(step - 1, peak=peak, warmup_steps=warmup_steps, total_steps=shared.steps, kind="linear")
-        batch = shared.train.batch(rows, shared.train_labels)
-        results.append(train_step(learner, [batch], step=step - 1, learning_rate=rate))
-        meter.advance(1)
-        if step % log_every_steps and len(results) < len(batches):
-            continue
-        check_finite(
-            learner,
-            results[-1],
-            where=f"or shortly before step {step:,} of task {task.name} ({who})",
-            advice="Lower the task's peak_learning_rate or set training.precision to float32; finished seeds are kept.",
-        )
-        mean, logged = _mean(results[logged:]), len(results)
-        meter.note(f"{who}, epoch {epoch + 1}: loss {mean.loss:.3f}, accuracy {mean.accuracy:.1%}")
-        place = {
-            "step": step,
-            "epoch": step / shared.epoch_steps,
-            "elapsed_s": elapsed_s + time.perf_counter() - started_at,
-        }
-        lines.append({"kind": "train", **place, "learning_rate": rate, **_named(mean.loss, mean.accuracy)})
-    return lines, _mean(results)
-
-
-def _classifier(shared: _Task, start: Start, seed: int) -> Classifier:
-    """Weights that are a function of the seed and, at start "pretrained", the pretrained ones put over them."""
-    share = shared.settings.dropout
-    config = replace(shared.model.encoder.config, attention=shared.recipe.model.attention)
-    if share is not None:
-        config = replace(config, dropout=share, attention_dropout=share)
-    pretrained = shared.model.state_dict()
-    pretrained |= {here: pretrained[there] for there, here in family_of(shared.model.family).kept.items()}
-    model = from_config(shared.model.family, config, pairs="pooler.dense.weight" in pretrained)
-    classifier = Classifier(model, shared.classes, HEAD_DROPOUT if share is None else share)
-    initialise_normal(classifier, config.initialisation_std, seed)
-    if start == "pretrained":
-        names = classifier.state_dict().keys() & pretrained.keys()
-        assert all(f"encoder.{name}" in names for name in model.encoder.state_dict())
-        classifier.load_state_dict({name: pretrained[name] for name in names}, strict=False)
-    return classifier.to(shared.device)
-
-
-def _learner(shared: _Task, classifier: Classifier, seed: int) -> Learner:
-    """The classifier with the optimiser of pretraining and the task's decay."""
-    training = shared.recipe.training
-    return Learner(
-        model=classifier,
-        losses=classifier.losses,
-        objectives=("classification",),
-        optimizer=make_optimizer(
-            classifier,
-            weight_decay=shared.settings.weight_decay,
-            beta1=training.beta1,
-            beta2=training.beta2,
-            eps=training.adam_eps,
-        ),
-        clip_norm=training.clip_norm,
-        seed=seed,
-        ranks=Ranks(device=shared.device),
-        dtype=choose_dtype(training.precision, shared.device),
-    )
-
-
-def _score(shared: _Task, classifier: Classifier) -> Scores:
-    """Scores of the classifier on the whole test file, without dropout, in float32 as it will be used."""
-    classifier.eval()
-    logits = map_rows(classifier.logits, shared.test, device=shared.device)
-    return score(logits, shared.test_labels)
-
-
-def _mean(results: Sequence[StepResult]) -> Mean:
-    """Loss and accuracy over the rows of some steps. Waits for the device."""
-    loss, correct = torch.stack([result.sums for result in results]).sum(dim=0)[0].tolist()
-    count = sum(result.counts[0] for result in results)
-    return Mean(loss / count, correct / count, count)
-
-
-def _named(loss: float, accuracy: float) -> dict[str, float]:
-    return {"classification/loss": loss, "classification/accuracy": accuracy}
-
-
-def _finished(stored: Path, made_of: dict[str, Any], keep: Path | None) -> dict[str, Any] | None:
-    """A stored run if it, and its classifier where one is kept, were made of `made_of`: start, seed and fingerprint."""
-    if not stored.is_file():
-        return None
-    try:
-        run: dict[str, Any] = json.loads(stored.read_bytes())
-    except ValueError as error:
-        raise DamagedError(
-            f"{stored} is not JSON ({error}). Delete it and run again: its seed is trained anew."
-        ) from None
-    manifests = [run] if keep is None else [run, read_manifest(keep) or {}]
-    return run if all(made_of.items() <= manifest.items() for manifest in manifests) else None
-
-
-def _results(shared: _Task, runs: dict[Start, list[dict[str, Any]]], counts: dict[str, Any]) -> dict[str, Any]:
-    """What `results.json` holds."""
-    every = [run for group in runs.values() for run in group]
-    return {
-        "task": shared.settings.name,
-        "classes": shared.classes,
-        "pretrained": _summary(runs["pretrained"]),
-        "random_weights": _summary(runs["random"]) if "random" in runs else None,
-        "counts": counts,
-        "examples_per_s": sum(run["examples"] for run in every) / sum(run["elapsed_s"] for run in every),
-        "meaning": MEANING,
-    }
-
-
-def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The runs of one start with mean and standard deviation of their scores."""
-    mean: dict[str, dict[str, float]] = {"train": {}, "test": {}}
-    std: dict[str, dict[str, float | None]] = {"train": {}, "test": {}}
-    for split in ("train", "test"):
-        for measure in ("accuracy", "loss"):
-            mean[split][measure], std[split][measure] = mean_and_std([run[split][measure] for run in runs])
-    seeds = [{name: run[name] for name in ("seed", "train", "test", "elapsed_s")} for run in runs]
-    return {"seeds": seeds, "mean": mean, "std": std}
+KIND = TaskKind(
+    name="classification", measures=("accuracy", "loss"), learned=("accuracy", "loss"), label=_label, score=score
+)

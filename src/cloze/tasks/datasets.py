@@ -1,13 +1,13 @@
-"""Labelled text in NSMC's format: UTF-8, one example a line, tab-separated, a header line, no quoting.
+"""Labelled texts and pairs of texts: UTF-8, one example a line, tab-separated, a header line, no quoting.
 
-Quotes and commas mean nothing, so a review such as `"최고!` is read as it stands. Empty texts are examples like any
+This is the format of NSMC, and of KorSTS, KorNLI and the question pairs, which have two columns of text. Quotes and
+commas mean nothing, so a review such as `"최고!` is read as it stands. Empty texts are examples like any
 other: they are kept and counted. Texts are composed to NFC, as the corpus is.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,34 +16,40 @@ from cloze.errors import ClozeError
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """One labelled file; the three lists run in file order, and example i stands on line i + 2 (after the header)."""
+    """One labelled file; the lists run in file order, and example i stands on line i + 2 (after the header)."""
 
     path: Path
     ids: list[str]
     """The `id` column where there is one, otherwise the line number."""
     texts: list[str]
+    second: list[str] | None
+    """The second texts of pairs; None: the examples are single texts."""
     labels: list[str]
+    label_column: str
     counts: dict[str, int]
     """examples; empty: texts without any visible character; recomposed: texts that NFC changed."""
 
 
-def read_table(path: Path, text_column: str, label_column: str) -> Examples:
-    """Read every example of `path`.
+def read_table(path: Path, text_column: str, label_column: str, second_text_column: str | None = None) -> Examples:
+    """Read every example of `path`; with `second_text_column` each is a pair.
 
     Raises ClozeError for a file that is missing, not UTF-8 (naming line and byte), without one of the columns (naming
     those it has), without examples, or with a line that has a wrong number of fields or no label (naming the line).
     """
     lines = _lines(path)
     header = lines[0].split("\t")
-    for column in (text_column, label_column):
+    text_columns = [text_column] if second_text_column is None else [text_column, second_text_column]
+    for column in (*text_columns, label_column):
         if column not in header:
             raise ClozeError(
                 f"{path} has no column {column!r}; its first line names {', '.join(map(repr, header))}. Set the task's "
-                "text_column and label_column to two of these, or add a header line (tab-separated)."
+                "text_column, second_text_column and label_column to some of these, or add a header line "
+                "(tab-separated)."
             )
-    text_place, label_place = header.index(text_column), header.index(label_column)
+    text_places, label_place = [header.index(column) for column in text_columns], header.index(label_column)
     id_place = header.index("id") if "id" in header else None
-    ids, texts, labels = [], [], []
+    ids, labels = [], []
+    texts: list[list[str]] = [[] for _ in text_columns]
     recomposed = 0
     for number, line in enumerate(lines[1:], start=2):
         fields = line.split("\t")
@@ -57,51 +63,23 @@ def read_table(path: Path, text_column: str, label_column: str) -> Examples:
             raise ClozeError(
                 f"{path}, line {number}: no label in column {label_column!r}. Remove the line or label it."
             )
-        text = unicodedata.normalize("NFC", fields[text_place])
-        recomposed += text != fields[text_place]
+        for place, of_column in zip(text_places, texts, strict=True):
+            text = unicodedata.normalize("NFC", fields[place])
+            recomposed += text != fields[place]
+            of_column.append(text)
         ids.append(str(number) if id_place is None else fields[id_place])
-        texts.append(text)
         labels.append(label)
-    if not texts:
+    if not labels:
         raise ClozeError(f"{path} has a header but no examples: a task needs at least one line after it.")
-    counts = {"examples": len(texts), "empty": sum(not text.strip() for text in texts), "recomposed": recomposed}
-    return Examples(path, ids, texts, labels, counts)
-
-
-def class_names(train: Examples, test: Examples) -> list[str]:
-    """The classes of `train`, in numeric order when all are whole numbers, otherwise in code-point order.
-
-    Raises ClozeError when training has one class only, or when `test` has a label that training never saw.
-    """
-    known = set(train.labels)
-    if len(known) == 1:
-        raise ClozeError(
-            f"{train.path}: every one of the {len(train.labels):,} examples has the label {train.labels[0]!r}. "
-            "A classifier needs at least two classes; check label_column, or shuffle the file before cutting it."
-        )
-    classes = sorted(known, key=int) if all(_is_whole_number(name) for name in known) else sorted(known)
-    for line, label in enumerate(test.labels, start=2):
-        if label not in known:
-            shown = ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
-            raise ClozeError(
-                f"{test.path}, line {line}: the label {label!r} never occurs in {train.path}, which has "
-                f"{len(classes):,} class(es): {shown}. No classifier can predict it: correct the label, or train on it."
-            )
-    return classes
-
-
-def class_indices(labels: Sequence[str], classes: Sequence[str]) -> list[int]:
-    """Place in `classes` of every label."""
-    index = {name: place for place, name in enumerate(classes)}
-    return [index[label] for label in labels]
-
-
-def _is_whole_number(name: str) -> bool:
-    return name.isascii() and name.removeprefix("-").isdigit()
+    empty = sum(not text.strip() for column in texts for text in column)
+    counts = {"examples": len(labels), "empty": empty, "recomposed": recomposed}
+    return Examples(path, ids, texts[0], texts[1] if second_text_column else None, labels, label_column, counts)
 
 
 def _lines(path: Path) -> list[str]:
     """Lines without their ends. Only \\n and \\r\\n end one: texts hold U+2028, where splitlines would cut."""
+    if path.is_dir():
+        raise ClozeError(f"{path} is a folder; expected a tab-separated file. Name the file in it that the task reads.")
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -1,12 +1,13 @@
 """Texts as token ids, and flat batches of rows of similar length.
 
-A row is [CLS] text [SEP]. Every text is tokenised once; a batch is then a gather from one long array. Batches have no
-padding, but attention works on a view padded to the batch's longest row, so rows of similar length belong together.
+A row is [CLS] text [SEP], or a pair as the tokenizer lays it out. Every text is tokenised once; a batch is then a
+gather from one long array. Batches have no padding, but attention works on a view padded to the longest row, so rows of
+similar length belong together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,39 +42,76 @@ class Features:
     counts: dict[str, int]
     """rows; tokens: kept, specials aside; unknown_tokens: of those, [UNK]; truncated: rows that lost their end;
     truncated_tokens: what they lost."""
+    segments: NDArray[np.int8] | None = None
+    """Segment of each token; None: all 0."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each row, specials included."""
         return np.diff(self.offsets)
 
-    def batch(self, rows: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> Batch:
-        """The flat batch of `rows`, in that order; `labels` [all rows] become the target "classification"."""
+    def batch(
+        self, rows: NDArray[np.int64], targets: Mapping[str, NDArray[np.int64] | NDArray[np.float32]] | None = None
+    ) -> Batch:
+        """The flat batch of `rows`, in that order; `targets`: objective -> what its rows have, [all rows]."""
         lengths = self.lengths[rows]
         offsets = np.append(0, np.cumsum(lengths))
-        ids = self.ids[ranges(self.offsets[rows], lengths)].astype(np.int64)
-        targets = {} if labels is None else {"classification": (offsets[:-1], labels[rows])}
-        return to_torch((ids, ranges(0, lengths), np.zeros_like(ids), offsets.astype(np.int32)), rows, targets)
+        places = ranges(self.offsets[rows], lengths)
+        ids = self.ids[places].astype(np.int64)
+        segments = np.zeros_like(ids) if self.segments is None else self.segments[places].astype(np.int64)
+        of_rows = {name: (offsets[:-1], labels[rows]) for name, labels in (targets or {}).items()}
+        return to_torch((ids, ranges(0, lengths), segments, offsets.astype(np.int32)), rows, of_rows)
 
 
-def featurise(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> Features:
-    """Tokenise `texts` into rows of at most `length` tokens, specials included; a longer text loses its end."""
-    rows: list[NDArray[np.int32]] = []
+def featurise(
+    texts: Sequence[str], tokenizer: Tokenizer, length: int, *, second: Sequence[str] | None = None, segments: int = 2
+) -> Features:
+    """Tokenise `texts` into rows of at most `length` tokens, specials included; a longer text loses its end.
+
+    With `second` a row is a pair, and of a pair that is too long the longer text loses its end, token by token.
+    `segments`: how many the model knows; a pair's other ones become the last of them.
+    """
+    if second is None:
+        layout: tuple[tuple[int | None, int], ...] = ((tokenizer.cls_id, 0), (None, 0), (tokenizer.sep_id, 0))
+    else:
+        layout = tokenizer.pair_layout
+    room = length - sum(number is not None for number, _ in layout)
+    parts: list[NDArray[np.int32]] = []
+    lengths: list[tuple[int, ...]] = []
     cut: list[int] = []
     for start in range(0, len(texts), TOKENISE_TEXTS):
-        for ids in tokenizer.encode(texts[start : start + TOKENISE_TEXTS]):
-            kept = ids[: length - 2]
-            cut.append(len(ids) - len(kept))
-            rows.append(np.array([tokenizer.cls_id, *kept, tokenizer.sep_id], dtype=np.int32))
-    flat = np.concatenate([np.zeros(0, dtype=np.int32), *rows])
+        columns = [column[start : start + TOKENISE_TEXTS] for column in (texts, second) if column is not None]
+        for row in zip(*map(tokenizer.encode, columns), strict=True):
+            kept = fitting([len(ids) for ids in row], room)
+            cut.append(sum(map(len, row)) - sum(kept))
+            waiting = iter([ids[:count] for ids, count in zip(row, kept, strict=True)])
+            pieces = [next(waiting) if number is None else [number] for number, _ in layout]
+            lengths.append(tuple(map(len, pieces)))
+            parts.append(np.array([token for piece in pieces for token in piece], dtype=np.int32))
+    flat = np.concatenate([np.zeros(0, dtype=np.int32), *parts])
     counts = {
-        "rows": len(rows),
-        "tokens": len(flat) - 2 * len(rows),
+        "rows": len(parts),
+        "tokens": len(flat) - (length - room) * len(parts),
         "unknown_tokens": int(np.count_nonzero(flat == tokenizer.unknown_id)),
         "truncated": sum(tokens > 0 for tokens in cut),
         "truncated_tokens": sum(cut),
     }
-    return Features(flat, np.cumsum([0, *map(len, rows)]), counts)
+    kinds = np.array([min(segment, max(segments - 1, 0)) for _, segment in layout], dtype=np.int8)
+    of_tokens = np.repeat(np.tile(kinds, len(parts)), np.array(lengths, dtype=np.int64).ravel())
+    return Features(flat, np.cumsum([0, *map(len, parts)]), counts, of_tokens if kinds.any() else None)
+
+
+def fitting(lengths: Sequence[int], room: int) -> list[int]:
+    """How much of one or two texts is kept: the longer one is cut until they fit, of equal ones the second.
+
+    The same as taking one token after the other (google-research/bert, run_classifier.py, _truncate_seq_pair).
+    """
+    if sum(lengths) <= room or len(lengths) == 1:
+        return [min(length, room) for length in lengths]
+    first, second = lengths
+    if first <= room // 2:
+        return [first, room - first]
+    return [room - min(second, room // 2), min(second, room // 2)]
 
 
 def training_batches(lengths: NDArray[np.int64], batch_rows: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:

@@ -65,10 +65,11 @@ def find_roles(
     return roles
 
 
-def hugging_face_config(kind: Kind, roles: Mapping[str, str]) -> dict[str, Any]:
+def hugging_face_config(kind: Kind, roles: Mapping[str, str], segments: int) -> dict[str, Any]:
     """What tokenizer_config.json says, so that `AutoTokenizer` takes tokenizer.json as it stands.
 
-    Without the class, it builds its own BERT or RoBERTa tokenizer, which turns Korean into [UNK].
+    Without the class, it builds its own BERT or RoBERTa tokenizer, which turns Korean into [UNK]. Segments are left out
+    for a model that knows fewer than two: it would look them up in a table that is too short, or refuse them.
     """
     config: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -76,7 +77,7 @@ def hugging_face_config(kind: Kind, roles: Mapping[str, str]) -> dict[str, Any]:
         "clean_up_tokenization_spaces": False,
         **{_KEYS[role]: roles[role] for role in _KEYS},
     }
-    if kind == "byte-bpe":
+    if kind == "byte-bpe" or segments < 2:
         config["model_input_names"] = ["input_ids", "attention_mask"]
     if kind != "wordpiece":
         config |= {"bos_token": roles["cls"], "eos_token": roles["sep"]}

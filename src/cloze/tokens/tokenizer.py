@@ -28,6 +28,7 @@ from tokenizers import decoders
 
 from cloze.errors import ClozeError, DamagedError
 from cloze.files import hash_json, write_json, write_text
+from cloze.tokens.extend import extend
 from cloze.tokens.special import CONFIG_FILE, Kind, find_roles, hugging_face_config, read_roles
 from cloze.tokens.training import PREFIX, SPACE, train
 
@@ -106,10 +107,21 @@ class Tokenizer:
                 "special tokens of BERT, RoBERTa or ALBERT, or with others that tokenizer_config.json names."
             ) from None
 
-    def save(self, folder: Path) -> None:
-        """Write tokenizer.json and tokenizer_config.json, as `AutoTokenizer` reads them. Raises ClozeError."""
+    def save(self, folder: Path, *, segments: int = 2) -> None:
+        """Write tokenizer.json and tokenizer_config.json, as `AutoTokenizer` reads them. Raises ClozeError.
+
+        `segments`: how many the model beside it knows.
+        """
         write_text(Path(folder) / _FILE, self.text)
-        write_json(Path(folder) / CONFIG_FILE, hugging_face_config(self.kind, self._roles))
+        write_json(Path(folder) / CONFIG_FILE, hugging_face_config(self.kind, self._roles, segments))
+
+    def extended(self, words: Sequence[str]) -> tuple[Tokenizer, Mapping[int, tuple[int, ...]]]:
+        """This tokenizer with `words` as entries behind its own; new id -> the ids that stood for it before.
+
+        Raises ClozeError for a word that can't be one entry (`extend`).
+        """
+        made = extend(self.text, self.kind, words)
+        return Tokenizer(made.text, [self._roles]), made.pieces
 
     @cached_property
     def ordinary_ids(self) -> NDArray[np.int64]:
@@ -122,6 +134,21 @@ class Tokenizer:
         table = np.array([_begins_word(self.kind, entry) for entry in self._entries], dtype=np.bool_)
         table[self.special_ids] = True
         return table
+
+    @cached_property
+    def pair_layout(self) -> tuple[tuple[int | None, int], ...]:
+        """How a row of two texts is built: (id, segment) of each special token, (None, segment) where a text stands.
+
+        BERT: [CLS] text [SEP] text [SEP], with segments 0 0 0 1 1; RoBERTa: two separators between, one segment.
+        """
+        one = self._library.encode(self._roles["mask"], add_special_tokens=False)  # a text of one token
+        row = self._library.post_process(one, one)
+        places = zip(row.ids, row.sequence_ids, row.type_ids, strict=True)
+        layout = tuple((number if text is None else None, segment) for number, text, segment in places)
+        if sum(number is None for number, _ in layout) != 2 or len(layout) < 5:
+            sep = (self.sep_id, 0)  # without a post-processor of its own a row is BERT's
+            return ((self.cls_id, 0), (None, 0), sep, (None, 1), (self.sep_id, 1))
+        return layout
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, without [CLS] and [SEP]. A special token's name in a text is that token: [MASK]."""

@@ -1,0 +1,116 @@
+"""The tables of fine-tuning: what a task's seeds measured, where they disagree, and what was read.
+
+Measures are those that the task's kind names, the one that papers report first; accuracies and correlations in %.
+"""
+
+from __future__ import annotations
+
+from cloze.report.cells import Figure, Table, as_list, as_object, sentences, side_by_side
+from cloze.report.run import TaskRun, dig, number
+from cloze.report.wording import LOSSES, MEASURES, decimal, duration, humanised, percent, whole, with_spread
+
+STARTS = {"pretrained": "From the pretrained model", "random_weights": "From random weights"}
+"""Key in results.json -> title of its table."""
+CONFUSION_CLASSES = 12
+"""Tasks with more classes get no confusion table: it would not fit a page."""
+
+
+def finetuning_tables(task: TaskRun) -> list[Table]:
+    """Train and test x the measures, mean ± standard deviation over seeds; then from random weights."""
+    return [_finetuning_table(task, start, title) for start, title in STARTS.items() if task.results.get(start)]
+
+
+def measures(task: TaskRun) -> tuple[str, ...]:
+    """What the task's kind measures; the first is its headline."""
+    found = tuple(str(name) for name in as_list(task.results.get("measures")) if name in MEASURES)
+    return found or ("accuracy", "loss")
+
+
+def gain(task: TaskRun) -> str:
+    """What pretraining gives over random weights, in one sentence; empty if only one of them was run."""
+    measure = measures(task)[0]
+    means = [number(dig(task.results, start, "mean", "test", measure)) for start in STARTS]
+    if means[0] is None or means[1] is None:
+        return ""
+    points = (means[0] - means[1]) * 100
+    verb = "adds" if points >= 0 else "takes away"
+    return f"Pretraining {verb} {abs(points):.2f} points of test {_lower(measure)} over random weights."
+
+
+def seeds_table(task: TaskRun) -> Table:
+    """Every seed of every start."""
+    starts = [(start, as_list(dig(task.results, start, "seeds"))) for start in STARTS]
+    known = [
+        (split, measure)
+        for measure in measures(task)
+        for split in ("train", "test")
+        if any(number(dig(run, split, measure)) is not None for _, runs in starts for run in runs)
+    ]
+    rows = [
+        (
+            f"{dig(run, 'seed')}",
+            "pretrained" if start == "pretrained" else "random",
+            *(_shown(measure, dig(run, split, measure)) for split, measure in known),
+            duration(number(dig(run, "elapsed_s"))),
+        )
+        for start, runs in starts
+        for run in runs
+    ]
+    columns = ("Seed", "Start", *(f"{humanised(split)} {_lower(measure)}" for split, measure in known), "Time")
+    words = sentences((humanised(key), str(value)) for key, value in as_object(task.results.get("meaning")).items())
+    return Table("Seeds", columns, rows, " ".join(words))
+
+
+def confusion_table(task: TaskRun) -> Table | None:
+    """True class x predicted class on the test file, in % of the true class, over all pretrained seeds."""
+    classes = [str(name) for name in as_list(task.results.get("classes"))]
+    runs = [as_list(dig(run, "test", "confusion")) for run in as_list(dig(task.results, "pretrained", "seeds"))]
+    runs = [matrix for matrix in runs if len(matrix) == len(classes)]
+    if not runs or not 1 < len(classes) <= CONFUSION_CLASSES:
+        return None
+    rows = []
+    for i, name in enumerate(classes):
+        sums = [sum(number(value) or 0.0 for value in column) for column in zip(*(m[i] for m in runs), strict=False)]
+        total = sum(sums)
+        rows.append((name, *(percent(value / total if total else None, 1) for value in sums), whole(total / len(runs))))
+    return Table("Which classes are confused", ("True class", *classes, "Texts"), rows, "In % of the true class, test.")
+
+
+def task_counts_table(task: TaskRun) -> Table | None:
+    """What was read, cut or empty in the task's files."""
+    counts = as_object(task.results.get("counts"))
+    return side_by_side("What was read", counts) if counts else None
+
+
+def task_figure(task: TaskRun) -> Figure:
+    """The headline of a task."""
+    measure = measures(task)[0]
+    mean, spread = (number(dig(task.results, "pretrained", key, "test", measure)) for key in ("mean", "std"))
+    seeds = len(as_list(dig(task.results, "pretrained", "seeds")))
+    detail = f"± {percent(spread)} over {seeds} seeds" if spread is not None else "one seed"
+    random = number(dig(task.results, "random_weights", "mean", "test", measure))
+    detail += f"; {percent(random)} from random weights" if random is not None else ""
+    return Figure(percent(mean), "%", f"{task.name}, test {_lower(measure)}", detail)
+
+
+def _finetuning_table(task: TaskRun, start: str, title: str) -> Table:
+    names = measures(task)
+    rows = []
+    for split in ("train", "test"):
+        mean, std = (dig(task.results, start, key, split) for key in ("mean", "std"))
+        cells = (with_spread(*(_shown(name, dig(value, name)) for value in (mean, std))) for name in names)
+        rows.append((humanised(split), *cells))
+    seeds = len(as_list(dig(task.results, start, "seeds")))
+    over = f"Mean ± standard deviation over {seeds} seeds" if seeds > 1 else "One seed, so no spread"
+    loss = LOSSES.get(str(task.results.get("kind")), LOSSES["classification"])
+    shares = " and ".join(_lower(name) for name in names if name != "loss")
+    return Table(title, ("", *(MEASURES[name] for name in names)), rows, f"{over}; {shares} in %, loss: {loss}.")
+
+
+def _shown(measure: str, value: object) -> str:
+    return decimal(number(value)) if measure == "loss" else percent(number(value))
+
+
+def _lower(measure: str) -> str:
+    """A measure inside a sentence; names of people stay as they are."""
+    return measure if measure in ("accuracy", "loss") else MEASURES[measure]

@@ -1,0 +1,132 @@
+"""A study as a YAML file: a base recipe, what varies, and with which seeds. Each combination is a cell, one recipe.
+
+    name: masking
+    description: Static or dynamic masks?
+    base: recipes/nsmc.yaml
+    budget: equal tokens
+    axes:
+      masks:
+        one copy: {masking.copies: 1}
+        ten copies: {masking.copies: 10}
+        dynamic: {masking.copies: null}
+    seeds: [1, 2, 3]
+
+The first value of every axis makes the base that the others are compared with. A value is settings over the base's, as
+on the command line of `cloze run`; `recipe` among them takes another file in place of the base. `settings` hold for all
+cells. Axes are crossed. Paths start where cloze is run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from cloze.errors import ClozeError, RecipeError
+from cloze.files import os_errors
+from cloze.recipe import Amount, Name, Recipe, Settings, refuse
+from cloze.recipe_file import read_recipe
+
+Values = Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
+RECIPE = "recipe"
+"""The setting of a value that names another recipe."""
+
+
+class StudySettings(Settings):
+    """What a study's file holds."""
+
+    name: Name
+    """Of the study, its folder and, with what varies, of its runs."""
+    description: str = ""
+    """The question, shown above the table."""
+    base: Path
+    """The recipe that all cells begin from."""
+    budget: Literal["equal tokens", "equal steps", "equal minutes", "equal FLOPs"]
+    """What all cells have the same amount of; the author's promise, which the table shows beside what was measured."""
+    axes: Annotated[dict[str, Values], Field(min_length=1)]
+    """Name of what varies -> name of a value -> its settings."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of all cells, over the base's and under the values'."""
+    seeds: Annotated[list[Amount], Field(min_length=1, default_factory=lambda: [1])]
+    """Seeds of pretraining; each cell is run with each. The tasks' own seeds are the recipe's."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> StudySettings:
+        wrong: list[tuple[str, str]] = []
+        if len(set(self.seeds)) < len(self.seeds):
+            wrong.append(("seeds", "a seed stands twice: equal seeds give equal runs"))
+        refuse(wrong)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One recipe of a study."""
+
+    values: Mapping[str, str]
+    """Axis -> the name of its value here."""
+    seed: int
+    recipe: Recipe
+
+    @property
+    def variant(self) -> str:
+        """What varies, in words; cells that differ only in their seed share it."""
+        return ", ".join(self.values.values())
+
+
+def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tuple[StudySettings, list[Cell]]:
+    """The study of a file and its cells, those of the base first.
+
+    `overrides` (dotted key -> value) hold for all cells, above all else. Raises ClozeError for a file that is no study,
+    and RecipeError for settings that are no recipe's, naming the cell.
+    """
+    study = _read(path)
+    names = [[(axis, value) for value in values] for axis, values in study.axes.items()]
+    cells = [
+        _cell(study, path, dict(combination), seed, overrides or {})
+        for combination in itertools.product(*names)
+        for seed in study.seeds
+    ]
+    runs = [cell.recipe.name for cell in cells]
+    if twice := sorted({name for name in runs if runs.count(name) > 1}):
+        raise ClozeError(f"{path}: two cells would share the run {twice[0]}; give their values names that differ more.")
+    return study, cells
+
+
+def _cell(study: StudySettings, path: Path, values: dict[str, str], seed: int, overrides: Mapping[str, object]) -> Cell:
+    chosen: dict[str, Any] = dict(study.settings)
+    for axis, value in values.items():
+        chosen |= study.axes[axis][value] or {}
+    base = Path(chosen.pop(RECIPE, study.base))
+    name = "-".join([study.name, *(re.sub(r"[^A-Za-z0-9._]+", "-", value).strip("-") for value in values.values())])
+    chosen |= {"seed": seed, **overrides, "name": f"{name}-{seed}"}
+    try:
+        return Cell(values, seed, read_recipe(base, chosen))
+    except RecipeError as error:
+        where = ", ".join(f"{axis} {value}" for axis, value in values.items())
+        raise RecipeError(f"{path}, cell {where}: {error}") from None
+
+
+def _read(path: Path) -> StudySettings:
+    if not path.is_file():
+        raise ClozeError(f"{path} is no file; expected a study, such as studies/family.yaml.")
+    with os_errors(path):
+        data = path.read_bytes()
+    try:
+        found = yaml.safe_load(data.decode("utf-8-sig"))
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise ClozeError(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())[:200]}") from None
+    if not isinstance(found, dict):
+        raise ClozeError(f"{path} holds no study; expected keys such as name, base, budget and axes.")
+    try:
+        return StudySettings.model_validate(found)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'the study'}: {e['msg']}" for e in error.errors(include_url=False)]
+        known = ", ".join(StudySettings.model_fields)
+        raise ClozeError("\n  ".join([f"{path} is no study; its keys are {known}.", *lines])) from None

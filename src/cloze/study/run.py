@@ -1,0 +1,93 @@
+"""Carry a study out: every cell that is not finished.
+
+Cells share stages as any runs do, so corpus, tokenizer and store are made once. A cell is claimed by a lock on a file
+in the study's folder: the same command, given again in another process or on another machine that sees the folder,
+takes the cells that nobody works on. A killed study goes on where it stood. A cell that fails is told at the end, and
+the others are run all the same.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloze.errors import ClozeError
+from cloze.files import os_errors
+from cloze.stages import plan_stages
+from cloze.study.grid import Cell, StudySettings
+
+if TYPE_CHECKING:
+    from cloze.progress import Progress
+
+LOOK_AGAIN_S = 5.0
+"""How often a process that waits for the cells of others looks whether they are done."""
+
+
+def folder_of(study: StudySettings, cells: Sequence[Cell]) -> Path:
+    """<output>/studies/<name>."""
+    return cells[0].recipe.output / "studies" / study.name
+
+
+def finished(cell: Cell) -> bool:
+    """Whether a cell's run is whole."""
+    recipe = cell.recipe
+    run = recipe.output / recipe.name / "run.json"
+    return run.is_file() and all(stage.finished for stage in plan_stages(recipe).values())
+
+
+def to_be_made(cell: Cell) -> list[str]:
+    """Names of the cell's stages that are not there yet, in order."""
+    return [name for name, stage in plan_stages(cell.recipe).items() if not stage.finished]
+
+
+def run_cells(folder: Path, cells: Sequence[Cell], progress: Progress) -> dict[str, str]:
+    """Run cells until all are done, by this process or another; returns run -> why it failed.
+
+    Raises Stopped at once after a signal in training.
+    """
+    from cloze.pipeline import run
+    from cloze.training.signals import Stopped
+
+    waiting, failures = list(cells), dict[str, str]()
+    while waiting:
+        taken = []
+        for cell in waiting:
+            with _claim(folder, cell) as mine:
+                if not mine:
+                    taken.append(cell)
+                elif not finished(cell):
+                    try:
+                        run(cell.recipe, progress)
+                    except Stopped:
+                        raise
+                    except ClozeError as error:
+                        failures[cell.recipe.name] = str(error)
+        if len(taken) == len(waiting):
+            with progress.stage(f"waiting for {len(taken)} cells, which other processes run"):
+                time.sleep(LOOK_AGAIN_S)
+        waiting = taken
+    return failures
+
+
+@contextmanager
+def _claim(folder: Path, cell: Cell) -> Iterator[bool]:
+    """Whether the cell is this process's to run; until the end of the block no other gets it."""
+    path = folder / ".locks" / cell.recipe.name
+    with os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield True

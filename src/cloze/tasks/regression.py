@@ -1,0 +1,63 @@
+"""A number for a text or a pair of texts, such as how alike two sentences are (STS; Cer et al. 2017, arXiv:1708.00055).
+
+The head has one output and is trained on the squared error, as transformers' models with one label are. The measures
+are Spearman's and Pearson's correlation, by scipy. Where all outputs or all labels are equal there is no correlation:
+null, never 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloze.errors import ClozeError
+from cloze.tasks.datasets import Examples
+from cloze.tasks.task import Labelled, Labels, TaskKind
+
+
+def _numbers(examples: Examples) -> NDArray[np.float32]:
+    """The labels of a file as numbers. Raises ClozeError for one that is none."""
+    found = np.empty(len(examples.labels), dtype=np.float32)
+    for place, label in enumerate(examples.labels):
+        try:
+            found[place] = float(label)
+        except ValueError:
+            found[place] = math.nan
+        if not math.isfinite(found[place]):
+            raise ClozeError(
+                f"{examples.path}, line {place + 2}: the label {label!r} is not a number. Expected one such as 3.5; "
+                "correct it, or set the task's kind to classification."
+            )
+    return found
+
+
+def _label(train: Examples, test: Examples) -> Labelled:
+    numbers = _numbers(train)
+    if numbers.min() == numbers.max():
+        raise ClozeError(
+            f"{train.path}: every one of the {len(numbers):,} examples has the number {train.labels[0]}, so there is "
+            "nothing to learn. Check the task's label_column."
+        )
+    return Labelled((train.label_column,), numbers, _numbers(test))
+
+
+def _score(outputs: NDArray[np.float32], labels: Labels) -> Mapping[str, Any]:
+    """Outputs [N, 1] against numbers [N], in float64."""
+    from scipy import stats
+
+    found, wanted = outputs[:, 0].astype(np.float64), labels.astype(np.float64)
+    varies = len(found) > 1 and np.ptp(found) > 0 and np.ptp(wanted) > 0
+    return {
+        "spearman": float(stats.spearmanr(found, wanted).statistic) if varies else None,
+        "pearson": float(stats.pearsonr(found, wanted).statistic) if varies else None,
+        "loss": float(np.square(found - wanted).mean()),
+    }
+
+
+KIND = TaskKind(
+    name="regression", measures=("spearman", "pearson", "loss"), learned=("loss",), label=_label, score=_score
+)

@@ -1,0 +1,104 @@
+"""Studies as files: cells, their names, and what a wrong file is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloze.errors import ClozeError, RecipeError
+from cloze.study.grid import read_study
+
+REPOSITORY = Path(__file__).parents[2]
+
+STUDY = """
+name: masks
+base: base.yaml
+budget: equal tokens
+axes:
+  copies:
+    one copy: {masking.copies: 1}
+    dynamic: {masking.copies: null}
+  share:
+    15%: {}
+    30%: {masking.target_frac: 0.3}
+settings: {training.steps: 7}
+seeds: [1, 5]
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.yaml").write_text("name: base\nmasking: {copies: 3}\n", encoding="utf-8")
+    (tmp_path / "other.yaml").write_text("name: other\nmodel: {family: roberta}\n", encoding="utf-8")
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_axes_are_crossed_and_every_cell_has_every_seed(folder: Path) -> None:
+    study, cells = read_study(write(folder, STUDY))
+    assert (study.name, study.seeds) == ("masks", [1, 5])
+    assert [(cell.variant, cell.seed) for cell in cells] == [
+        (f"{copies}, {share}", seed)
+        for copies in ("one copy", "dynamic")
+        for share in ("15%", "30%")
+        for seed in (1, 5)
+    ]
+    last = cells[-1].recipe
+    assert (last.name, last.seed, last.training.steps) == ("masks-dynamic-30-5", 5, 7)
+    assert (last.masking.copies, last.masking.target_frac) == (None, 0.3)
+    assert cells[0].recipe.masking.copies == 1
+
+
+def test_a_value_may_take_another_recipe(folder: Path) -> None:
+    text = (
+        "name: a\nbase: base.yaml\nbudget: equal steps\naxes: {family: {BERT: null, RoBERTa: {recipe: other.yaml}}}\n"
+    )
+    _, cells = read_study(write(folder, text), {"training.steps": "3"})
+    assert [cell.recipe.model.family for cell in cells] == ["bert", "roberta"]
+    assert {cell.recipe.training.steps for cell in cells} == {3}, "what the command line says holds for every cell"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("base: base.yaml\n", "", "base: Field required"),
+        ("equal tokens", "equal joy", "'equal tokens', 'equal steps'"),
+        ("seeds: [1, 5]", "seeds: [5, 5]", "a seed stands twice"),
+        ("axes:", "axis:", "axis: Extra inputs"),
+        ("name: masks", "name: [", "is not YAML"),
+        ("    30%:", "    15.%:", None),
+        ("dynamic: {", "one-copy: {", "would share the run masks-one-copy-15-1"),
+    ],
+)
+def test_a_wrong_study_is_told(folder: Path, old: str, new: str, told: str | None) -> None:
+    path = write(folder, STUDY.replace(old, new))
+    if told is None:
+        read_study(path)
+        return
+    with pytest.raises(ClozeError) as caught:
+        read_study(path)
+    assert "study.yaml" in str(caught.value) and told in str(caught.value)
+
+
+def test_a_wrong_setting_names_its_cell(folder: Path) -> None:
+    path = write(folder, STUDY.replace("target_frac: 0.3", "target_fraction: 0.3"))
+    with pytest.raises(RecipeError, match=r"study\.yaml, cell copies one copy, share 30%: base\.yaml has 1 problem"):
+        read_study(path)
+    with pytest.raises(ClozeError, match=r"missing\.yaml is no file"):
+        read_study(folder / "missing.yaml")
+
+
+def test_the_studies_of_the_repository_are_studies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    found = sorted(Path("studies").glob("*.yaml"))
+    assert found
+    for path in found:
+        study, cells = read_study(path)
+        assert study.description and len(cells) > 1
