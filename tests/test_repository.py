@@ -60,6 +60,12 @@ def test_links_of_the_docs_lead_to_files(page: Path) -> None:
     assert not absent
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_no_page_has_a_hole(page: Path) -> None:
+    """A marker that something was to be put in place of."""
+    assert not re.findall(r"@[A-Z]+@|\bTODO\b|\bFIXME\b|\bTBD\b", page.read_text(encoding="utf-8"))
+
+
 def test_every_page_is_there_in_both_languages() -> None:
     english = {page.name for page in (REPOSITORY / "docs").glob("*.md") if not page.name.endswith(".ko.md")}
     korean = {page.name.replace(".ko.md", ".md") for page in (REPOSITORY / "docs").glob("*.ko.md")}

@@ -71,9 +71,14 @@ class CorpusSettings(Settings):
 
     sources: list[Path] = []
     """Files or folders of raw text, relative to `data`. Unit: paths. Source: cloze."""
-    kind: Literal["auto", "text", "namuwiki"] = "auto"
+    kind: Literal["auto", "text", "namuwiki", "jsonl", "csv", "tsv", "parquet", "arrow", "squad"] = "auto"
     """How a file is read. auto: by its content; text: one sentence a line, a blank line between documents; namuwiki:
-    the JSON array of a dump. Unit: name. Source: cloze."""
+    the JSON array of a dump; jsonl, csv, tsv, parquet, arrow: a document a row; squad: the contexts of questions. Unit:
+    name. Source: cloze."""
+    text_column: str = "text"
+    """jsonl, csv, tsv, parquet, arrow: column with the text. Unit: column name. Source: cloze."""
+    title_column: str | None = None
+    """The same: column with the title, which is not part of the text; null: none. Unit: column name. Source: cloze."""
     max_documents: Count | None = None
     """Stop after this many kept documents; null: all. Unit: documents. Source: study (20,000)."""
     min_characters: Amount = 1

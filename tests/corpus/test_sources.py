@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -30,10 +32,13 @@ def unpacked(path: Path) -> bytes:
         bytes,
         gzip.compress,
         zstandard.compress,
+        bz2.compress,
+        lzma.compress,
+        lambda data: bz2.compress(data[:99]) + bz2.compress(data[99:]),
         lambda data: gzip.compress(data[:99]) + gzip.compress(data[99:]),
         lambda data: zstandard.compress(data[:99]) + zstandard.compress(b"") + zstandard.compress(data[99:]),
     ],
-    ids=["plain", "gzip", "zstandard", "gzip members", "zstandard frames"],
+    ids=["plain", "gzip", "zstandard", "bzip2", "xz", "bzip2 streams", "gzip members", "zstandard frames"],
 )
 @pytest.mark.parametrize("data", [TEXT, b""], ids=["text", "empty"])
 def test_unpacking(tmp_path: Path, pack: Pack, data: bytes) -> None:
@@ -46,7 +51,10 @@ def test_unpacking(tmp_path: Path, pack: Pack, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 5, 100])
-@pytest.mark.parametrize(("pack", "kind"), [(gzip.compress, "gzip"), (zstandard.compress, "Zstandard")])
+@pytest.mark.parametrize(
+    ("pack", "kind"),
+    [(gzip.compress, "gzip"), (zstandard.compress, "Zstandard"), (bz2.compress, "bzip2"), (lzma.compress, "xz")],
+)
 def test_cut_off_file_is_named(tmp_path: Path, pack: Pack, kind: str, cut: int) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(pack(os.urandom(5_000))[:-cut])
@@ -55,7 +63,13 @@ def test_cut_off_file_is_named(tmp_path: Path, pack: Pack, kind: str, cut: int) 
 
 
 @pytest.mark.parametrize(
-    ("pack", "kind"), [(gzip.compress, "gzip"), (zstandard.ZstdCompressor(write_checksum=True).compress, "Zstandard")]
+    ("pack", "kind"),
+    [
+        (gzip.compress, "gzip"),
+        (zstandard.ZstdCompressor(write_checksum=True).compress, "Zstandard"),
+        (bz2.compress, "bzip2"),
+        (lzma.compress, "xz"),
+    ],
 )
 def test_damaged_file_is_named(tmp_path: Path, pack: Pack, kind: str) -> None:
     data = bytearray(pack(TEXT))
@@ -68,7 +82,7 @@ def test_damaged_file_is_named(tmp_path: Path, pack: Pack, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("start", "kind"),
-    [(b"7z\xbc\xaf\x27\x1c", "7z"), (b"PK\x03\x04", "zip"), (b"BZh9", "bzip2"), (b"\xfd7zXZ\x00", "xz")],
+    [(b"7z\xbc\xaf\x27\x1c", "7z"), (b"PK\x03\x04", "zip")],
 )
 def test_other_archives_are_refused_with_the_way_out(tmp_path: Path, start: bytes, kind: str) -> None:
     (tmp_path / "dump").write_bytes(start + b"0123456789")

@@ -76,7 +76,7 @@ def _documents(
     seen: set[int] = set()
     shown = 0
     for path in paths:
-        for document in open_reader(path, settings.kind).read(counts):
+        for document in open_reader(path, settings).read(counts):
             if counts.bytes_read - shown >= _METER_BYTES:
                 meter.advance(counts.bytes_read - shown)
                 meter.note(f"{counts.documents:,} documents")

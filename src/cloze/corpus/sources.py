@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +19,20 @@ from cloze.recipe import CorpusSettings
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-ENDINGS = (".txt", ".json", ".gz", ".zst")
+ENDINGS = (
+    *(".txt", ".json", ".jsonl", ".csv", ".tsv", ".parquet", ".arrow"),
+    *(".gz", ".zst", ".bz2", ".xz"),
+)
 """Files with these endings are taken from a folder; a file that is named itself may have any name."""
 
 _BUFFER_BYTES = 1 << 20
 _GZIP = b"\x1f\x8b"
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
+_BZIP2 = b"BZh"
+_XZ = b"\xfd7zXZ\x00"
 _UNSUPPORTED = {
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "7z x"),
     b"PK\x03\x04": ("a zip archive", "unzip"),
-    b"BZh": ("bzip2-compressed", "bunzip2"),
-    b"\xfd7zXZ\x00": ("xz-compressed", "unxz"),
 }
 
 
@@ -77,11 +82,12 @@ def _hidden(path: Path, folder: Path) -> bool:
 
 @contextmanager
 def open_source(path: Path, counts: Counts) -> Iterator[io.BufferedReader]:
-    """The unpacked bytes of a plain, gzip or Zstandard file; bytes taken from the disk are added to `counts`.
+    """The unpacked bytes of a plain, gzip, bzip2, xz or Zstandard file; those taken from the disk go into `counts`.
 
     Raises ClozeError, also while reading inside the block: a file that cannot be read, that is cut off or damaged, or
     that is packed in another way.
     """
+    magic = b""
     try:
         with io.BufferedReader(cast(Any, _Metered(path, counts)), _BUFFER_BYTES) as packed:
             magic = packed.peek(8)[:8]
@@ -90,20 +96,34 @@ def open_source(path: Path, counts: Counts) -> Iterator[io.BufferedReader]:
                     raise ClozeError(f"{path} is {what}, which is not read. Unpack it first: {command} {path.name}")
             if magic.startswith(_GZIP):
                 yield io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=packed)), _BUFFER_BYTES)
+            elif magic.startswith(_BZIP2):
+                yield io.BufferedReader(cast(Any, bz2.BZ2File(packed)), _BUFFER_BYTES)
+            elif magic.startswith(_XZ):
+                with lzma.LZMAFile(packed) as unpacked:
+                    yield io.BufferedReader(cast(Any, unpacked), _BUFFER_BYTES)
             elif magic.startswith(_ZSTANDARD):
                 yield io.BufferedReader(_Zstandard(packed, path), _BUFFER_BYTES)
             else:
                 yield packed
     except EOFError:
-        raise _cut_off(path, "gzip") from None
+        kind = "bzip2" if magic.startswith(_BZIP2) else "xz" if magic.startswith(_XZ) else "gzip"
+        raise _cut_off(path, kind) from None
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise ClozeError(
-            f"{path} is a damaged gzip file ({error}). Fetch or write it again; `gzip -t {path.name}` tests it."
-        ) from None
+        raise _damaged(path, "gzip", "gzip", error) from None
+    except lzma.LZMAError as error:
+        raise _damaged(path, "xz", "xz", error) from None
     except OSError as error:
+        if error.errno is None and magic.startswith(_BZIP2):  # what bz2 raises for a damaged stream
+            raise _damaged(path, "bzip2", "bzip2", error) from None
         raise ClozeError(
             f"{path} cannot be read ({error.strerror or error}). Expected a file of text; check corpus.sources."
         ) from error
+
+
+def _damaged(path: Path, kind: str, command: str, error: Exception) -> ClozeError:
+    return ClozeError(
+        f"{path} is a damaged {kind} file ({error}). Fetch or write it again; `{command} -t {path.name}` tests it."
+    )
 
 
 def _cut_off(path: Path, kind: str) -> ClozeError:

@@ -10,6 +10,7 @@ import pytest
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document
 from cloze.corpus.readers import open_reader
+from cloze.recipe import CorpusSettings
 
 Read = Callable[..., tuple[list[Document], Counts]]
 
@@ -18,9 +19,12 @@ Read = Callable[..., tuple[list[Document], Counts]]
 def read(tmp_path: Path) -> Read:
     """Writes bytes to a file and reads it; returns the documents and the counts."""
 
-    def read_here(data: bytes, kind: str = "auto", name: str = "source") -> tuple[list[Document], Counts]:
+    def read_here(
+        data: bytes, kind: str = "auto", name: str = "source", **settings: str
+    ) -> tuple[list[Document], Counts]:
         path, counts = tmp_path / name, Counts()
         path.write_bytes(data)
-        return list(open_reader(path, kind).read(counts)), counts
+        reader = open_reader(path, CorpusSettings.model_validate({"kind": kind, **settings}))
+        return list(reader.read(counts)), counts
 
     return read_here

@@ -123,10 +123,11 @@ def test_empty_dump_gives_no_document(read: Read, data: bytes) -> None:
 def test_only_one_record_is_in_memory_at_a_time(read: Read, tmp_path: Any) -> None:
     """The first documents come although the file's end is damaged: nothing waits for the whole array."""
     from cloze.corpus.readers import open_reader
+    from cloze.recipe import CorpusSettings
 
     path = tmp_path / "long.json"
     path.write_bytes(dump(*[record(str(place), "가나다. " * 200) for place in range(90)])[:-1])
-    documents = open_reader(path, "auto").read(counts := Counts())
+    documents = open_reader(path, CorpusSettings()).read(counts := Counts())
     assert next(documents).title == "0"
     assert counts.bytes_read <= path.stat().st_size
     with pytest.raises(ClozeError, match="after record 90"):

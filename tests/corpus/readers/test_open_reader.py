@@ -9,9 +9,13 @@ import pytest
 import zstandard
 
 from cloze.corpus.readers import open_reader
+from cloze.corpus.readers.columns import ArrowReader, ParquetReader
 from cloze.corpus.readers.namuwiki import NamuwikiReader
+from cloze.corpus.readers.squad import SquadReader
+from cloze.corpus.readers.table import CsvReader, JsonLinesReader, TsvReader
 from cloze.corpus.readers.text import TextReader
 from cloze.errors import ClozeError
+from cloze.recipe import CorpusSettings
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
@@ -30,15 +34,37 @@ from cloze.errors import ClozeError
 def test_auto_looks_at_the_content(tmp_path: Path, pack: type[bytes], data: bytes, kind: type) -> None:
     path = tmp_path / "any.name"
     path.write_bytes(pack(data))
-    assert type(open_reader(path, "auto")) is kind
+    assert type(open_reader(path, CorpusSettings())) is kind
 
 
 def test_a_named_kind_is_taken_at_its_word(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"[{")
-    assert type(open_reader(tmp_path / "a", "text")) is TextReader
+    assert type(open_reader(tmp_path / "a", CorpusSettings(kind="text"))) is TextReader
 
 
-def test_json_object_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_bytes(b'{"text": "a"}\n{"text": "b"}\n')
-    with pytest.raises(ClozeError, match=r"a\.jsonl begins with a JSON object.*JSON array of objects"):
-        open_reader(tmp_path / "a.jsonl", "auto")
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("a", b'{"text": "a"}\n{"text": "b"}\n', JsonLinesReader),
+        ("a", b'{"text": "one line that is longer than what is looked at' + b"a" * 5_000, JsonLinesReader),
+        ("a", b'{"version": "1", "data": [{"title": "t", "paragraphs": []}]}', SquadReader),
+        ("a", b'{\n  "data": [\n    {"paragraphs": []}]}', SquadReader),
+        ("a", b"PAR1....", ParquetReader),
+        ("a", b"ARROW1\0\0", ArrowReader),
+        ("a", b"\xff\xff\xff\xff\x10\0\0\0", ArrowReader),
+        ("a.csv", b"text,label\na,1\n", CsvReader),
+        ("a.TSV.gz", gzip.compress(b"text\tlabel\n"), TsvReader),
+        ("a.csv", b'[{"title": ', NamuwikiReader),
+    ],
+)
+def test_records_are_known_by_their_beginning_and_tables_by_their_name(
+    tmp_path: Path, name: str, data: bytes, kind: type
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    assert type(open_reader(tmp_path / name, CorpusSettings())) is kind
+
+
+def test_an_object_over_several_lines_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'{\n  "text": "a"\n}\n')
+    with pytest.raises(ClozeError, match=r"a\.json begins with a JSON object that goes on for several lines.*jq -c"):
+        open_reader(tmp_path / "a.json", CorpusSettings())

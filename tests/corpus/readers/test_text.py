@@ -12,6 +12,7 @@ from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document
 from cloze.corpus.readers import text
 from cloze.errors import ClozeError
+from cloze.recipe import CorpusSettings
 
 Read = Callable[..., tuple[list[Document], Counts]]
 
@@ -82,4 +83,4 @@ def test_written_documents_are_read_again(
 ) -> None:
     path = tmp_path_factory.mktemp("text") / "a.txt"
     path.write_bytes((end * 2).join(end.join(lines) for lines in texts).encode())
-    assert [document.sentences for document in text.TextReader(path).read(Counts())] == texts
+    assert [document.sentences for document in text.TextReader(path, CorpusSettings()).read(Counts())] == texts

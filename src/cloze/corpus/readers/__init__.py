@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document
+from cloze.corpus.readers.columns import ArrowReader, ParquetReader
 from cloze.corpus.readers.namuwiki import NamuwikiReader
+from cloze.corpus.readers.squad import SquadReader
+from cloze.corpus.readers.table import CsvReader, JsonLinesReader, TsvReader
 from cloze.corpus.readers.text import TextReader
 from cloze.corpus.sources import open_source
 from cloze.errors import ClozeError
+from cloze.recipe import CorpusSettings
 
 _BLANK = b" \t\r\n"
 
@@ -27,24 +32,50 @@ class Reader(Protocol):
         """
 
 
-READERS: dict[str, Callable[[Path], Reader]] = {"text": TextReader, "namuwiki": NamuwikiReader}
+READERS: dict[str, Callable[[Path, CorpusSettings], Reader]] = {
+    "text": TextReader,
+    "namuwiki": NamuwikiReader,
+    "jsonl": JsonLinesReader,
+    "csv": CsvReader,
+    "tsv": TsvReader,
+    "parquet": ParquetReader,
+    "arrow": ArrowReader,
+    "squad": SquadReader,
+}
 """By `corpus.kind`."""
 
 
-def open_reader(path: Path, kind: str) -> Reader:
+def open_reader(path: Path, settings: CorpusSettings) -> Reader:
     """The reader of a file; kind "auto" looks at the file's content. Raises ClozeError."""
-    return READERS[_kind_of(path) if kind == "auto" else kind](path)
+    kind = _kind_of(path) if settings.kind == "auto" else settings.kind
+    return READERS[kind](path, settings)
 
 
 def _kind_of(path: Path) -> str:
-    """A JSON array of objects is a Namuwiki dump, everything else is text."""
+    """By the first bytes; only tables of plain text, which look like text, are known by their names."""
     with open_source(path, Counts()) as file:
         start = file.read(4096).removeprefix(codecs.BOM_UTF8).lstrip(_BLANK)
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if start.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
+        return "arrow"
     if start.startswith(b"[") and start[1:].lstrip(_BLANK)[:1] in (b"{", b"]", b""):
         return "namuwiki"
     if start.startswith(b"{") and start[1:].lstrip(_BLANK)[:1] in (b'"', b"}"):
-        raise ClozeError(
-            f"{path} begins with a JSON object; a Namuwiki dump is a JSON array of objects: [{{...}}, ...]. "
-            "Convert it, or set corpus.kind: text if these are lines of plain text."
-        )
-    return "text"
+        return _kind_of_object(path, start)
+    endings = [ending for ending in path.suffixes if ending.lower() in (".csv", ".tsv")]
+    return endings[-1].lower().removeprefix(".") if endings else "text"
+
+
+def _kind_of_object(path: Path, start: bytes) -> str:
+    """An object with "data" and "paragraphs" is SQuAD's; one that ends on its line, or runs on, is a line of many."""
+    if re.search(rb'"paragraphs"\s*:|"data"\s*:\s*\[', start):
+        return "squad"
+    first, ended, _ = start.partition(b"\n")
+    if first.rstrip().endswith(b"}") or not ended:
+        return "jsonl"
+    raise ClozeError(
+        f"{path} begins with a JSON object that goes on for several lines. Expected one object a line (JSON lines), a "
+        "Namuwiki dump (an array of objects, [{...}, ...]) or questions in SQuAD's format. Convert it, for example "
+        "with `jq -c`, or set corpus.kind: text if these are lines of plain text."
+    )

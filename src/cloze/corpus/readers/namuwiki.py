@@ -16,9 +16,11 @@ from cloze.corpus.clean import normalize, squeeze
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document
 from cloze.corpus.namumark import plain_text
+from cloze.corpus.readers.record import json_type
 from cloze.corpus.sentences import split_sentences
 from cloze.corpus.sources import open_source
 from cloze.errors import ClozeError
+from cloze.recipe import CorpusSettings
 
 _ARTICLES = ("0", "문서")
 _REDIRECT = re.compile(r"\s*#(?:redirect|넘겨주기)\b", re.IGNORECASE)
@@ -27,7 +29,7 @@ _REDIRECT = re.compile(r"\s*#(?:redirect|넘겨주기)\b", re.IGNORECASE)
 class NamuwikiReader:
     """A dump as published, unpacked or in gzip or Zstandard."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settings: CorpusSettings) -> None:
         self.path = path
 
     def read(self, counts: Counts) -> Iterator[Document]:
@@ -82,20 +84,15 @@ class NamuwikiReader:
 def _problem(record: Any) -> str:
     """What keeps a record from being read; empty if nothing does."""
     if not isinstance(record, dict):
-        return f"{_json_type(record)}, expected an object"
+        return f"{json_type(record)}, expected an object"
     for key in ("title", "text"):
         if not isinstance(record.get(key), str):
-            return f"{key} is {_json_type(record[key]) if key in record else 'missing'}, expected a string"
+            return f"{key} is {json_type(record[key]) if key in record else 'missing'}, expected a string"
     namespace = record.get("namespace")
     if not isinstance(namespace, str | int) or isinstance(namespace, bool):
-        found = _json_type(namespace) if "namespace" in record else "missing"
+        found = json_type(namespace) if "namespace" in record else "missing"
         return f"namespace is {found}, expected a string or a whole number"
     return ""
-
-
-def _json_type(value: Any) -> str:
-    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
 
 
 def _first_line(error: Exception) -> str:

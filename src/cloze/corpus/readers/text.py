@@ -12,6 +12,7 @@ from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document
 from cloze.corpus.sources import open_source
 from cloze.errors import ClozeError
+from cloze.recipe import CorpusSettings
 
 MAX_LINES = 10_000
 """A longer document becomes several, so that memory stays bounded in a file without blank lines."""
@@ -31,7 +32,7 @@ def _is_blank(line: bytes) -> bool:
 class TextReader:
     """A file of UTF-8 lines."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settings: CorpusSettings) -> None:
         self.path = path
 
     def read(self, counts: Counts) -> Iterator[Document]:

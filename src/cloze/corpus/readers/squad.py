@@ -1,0 +1,51 @@
+"""Questions in SQuAD's format (KorQuAD, SQuAD 1.1 and 2.0): each context is a document, its article's title the title.
+
+{"version": ..., "data": [{"title": ..., "paragraphs": [{"context": ..., "qas": [...]}]}]}; an article at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cloze.corpus.counts import Counts
+from cloze.corpus.document import Document
+from cloze.corpus.readers.record import drop_record, json_type, make_document
+from cloze.corpus.sources import open_source
+from cloze.errors import ClozeError
+from cloze.recipe import CorpusSettings
+
+
+class SquadReader:
+    """A file of questions, plain or compressed."""
+
+    def __init__(self, path: Path, settings: CorpusSettings) -> None:
+        self.path = path
+
+    def read(self, counts: Counts) -> Iterator[Document]:
+        """Its contexts. Raises ClozeError for JSON that is cut or damaged, or that has no articles."""
+        import ijson
+
+        number, articles = 0, 0
+        with open_source(self.path, counts) as file:
+            try:
+                for articles, article in enumerate(ijson.items(file, "data.item", use_float=True), start=1):
+                    paragraphs = article.get("paragraphs") if isinstance(article, dict) else None
+                    if not isinstance(paragraphs, list):
+                        drop_record(counts, self.path.name, articles, "an article without a list of paragraphs")
+                        continue
+                    for paragraph in paragraphs:
+                        number += 1
+                        context = paragraph.get("context") if isinstance(paragraph, dict) else None
+                        if isinstance(context, str):
+                            title = str(article.get("title") or "").replace("_", " ")
+                            yield make_document(f"{self.path.name}:{number}", title, context, counts)
+                        else:
+                            drop_record(counts, self.path.name, number, f"context is {json_type(context)}")
+            except (ijson.JSONError, UnicodeDecodeError) as error:
+                raise ClozeError(
+                    f"{self.path} is cut off or no valid JSON, after article {articles:,} "
+                    f"({str(error).strip().splitlines()[0]}). Fetch it again."
+                ) from None
+        if not articles:
+            raise ClozeError(f'{self.path} has no articles; expected {{"data": [{{"paragraphs": [...]}}, ...]}}.')

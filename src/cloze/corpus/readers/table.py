@@ -1,0 +1,132 @@
+"""Tables of text, a document a row: JSON lines, and CSV or TSV with a header. UTF-8, plain or compressed.
+
+A row that cannot be read is named by its place, left out and counted; a missing column is an error.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cloze.corpus.counts import Counts
+from cloze.corpus.document import Document
+from cloze.corpus.readers.record import drop_record, json_type, make_document
+from cloze.corpus.sources import open_source
+from cloze.errors import ClozeError
+from cloze.recipe import CorpusSettings
+
+MAX_BYTES = 1 << 28
+"""A longer line of JSON, or field of CSV, is an error: it would have to be in memory as a whole."""
+
+
+class JsonLinesReader:
+    """An object a line, as `datasets` and most crawlers write them."""
+
+    def __init__(self, path: Path, settings: CorpusSettings) -> None:
+        self.path, self.settings = path, settings
+
+    def read(self, counts: Counts) -> Iterator[Document]:
+        """Its lines. Raises ClozeError if the first object lacks a column."""
+        checked = False
+        with open_source(self.path, counts) as file:
+            for number, line in enumerate(iter(lambda: file.readline(MAX_BYTES), b""), start=1):
+                if len(line) == MAX_BYTES:
+                    raise ClozeError(
+                        f"{self.path}, line {number:,} has {MAX_BYTES:,} bytes or more. Break it up first."
+                    )
+                if not (line := line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).strip():
+                    continue
+                record, problem = _parse(line)
+                if problem:
+                    drop_record(counts, self.path.name, number, problem)
+                    continue
+                if not checked:
+                    _check_columns(self.path, list(record), self.settings)
+                    checked = True
+                title, text = _columns(record, self.settings)
+                if not isinstance(text, str):
+                    found = json_type(text) if self.settings.text_column in record else "missing"
+                    drop_record(counts, self.path.name, number, f"{self.settings.text_column} is {found}")
+                    continue
+                yield make_document(f"{self.path.name}:{number}", title, text, counts)
+
+
+class CsvReader:
+    """Comma-separated, quoted as spreadsheets do it; the first row names the columns."""
+
+    dialect: Any = csv.excel
+
+    def __init__(self, path: Path, settings: CorpusSettings) -> None:
+        self.path, self.settings = path, settings
+
+    def read(self, counts: Counts) -> Iterator[Document]:
+        """Its rows. Raises ClozeError for a missing column, bytes that are not UTF-8, and quotes that never close."""
+        csv.field_size_limit(MAX_BYTES)
+        with open_source(self.path, counts) as file:
+            rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), self.dialect, strict=True)
+            try:
+                header = next(rows, [])
+                _check_columns(self.path, header, self.settings)
+                for number, row in enumerate(rows, start=1):
+                    if not row:
+                        continue
+                    if len(row) != len(header):
+                        problem = f"{len(row)} fields, expected {len(header)}, before line {rows.line_num + 1:,}"
+                        drop_record(counts, self.path.name, number, problem)
+                        continue
+                    title, text = _columns(dict(zip(header, row, strict=True)), self.settings)
+                    yield make_document(f"{self.path.name}:{number}", title, text, counts)
+            except csv.Error as error:
+                raise ClozeError(
+                    f"{self.path}, line {rows.line_num:,}: {error}. Expected {self._expected}; check the quotes, or "
+                    "set corpus.kind to another format."
+                ) from None
+            except UnicodeDecodeError as error:
+                raise ClozeError(
+                    f"{self.path}, after line {rows.line_num:,}: byte 0x{error.object[error.start]:02x} is not UTF-8. "
+                    f"Convert it first: iconv -f CP949 -t UTF-8 {self.path.name} > {self.path.stem}.utf8.csv"
+                ) from None
+
+    _expected = "comma-separated fields, in double quotes where they hold commas or line breaks"
+
+
+class _Tabs(csv.Dialect):
+    delimiter, lineterminator, quoting = "\t", "\n", csv.QUOTE_NONE
+
+
+class TsvReader(CsvReader):
+    """Tab-separated without quoting, as NSMC and KorNLI are; the first row names the columns."""
+
+    dialect = _Tabs
+    _expected = "tab-separated fields without quotes"
+
+
+def _parse(line: bytes) -> tuple[dict[str, Any], str]:
+    """The object of a line, or what is wrong with it."""
+    try:
+        record = json.loads(line)
+    except UnicodeDecodeError as error:
+        return {}, f"byte 0x{line[error.start]:02x} is not UTF-8"
+    except (ValueError, RecursionError) as error:
+        return {}, f"no JSON ({error})"
+    return (record, "") if isinstance(record, dict) else ({}, f"{json_type(record)}, expected an object")
+
+
+def _check_columns(path: Path, found: list[str], settings: CorpusSettings) -> None:
+    for key, column in (("text_column", settings.text_column), ("title_column", settings.title_column)):
+        if column is not None and column not in found:
+            raise ClozeError(
+                f"{path} has no column {column!r}; it has {', '.join(map(repr, found)) or 'none'}. Set corpus.{key} to "
+                "one of these."
+            )
+
+
+def _columns(record: dict[str, Any], settings: CorpusSettings) -> tuple[str, Any]:
+    """Title and text of a row."""
+    title = "" if settings.title_column is None else record.get(settings.title_column)
+    return (title if isinstance(title, str) else ""), record.get(settings.text_column)

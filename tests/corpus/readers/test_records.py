@@ -1,0 +1,159 @@
+"""Tables, columns and questions: a document a row, the bad row named and counted, the missing column an error."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from cloze.corpus.counts import Counts
+from cloze.corpus.readers import open_reader
+from cloze.errors import ClozeError
+from cloze.recipe import CorpusSettings
+
+from .conftest import Read
+
+ROWS = [("첫째", "좋다. 정말 좋다.\n끝."), ("둘째", "한  문장")]
+WANTED = [["좋다.", "정말 좋다.", "끝."], ["한 문장"]]
+
+
+def json_lines() -> bytes:
+    return "".join(json.dumps({"name": n, "body": b}, ensure_ascii=False) + "\n" for n, b in ROWS).encode()
+
+
+def csv_text() -> bytes:
+    return ("name,body\r\n" + "".join(f'{name},"{body}"\r\n' for name, body in ROWS)).encode()
+
+
+def table() -> pa.Table:
+    return pa.table({"body": [body for _, body in ROWS], "name": [name for name, _ in ROWS], "n": [1, 2]})
+
+
+def parquet_bytes() -> bytes:
+    parquet.write_table(table(), file := io.BytesIO())
+    return file.getvalue()
+
+
+def arrow_bytes(new: Callable[..., Any]) -> bytes:
+    file = io.BytesIO()
+    with new(file, table().schema) as writer:
+        writer.write_table(table(), max_chunksize=1)
+    return file.getvalue()
+
+
+SOURCES: dict[str, Callable[[], bytes]] = {
+    "a.jsonl": json_lines,
+    "a.csv": csv_text,
+    "a.parquet": parquet_bytes,
+    "a.arrow": lambda: arrow_bytes(pa.ipc.new_file),
+    "stream": lambda: arrow_bytes(pa.ipc.new_stream),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_row_is_a_document(name: str, read: Read, tmp_path: Path) -> None:
+    documents, counts = read(SOURCES[name](), name=name, text_column="body", title_column="name")
+    assert [document.sentences for document in documents] == WANTED
+    assert [document.title for document in documents] == ["첫째", "둘째"]
+    assert [document.id for document in documents] == [f"{name}:1", f"{name}:2"]
+    assert counts.bytes_read == (tmp_path / name).stat().st_size
+    assert counts.dropped["white space"].characters == 3
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize(("settings", "key"), [({}, "text_column"), ({"title_column": "x"}, "title_column")])
+def test_a_missing_column_names_those_there_are(name: str, settings: dict[str, str], key: str, read: Read) -> None:
+    settings = {"text_column": "body"} | settings if key == "title_column" else settings
+    with pytest.raises(ClozeError, match=rf"has no column '.*'; it has .*'name'.*corpus\.{key}"):
+        read(SOURCES[name](), name=name, **settings)
+
+
+def test_a_tsv_has_no_quotes(read: Read) -> None:
+    documents, _ = read('text\tlabel\n"최고, 정말\t1\n'.encode(), name="a.tsv")
+    assert documents[0].sentences == ['"최고, 정말']
+
+
+def test_bad_lines_of_json_are_named_and_the_rest_goes_on(read: Read) -> None:
+    lines = [
+        b'{"text": "a."}',
+        b"{",
+        b"",
+        b"[1]",
+        b'{"text": 3}',
+        b'{"t": "b"}',
+        b'{"text": "\xff"}',
+        b'{"text": "c."}',
+    ]
+    documents, counts = read(b"\n".join(lines), kind="jsonl", name="a")
+    assert [document.id for document in documents] == ["a:1", "a:8"]
+    tally = counts.dropped["malformed record"]
+    assert tally.documents == 5
+    assert tally.examples[0].startswith("a, record 2: no JSON")
+    assert tally.examples[1:] == ["a, record 4: an array, expected an object", "a, record 5: text is a number"]
+
+
+def test_bad_rows_of_csv_are_named_and_the_rest_goes_on(read: Read) -> None:
+    documents, counts = read(b"text,label\na.,1\nb.\n\nc.,1,2\nd.,1\n", name="a.csv")
+    assert [document.sentences for document in documents] == [["a."], ["d."]]
+    assert counts.dropped["malformed record"].examples[0] == "a.csv, record 2: 1 fields, expected 2, before line 4"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("a.csv", b'text,label\n"a,1\n', "line 2: unexpected end of data"),
+        ("a.csv", b"text,label\n\xb0\xa1,1\n", "byte 0xb0 is not UTF-8"),
+        ("a.csv", b"", "has no column 'text'; it has none"),
+        ("a", parquet_bytes()[:-20], "cannot be read as a Parquet file"),
+        ("a", arrow_bytes(pa.ipc.new_file)[:100], "cannot be read as an Arrow file"),
+        ("a", b'{"data": [{"paragraphs": [{"context": "a."}]}, {"par', "cut off or no valid JSON, after article 1"),
+        ("a", b'{"data": []}', "has no articles"),
+    ],
+)
+def test_damaged_files_are_named(name: str, data: bytes, told: str, read: Read) -> None:
+    with pytest.raises(ClozeError) as caught:
+        read(data, name=name, text_column="body" if name == "a" else "text")
+    assert f"/{name}" in str(caught.value) and told in str(caught.value)
+
+
+def test_a_column_of_numbers_is_no_text(read: Read) -> None:
+    with pytest.raises(ClozeError, match=r"column 'n' holds int64, expected text"):
+        read(parquet_bytes(), text_column="n")
+
+
+def test_nulls_are_counted(read: Read) -> None:
+    parquet.write_table(pa.table({"text": ["a.", None]}), file := io.BytesIO())
+    documents, counts = read(file.getvalue())
+    assert len(documents) == 1
+    assert counts.dropped["malformed record"].examples == ["source, record 2: text is null"]
+
+
+def test_contexts_of_questions_are_documents(read: Read) -> None:
+    article = {"title": "서울_특별시", "paragraphs": [{"context": "수도이다. 크다.", "qas": []}, {"qas": []}]}
+    data = json.dumps({"version": "1.0", "data": [article, {"title": "x"}]}, ensure_ascii=False).encode()
+    documents, counts = read(data)
+    assert [(document.title, document.sentences) for document in documents] == [("서울 특별시", ["수도이다.", "크다."])]
+    assert counts.dropped["malformed record"].documents == 2
+
+
+def test_the_real_questions_are_read(shared_data: Path) -> None:
+    reader = open_reader(shared_data / "korquad" / "KorQuAD_v1.0_dev.json", CorpusSettings())
+    documents = list(reader.read(Counts()))
+    assert len({document.title for document in documents}) == 140
+    assert len(documents) == 964
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=1, max_size=5))
+def test_any_text_in_json_is_read(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+    path = tmp_path_factory.mktemp("any") / "a"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    documents = list(open_reader(path, CorpusSettings()).read(counts := Counts()))
+    assert len(documents) == len(texts) and "malformed record" not in counts.dropped
