@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from cloze.recipe import Recipe, TaskSettings
 from cloze.tasks.datasets import read_table
 from cloze.tasks.features import map_rows
 from cloze.tasks.finetuning import Start, _classifier, _prepare, finetune
+from cloze.training.signals import Stopped
 
 
 def task(**changes: Any) -> TaskSettings:
@@ -132,6 +134,22 @@ def test_stop_and_resume_is_the_same_run(finished: Path, data: Path, tmp_path: P
     with pytest.raises(KeyboardInterrupt):
         run(data, tmp_path, task(), Stops(after))
     assert not (tmp_path / "results.json").exists()
+    run(data, tmp_path, task())
+    assert without_times(tmp_path) == without_times(finished)
+
+
+def test_sigterm_ends_with_what_is_kept(finished: Path, data: Path, tmp_path: Path) -> None:
+    class Terminates(Stops):
+        def advance(self, amount: float = 1.0) -> None:
+            self.steps += amount
+            if self.steps == self.after:
+                signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(
+        Stopped, match=r"stopped by SIGTERM at step 5 of pretrained, seed 2\. Finished seeds are kept"
+    ) as told:
+        run(data, tmp_path, task(), Terminates(80))
+    assert told.value.exit_code == 143
     run(data, tmp_path, task())
     assert without_times(tmp_path) == without_times(finished)
 

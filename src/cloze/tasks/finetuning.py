@@ -30,6 +30,7 @@ from cloze.training.cpu import choose_dtype, prepare_cpu
 from cloze.training.distributed import Ranks, choose_device
 from cloze.training.optimizer import make_optimizer
 from cloze.training.schedule import learning_rate
+from cloze.training.signals import Stopped, StopRequest, stop_requests
 from cloze.training.step import Learner, Mean, StepResult, check_finite, train_step
 
 if TYPE_CHECKING:
@@ -85,20 +86,22 @@ def finetune(
 
     Written to `folder`: results.json, metrics.jsonl (learning curves), model/ (the first seed's final classifier in
     Hugging Face layout), seeds/ (finished runs). The same call again continues after the last finished seed.
-    `task.train` and `task.test` are relative to `recipe.data`. Raises ClozeError for files or settings that don't fit.
+    `task.train` and `task.test` are relative to `recipe.data`. Raises ClozeError for files or settings that don't fit,
+    Stopped after SIGTERM or Ctrl-C: the seed under way is lost, the finished ones are kept.
     """
     prepare_cpu()
     shared, counts = _prepare(recipe, task, model_folder)
     starts: list[Start] = ["pretrained", "random"] if task.from_random_weights else ["pretrained"]
     runs: dict[Start, list[dict[str, Any]]] = {start: [] for start in starts}
-    with progress.stage(task.name, total=shared.steps * len(starts) * len(task.seeds), unit="steps") as meter:
+    total = shared.steps * len(starts) * len(task.seeds)
+    with stop_requests() as request, progress.stage(task.name, total=total, unit="steps") as meter:
         for start in starts:
             for seed in task.seeds:
                 stored = folder / "seeds" / f"{start}-{seed}.json"
                 keep = folder / "model" if start == "pretrained" and seed == task.seeds[0] else None
                 run = _finished(stored, {"start": start, "seed": seed, "fingerprint": shared.fingerprint}, keep)
                 if run is None:
-                    run = _run(shared, start, seed, keep, meter)
+                    run = _run(shared, start, seed, keep, meter, request)
                     write_json(stored, run)
                 else:
                     meter.advance(shared.steps)
@@ -152,7 +155,9 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
     return shared, counts
 
 
-def _run(shared: _Task, start: Start, seed: int, keep: Path | None, meter: Meter) -> dict[str, Any]:
+def _run(
+    shared: _Task, start: Start, seed: int, keep: Path | None, meter: Meter, request: StopRequest
+) -> dict[str, Any]:
     """Train and score one classifier; write it to `keep` if given. Returns what `seeds/` stores of it."""
     classifier = _classifier(shared, start, seed)
     learner = _learner(shared, classifier, seed)
@@ -161,7 +166,7 @@ def _run(shared: _Task, start: Start, seed: int, keep: Path | None, meter: Meter
     curve: list[dict[str, Any]] = []
     elapsed_s, examples = 0.0, 0
     for epoch in range(math.ceil(shared.steps / shared.epoch_steps)):
-        lines, train = _epoch(shared, learner, epoch, elapsed_s, f"{start}, seed {seed}", meter)
+        lines, train = _epoch(shared, learner, epoch, elapsed_s, f"{start}, seed {seed}", meter, request)
         test = _score(shared, classifier)
         measured = {f"{shared.kind.name}/{measure}": test[measure] for measure in shared.kind.measures}
         end = {key: value for key, value in lines[-1].items() if "/" not in key} | {"kind": "test"} | measured
@@ -181,7 +186,7 @@ def _run(shared: _Task, start: Start, seed: int, keep: Path | None, meter: Meter
 
 
 def _epoch(
-    shared: _Task, learner: Learner, epoch: int, elapsed_s: float, who: str, meter: Meter
+    shared: _Task, learner: Learner, epoch: int, elapsed_s: float, who: str, meter: Meter, request: StopRequest
 ) -> tuple[list[dict[str, Any]], Mean]:
     """Learn from every row once (fewer in a last, partial epoch). Returns log lines and the mean over the epoch."""
     task, log_every_steps = shared.settings, shared.recipe.training.log_every_steps
@@ -196,6 +201,12 @@ def _epoch(
         batch = shared.train.batch(rows, {shared.kind.name: shared.labels.train})
         results.append(train_step(learner, [batch], step=step - 1, learning_rate=rate))
         meter.advance(1)
+        if request.number is not None:
+            raise Stopped(
+                f"task {task.name} was stopped by {request.name} at step {step:,} of {who}. Finished seeds are kept: "
+                "the same command trains this one from its beginning.",
+                128 + request.number,
+            )
         if step % log_every_steps and len(results) < len(batches):
             continue
         check_finite(
