@@ -14,7 +14,7 @@ import textwrap
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn, TextIO
+from typing import Annotated, Any, Literal, NoReturn, TextIO
 
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 
@@ -97,6 +97,72 @@ def inspect(recipe: Path, *overrides: Overrides, step: int = 1, rows: int = 8) -
     batch = batch_of_step(resolved, prepared, step, rows)
     title, format, unit = f"{resolved.name}, step {step:,}", resolved.inputs.format, resolved.masking.unit
     Console().print(render(batch, prepared.tokenizer, title=title, format=format, unit=unit))
+
+
+@app.command
+def finetune(
+    model: Path,
+    *,
+    data: Path,
+    text: str = "text",
+    label: str = "label",
+    second: str | None = None,
+    test: Path | None = None,
+    kind: Literal["auto", "classification", "regression"] = "auto",
+    output: Path = Path("runs"),
+    epochs: float = 3.0,
+    batch_rows: int = 32,
+    peak_learning_rate: float = 5e-5,
+    length: int | None = None,
+    seeds: list[int] | None = None,
+) -> None:
+    """Fine-tune a model on your own labelled file, without a recipe; says first what it understood of the file.
+
+    Parameters
+    ----------
+    model
+        Folder of a pretrained model: a run's pretraining/model, or any that Hugging Face wrote.
+    data
+        Labelled file: .csv, .jsonl, or tab-separated; its first line names the columns.
+    text
+        Column with the text.
+    label
+        Column with the class or the number.
+    second
+        Column with the second text of a pair.
+    test
+        File to test on, with the same columns; without it, a tenth of the rows is set apart by a hash of their texts.
+    kind
+        auto: regression for a column of numbers that are not whole or are many different ones, else classification.
+    output
+        Folder for runs.
+    epochs
+        Passes over the training rows.
+    batch_rows
+        Rows of one step.
+    peak_learning_rate
+        Learning rate at the end of warm-up; a small model trained from scratch likes more, 1e-4 to 5e-4.
+    length
+        Longest row in tokens; longer texts are cut and counted. Without it, what the model can take, at most 512.
+    seeds
+        One training run for each; 1 2 3 without it.
+    """
+    from rich.console import Console
+
+    from cloze.finetune import default_folder, finetune_file
+    from cloze.report.tables import as_rich, terminal_tables
+
+    settings: dict[str, Any] = {"epochs": epochs, "batch_rows": batch_rows}
+    settings["peak_learning_rate"] = peak_learning_rate
+    settings |= {key: value for key, value in (("length", length), ("seeds", seeds)) if value is not None}
+    folder = default_folder(output, model, data)
+    columns: dict[str, Any] = {"text": text, "label": label, "second": second, "test": test, "kind": kind}
+    console = Console()
+    finetune_file(
+        model, data, folder, _progress(), **columns, settings=settings, show=lambda table: console.print(as_rich(table))
+    )
+    console.print(terminal_tables(folder))
+    print(f"\nReport: {folder / 'report.html'}")
 
 
 @app.command

@@ -206,6 +206,27 @@ def test_a_study_runs_its_cells_and_goes_on(finished: Workplace) -> None:
     assert wrong.returncode == 2 and "line 1 has 0 tabs, expected one between two texts" in wrong.stderr
 
 
+def test_a_users_own_file_needs_no_recipe(finished: Workplace) -> None:
+    reviews = (finished.folder / "data" / "sample" / "reviews_train.txt").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t")[1:] for line in reviews[1:200]]
+    table = "review,stars\n" + "".join(f'"{text}",{label}\n' for text, label in rows)
+    (finished.folder / "my.csv").write_text(table, encoding="utf-8")
+    command = "cloze finetune runs/quickstart/pretraining/model --data my.csv --text review --label stars --seeds 1"
+    done = finished.bash(f"{command} --epochs 0.2 --length 32")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "classification of texts" in done.stdout and "a tenth, chosen by a hash" in " ".join(done.stdout.split())
+    assert "Not finished" not in done.stdout
+    folder = finished.folder / done.stdout.splitlines()[-1].removeprefix("Report: ").removesuffix("/report.html")
+    predicted = finished.bash(f"echo 좋다 | cloze predict {folder}/tasks/my/model")
+    assert predicted.returncode == 0, predicted.stderr
+    for extra, told in (
+        ("--epochs -1", "epochs: Input should be greater than 0"),
+        ("--second third", "no column 'third'"),
+    ):
+        wrong = finished.bash(f"{command} {extra}")
+        assert wrong.returncode == 2 and told in wrong.stderr, wrong.stderr
+
+
 def test_two_ranks_make_one_run_with_the_same_numbers(finished: Workplace, tmp_path: Path) -> None:
     settings = shlex.join(flags(output=str(tmp_path)))
     launch = f'"{sys.executable}" -m torch.distributed.run --standalone --nproc-per-node 2'

@@ -87,6 +87,8 @@ class RunData:
     @cached_property
     def unfinished(self) -> list[str]:
         """Stages that have not finished, in words."""
+        if self.info.get("only_tasks"):
+            return [f"Fine-tuning on {task.name} has not finished." for task in self.tasks if not task.results]
         made = {stage for stage in STAGES if (self.folder / stage / "manifest.json").exists()}
         missing = [f"The {stage} stage has not finished." for stage in STAGES[:-1] if stage not in made]
         if "pretraining" not in made:

@@ -26,7 +26,7 @@ def class_names(train: Examples, test: Examples) -> list[str]:
             "A classifier needs at least two classes; check label_column, or shuffle the file before cutting it."
         )
     classes = sorted(known, key=int) if all(_is_whole_number(name) for name in known) else sorted(known)
-    for line, label in enumerate(test.labels, start=2):
+    for line, label in zip(test.lines, test.labels, strict=True):
         if label not in known:
             shown = ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
             raise ClozeError(

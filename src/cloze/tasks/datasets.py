@@ -1,12 +1,16 @@
-"""Labelled texts and pairs of texts: UTF-8, one example a line, tab-separated, a header line, no quoting.
+"""Labelled texts and pairs of texts: UTF-8 tables whose first line names the columns, or JSON lines.
 
-This is the format of NSMC, and of KorSTS, KorNLI and the question pairs, which have two columns of text. Quotes and
-commas mean nothing, so a review such as `"최고!` is read as it stands. Empty texts are examples like any
-other: they are kept and counted. Texts are composed to NFC, as the corpus is.
+A .csv has quotes, as spreadsheets write them; a .jsonl has an object a line; everything else is tab-separated without
+quoting, the format of NSMC, and of KorSTS, KorNLI and the question pairs, which have two columns of text: there quotes
+and commas mean nothing, so a review such as `"최고!` is read as it stands. Empty texts are examples like any other:
+they are kept and counted. Texts are composed to NFC, as the corpus is.
 """
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +20,7 @@ from cloze.errors import ClozeError
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """One labelled file; the lists run in file order, and example i stands on line i + 2 (after the header)."""
+    """One labelled file; the lists run in file order."""
 
     path: Path
     ids: list[str]
@@ -26,6 +30,8 @@ class Examples:
     """The second texts of pairs; None: the examples are single texts."""
     labels: list[str]
     label_column: str
+    lines: list[int]
+    """Where each example ends in the file; the header is line 1."""
     counts: dict[str, int]
     """examples; empty: texts without any visible character; recomposed: texts that NFC changed."""
 
@@ -36,28 +42,21 @@ def read_table(path: Path, text_column: str, label_column: str, second_text_colu
     Raises ClozeError for a file that is missing, not UTF-8 (naming line and byte), without one of the columns (naming
     those it has), without examples, or with a line that has a wrong number of fields or no label (naming the line).
     """
-    lines = _lines(path)
-    header = lines[0].split("\t")
+    header, rows = _rows(path)
     text_columns = [text_column] if second_text_column is None else [text_column, second_text_column]
     for column in (*text_columns, label_column):
         if column not in header:
             raise ClozeError(
-                f"{path} has no column {column!r}; its first line names {', '.join(map(repr, header))}. Set the task's "
-                "text_column, second_text_column and label_column to some of these, or add a header line "
-                "(tab-separated)."
+                f"{path} has no column {column!r}; it has {', '.join(map(repr, header))}. Name some of these as text, "
+                "second text and label (in a recipe text_column, second_text_column, label_column), or add a first "
+                "line that names the columns."
             )
     text_places, label_place = [header.index(column) for column in text_columns], header.index(label_column)
     id_place = header.index("id") if "id" in header else None
-    ids, labels = [], []
+    ids, labels, lines = [], [], []
     texts: list[list[str]] = [[] for _ in text_columns]
     recomposed = 0
-    for number, line in enumerate(lines[1:], start=2):
-        fields = line.split("\t")
-        if len(fields) != len(header):
-            raise ClozeError(
-                f"{path}, line {number}: {len(fields)} tab-separated field(s), expected {len(header)} "
-                f"({', '.join(header)}). A tab or line break inside a text must become a space: {line[:80]!r}"
-            )
+    for number, fields in rows:
         label = fields[label_place].strip()
         if not label:
             raise ClozeError(
@@ -69,15 +68,68 @@ def read_table(path: Path, text_column: str, label_column: str, second_text_colu
             of_column.append(text)
         ids.append(str(number) if id_place is None else fields[id_place])
         labels.append(label)
+        lines.append(number)
     if not labels:
         raise ClozeError(f"{path} has a header but no examples: a task needs at least one line after it.")
     empty = sum(not text.strip() for column in texts for text in column)
     counts = {"examples": len(labels), "empty": empty, "recomposed": recomposed}
-    return Examples(path, ids, texts[0], texts[1] if second_text_column else None, labels, label_column, counts)
+    second = texts[1] if second_text_column else None
+    return Examples(path, ids, texts[0], second, labels, label_column, lines, counts)
+
+
+def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The names of the columns, and each row with the line it ends on. Raises ClozeError for one that does not fit."""
+    if path.suffix.lower() == ".jsonl":
+        return _objects(path)
+    separator, rows = ("comma", _csv_rows(path)) if path.suffix.lower() == ".csv" else ("tab", _tsv_rows(path))
+    (_, header), *rest = rows
+    for number, fields in rest:
+        if len(fields) != len(header):
+            advice = "A tab or line break inside a text must become a space" if separator == "tab" else "Check quotes"
+            raise ClozeError(
+                f"{path}, line {number}: {len(fields)} {separator}-separated field(s), expected {len(header)} "
+                f"({', '.join(header)}). {advice}: {separator.join(fields)[:80]!r}"
+            )
+    return header, rest
+
+
+def _tsv_rows(path: Path) -> list[tuple[int, list[str]]]:
+    return [(number, line.split("\t")) for number, line in enumerate(_lines(path), start=1)]
+
+
+def _csv_rows(path: Path) -> list[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    try:
+        return [(reader.line_num, fields) for fields in reader if fields]
+    except csv.Error as error:
+        raise ClozeError(f"{path}, line {reader.line_num}: {error}. Check the quotes in and before it.") from None
+
+
+def _objects(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """JSON lines as rows; the columns are those of the first object, and a number becomes the text it is written as."""
+    columns: list[str] = []
+    rows = []
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ClozeError(f"{path}, line {number}: no JSON ({error}). Expected one object a line.") from None
+        if not isinstance(record, dict):
+            raise ClozeError(f"{path}, line {number}: {line[:40]!r} is no object. Expected one object a line.")
+        columns = columns or list(record)
+        values = [record.get(column) for column in columns]
+        rows.append((number, ["" if v is None else v if isinstance(v, str) else json.dumps(v) for v in values]))
+    return columns, rows
 
 
 def _lines(path: Path) -> list[str]:
     """Lines without their ends. Only \\n and \\r\\n end one: texts hold U+2028, where splitlines would cut."""
+    return [line.removesuffix("\r") for line in _text(path).removesuffix("\n").split("\n")]
+
+
+def _text(path: Path) -> str:
     if path.is_dir():
         raise ClozeError(f"{path} is a folder; expected a tab-separated file. Name the file in it that the task reads.")
     try:
@@ -97,4 +149,4 @@ def _lines(path: Path) -> list[str]:
         ) from error
     if not text.strip():
         raise ClozeError(f"{path} is empty; expected a tab-separated file whose first line names the columns.")
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    return text

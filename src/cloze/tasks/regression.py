@@ -29,8 +29,8 @@ def _numbers(examples: Examples) -> NDArray[np.float32]:
             found[place] = math.nan
         if not math.isfinite(found[place]):
             raise ClozeError(
-                f"{examples.path}, line {place + 2}: the label {label!r} is not a number. Expected one such as 3.5; "
-                "correct it, or set the task's kind to classification."
+                f"{examples.path}, line {examples.lines[place]}: the label {label!r} is not a number. Expected "
+                "one such as 3.5; correct it, or set the task's kind to classification."
             )
     return found
 
