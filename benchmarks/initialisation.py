@@ -120,6 +120,23 @@ def losses(recipe: Recipe, prepared: Prepared, validation: Rows | None, name: st
     return {x["step"]: x["masked_tokens/loss"] for x in lines if x["kind"] == "validation"}, elapsed_s
 
 
+def draw(table: Table, path: Path) -> None:
+    """Curves of the first case's starts, as SVG."""
+    from matplotlib.figure import Figure
+
+    steps = [int(column.removeprefix("step ").replace(",", "")) for column in table.header[3:]]
+    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    for case, name, _, *found in table.rows:
+        if case == table.rows[0][0]:
+            axes.plot(steps, [float(loss) for loss in found], marker="o", markersize=3, label=name)
+    axes.set(xlabel="steps", ylabel="validation loss, nats", title=table.rows[0][0])
+    axes.legend(frameon=False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    figure.savefig(path, format="svg", metadata=dict.fromkeys(("Date", "Creator")))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=SHARED_DATA)
@@ -153,7 +170,9 @@ def main() -> None:
             "Masked-token loss on the validation split (15% masks), nats; 32 rows of at most 64 tokens a step, rate "
             f"1e-3, {arguments.precision}. One run each: rows and masks are the same, so starts are compared pairwise."
         )
-        print(write_result("initialisation", table, command(), notes=notes))
+        path = write_result("initialisation", table, command(), notes=notes)
+        draw(table, path.with_suffix(".svg"))
+        print(path)
 
 
 if __name__ == "__main__":

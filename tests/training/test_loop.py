@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from cloze.errors import ClozeError, RecipeError
+from cloze.training.signals import Stopped
 
 Make = Callable[..., Any]
 
@@ -35,6 +37,18 @@ def test_stop_and_resume_is_the_same_run(tiny: Make, tmp_path: Path, precision: 
     resumed = tiny(precision=precision).train(tmp_path / "b")
     assert resumed.losses == straight.losses[13:]
     assert (resumed.steps, resumed.tokens) == (straight.steps, straight.tokens) == (24, straight.lines[-1]["tokens"])
+
+
+def test_a_signal_in_the_last_validation_is_not_lost(tiny: Make, tmp_path: Path) -> None:
+    """What comes after training must not begin; the same command finds the training finished."""
+
+    def signalled(step: int, _: object) -> None:
+        if step == 24:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Stopped, match=r"SIGTERM stopped training after step 24\. Checkpoint .*00000024 is whole"):
+        tiny().train(tmp_path, on_validation=signalled)
+    assert tiny().train(tmp_path).steps == 24
 
 
 def test_an_epoch_takes_every_row_once(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

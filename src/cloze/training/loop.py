@@ -171,7 +171,7 @@ class _Run:
                     self._validate()
                 if over or stopping or cursor.step % settings.checkpoint_every_steps == 0 or cursor.step == stop_after:
                     self._save()
-        return stopping and not over
+        return self.ranks.any(request.number is not None)  # also of a signal in the last validation
 
     def history(self) -> History:
         """What this run has come to."""
