@@ -171,10 +171,10 @@ class ModelSettings(Settings):
     """Share of hidden values zeroed, after embeddings and both blocks. Unit: share. Source: BERT A.2."""
     attention_dropout: Share = 0.1
     """Share of attention weights zeroed. Unit: share. Source: BERT A.2."""
-    initialisation: Literal["normal", "ppmi"] = "normal"
+    initialisation: Literal["normal", "ppmi"] = "ppmi"
     """normal: truncated normal; ppmi: token embeddings from an SVD of the corpus's positive pointwise mutual
-    information, output bias from unigram counts. Unit: name. Source: BERT (normal); cloze (ppmi,
-    docs/experiments.md)."""
+    information, output bias from unigram counts. Unit: name. Source: cloze (ppmi; benchmarks/results/initialisation.md);
+    BERT (normal)."""
     initialisation_std: Positive = 0.02
     """Standard deviation of the truncated normal. Unit: dimensionless. Source: BERT (0.02)."""
     attention: Literal["auto", "explicit", "padded", "varlen"] = "auto"
