@@ -173,8 +173,8 @@ class ModelSettings(Settings):
     """Share of attention weights zeroed. Unit: share. Source: BERT A.2."""
     initialisation: Literal["normal", "ppmi"] = "ppmi"
     """normal: truncated normal; ppmi: token embeddings from an SVD of the corpus's positive pointwise mutual
-    information, output bias from unigram counts. Unit: name. Source: cloze (ppmi; benchmarks/results/initialisation.md);
-    BERT (normal)."""
+    information, output bias from unigram counts. Unit: name. Source: cloze (ppmi,
+    benchmarks/results/initialisation.md); BERT (normal)."""
     initialisation_std: Positive = 0.02
     """Standard deviation of the truncated normal. Unit: dimensionless. Source: BERT (0.02)."""
     attention: Literal["auto", "explicit", "padded", "varlen"] = "auto"
