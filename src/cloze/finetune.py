@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from cloze.progress import Progress
 
 
+MAX_LENGTH = 512
+"""Longest row in tokens where the user names none, however much longer the model can read."""
+
+
 def finetune_file(
     model: Path,
     file: Path,
@@ -40,14 +44,12 @@ def finetune_file(
     `text`, `second` and `label` are columns; without `test`, a tenth of the rows is set apart by a hash. `settings` are
     those of a task (`TaskSettings`). `show` is given what was understood, before training. Raises ClozeError.
     """
-    from cloze.interop.configuration import read_config
     from cloze.recipe_file import show as show_recipe
     from cloze.report.page import write_report
     from cloze.tasks.datasets import read_table
     from cloze.tasks.finetuning import finetune
     from cloze.tasks.own import describe, kind_of_labels, write_split
 
-    _, config, family = read_config(model)
     examples = read_table(file, text, label, second)
     tested = None if test is None else read_table(test, text, label, second)
     found = kind_of_labels([*examples.labels, *(tested.labels if tested else ())]) if kind == "auto" else kind
@@ -60,23 +62,7 @@ def finetune_file(
         show(Table(str(file), ("", ""), rows))
     columns = {"text_column": "text", "second_text_column": None if second is None else "second"}
     task = {"name": _name(file), "kind": found, "train": "train.tsv", "test": "test.tsv", **columns, **(settings or {})}
-    task.setdefault("length", min(config.max_length, 512))
-    described = {
-        "name": folder.name,
-        "description": f"{model} fine-tuned on {file} by `cloze finetune`.",
-        "data": (folder / "data").resolve(),
-        "output": folder.parent,
-        "start_from": model,
-        "model": {"family": family.name, "norm_position": config.norm_position},
-        "inputs": {"length": max(8, min(config.max_length, 512)), "format": "full-sentences"},
-        "masking": {"unit": "span", "boundaries": True} if family.name == "spanbert" else {},
-        "tasks": [task],
-    }
-    try:
-        recipe = Recipe.model_validate(described)
-    except ValidationError as error:
-        wrong = [f"{detail['loc'][-1]}: {detail['msg']}" for detail in error.errors(include_url=False)]
-        raise ClozeError(f"this can't be trained: {'; '.join(wrong)}.") from None
+    recipe = _recipe(model, folder, task, f"{model} fine-tuned on {file} by `cloze finetune`.")
     write_text(folder / "recipe.yaml", show_recipe(recipe))
     write_json(folder / "run.json", {"notes": [f"The test split: {_how(test)}."], "only_tasks": True})
     place = folder / "tasks" / recipe.tasks[0].name
@@ -85,6 +71,30 @@ def finetune_file(
     finetune(recipe, recipe.tasks[0], model, place, progress)
     write_report(folder)
     return folder
+
+
+def _recipe(model: Path, folder: Path, task: Mapping[str, Any], description: str) -> Recipe:
+    """The run as a recipe that goes on from `model`. Raises ClozeError for settings of the task that don't fit."""
+    from cloze.interop.configuration import read_config
+
+    _, config, family = read_config(model)
+    longest = min(config.max_length, MAX_LENGTH)
+    described = {
+        "name": folder.name,
+        "description": description,
+        "data": (folder / "data").resolve(),
+        "output": folder.parent,
+        "start_from": model,
+        "model": {"family": family.name, "norm_position": config.norm_position},
+        "inputs": {"length": max(8, longest), "format": "full-sentences"},
+        "masking": {"unit": "span", "boundaries": True} if family.name == "spanbert" else {},
+        "tasks": [{"length": longest, **task}],
+    }
+    try:
+        return Recipe.model_validate(described)
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, e['loc'][2:])) or 'settings'}: {e['msg']}" for e in error.errors()]
+        raise ClozeError(f"this can't be trained: {'; '.join(wrong)}.") from None
 
 
 def default_folder(output: Path, model: Path, file: Path) -> Path:
