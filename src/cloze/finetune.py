@@ -44,12 +44,14 @@ def finetune_file(
     `text`, `second` and `label` are columns; without `test`, a tenth of the rows is set apart by a hash. `settings` are
     those of a task (`TaskSettings`). `show` is given what was understood, before training. Raises ClozeError.
     """
+    from cloze.interop.configuration import read_config
     from cloze.recipe_file import show as show_recipe
     from cloze.report.page import write_report
     from cloze.tasks.datasets import read_table
     from cloze.tasks.finetuning import finetune
     from cloze.tasks.own import describe, kind_of_labels, write_split
 
+    read_config(model)  # A folder that is no model is told before anything is written.
     examples = read_table(file, text, label, second)
     tested = None if test is None else read_table(test, text, label, second)
     found = kind_of_labels([*examples.labels, *(tested.labels if tested else ())]) if kind == "auto" else kind
