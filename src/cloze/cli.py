@@ -7,19 +7,18 @@ uses them, so that `cloze --help` is instant.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import textwrap
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TextIO
+from typing import Annotated, NoReturn, TextIO
 
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 
+from cloze.cli_models import export, fill, finetune, make_progress, predict
 from cloze.errors import ClozeError
-from cloze.progress import Progress, RichProgress, Silent
 
 Overrides = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
 
@@ -35,6 +34,8 @@ app = App(
 )
 recipes = App(name="recipe", help="Print, describe and list recipes.")
 app.command(recipes)
+for command in (predict, fill, finetune, export):
+    app.command(command)
 
 
 @app.command
@@ -59,7 +60,7 @@ def run(recipe: Path, *overrides: Overrides) -> None:
     from cloze.report.tables import terminal_tables
     from cloze.stages import is_main
 
-    folder = run_pipeline(read_recipe(recipe, parse_overrides(overrides)), _progress())
+    folder = run_pipeline(read_recipe(recipe, parse_overrides(overrides)), make_progress())
     if is_main():
         Console().print(terminal_tables(folder))
         print(f"\nReport: {folder / 'report.html'}")
@@ -92,77 +93,11 @@ def inspect(recipe: Path, *overrides: Overrides, step: int = 1, rows: int = 8) -
         raise ClozeError(f"--step and --rows count from 1, found {step} and {rows}.")
     resolved = with_sizes_of_start(read_recipe(recipe, parse_overrides(overrides)))
     stages = plan_stages(resolved)
-    make_store(resolved, stages, _progress())
+    make_store(resolved, stages, make_progress())
     prepared = open_rows(resolved, stages)
     batch = batch_of_step(resolved, prepared, step, rows)
     title, format, unit = f"{resolved.name}, step {step:,}", resolved.inputs.format, resolved.masking.unit
     Console().print(render(batch, prepared.tokenizer, title=title, format=format, unit=unit))
-
-
-@app.command
-def finetune(
-    model: Path,
-    *,
-    data: Path,
-    text: str = "text",
-    label: str = "label",
-    second: str | None = None,
-    test: Path | None = None,
-    kind: Literal["auto", "classification", "regression"] = "auto",
-    output: Path = Path("runs"),
-    epochs: float = 3.0,
-    batch_rows: int = 32,
-    peak_learning_rate: float = 5e-5,
-    length: int | None = None,
-    seeds: list[int] | None = None,
-) -> None:
-    """Fine-tune a model on your own labelled file, without a recipe; says first what it understood of the file.
-
-    Parameters
-    ----------
-    model
-        Folder of a pretrained model: a run's pretraining/model, or any that Hugging Face wrote.
-    data
-        Labelled file: .csv, .jsonl, or tab-separated; its first line names the columns.
-    text
-        Column with the text.
-    label
-        Column with the class or the number.
-    second
-        Column with the second text of a pair.
-    test
-        File to test on, with the same columns; without it, a tenth of the rows is set apart by a hash of their texts.
-    kind
-        auto: regression for a column of numbers that are not whole or are many different ones, else classification.
-    output
-        Folder for runs.
-    epochs
-        Passes over the training rows.
-    batch_rows
-        Rows of one step.
-    peak_learning_rate
-        Learning rate at the end of warm-up; a small model trained from scratch likes more, 1e-4 to 5e-4.
-    length
-        Longest row in tokens; longer texts are cut and counted. Without it, what the model can take, at most 512.
-    seeds
-        One training run for each; 1 2 3 without it.
-    """
-    from rich.console import Console
-
-    from cloze.finetune import default_folder, finetune_file
-    from cloze.report.tables import as_rich, terminal_tables
-
-    settings: dict[str, Any] = {"epochs": epochs, "batch_rows": batch_rows}
-    settings["peak_learning_rate"] = peak_learning_rate
-    settings |= {key: value for key, value in (("length", length), ("seeds", seeds)) if value is not None}
-    folder = default_folder(output, model, data)
-    columns: dict[str, Any] = {"text": text, "label": label, "second": second, "test": test, "kind": kind}
-    console = Console()
-    finetune_file(
-        model, data, folder, _progress(), **columns, settings=settings, show=lambda table: console.print(as_rich(table))
-    )
-    console.print(terminal_tables(folder))
-    print(f"\nReport: {folder / 'report.html'}")
 
 
 @app.command
@@ -191,7 +126,7 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
         Console().print(as_rich(cells_table(cells, [to_be_made(cell) for cell in cells])))
         return
     folder = folder_of(settings, cells)
-    failures = run_cells(folder, cells, _progress())
+    failures = run_cells(folder, cells, make_progress())
     words = write_results(folder, settings, cells)
     variants = read_variants(cells)
     Console().print(as_rich(study_table(settings, variants, score_all(variants), len(cells))), words)
@@ -199,26 +134,6 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
     if failures:
         count = f"{len(failures)} of {len(cells)} cells failed; the table has the others."
         raise ClozeError("\n  ".join([count, *(f"{name}: {message}" for name, message in failures.items())]))
-
-
-@app.command
-def export(run: Path, folder: Path, *, task: str | None = None, licence: str = "unknown") -> None:
-    """Copy a run's model into a folder of its own, with a model card (README.md) filled from the run.
-
-    Parameters
-    ----------
-    run
-        Folder of the run.
-    folder
-        Where to write; it must not exist.
-    task
-        Export this task's classifier; without it, the pretrained model.
-    licence
-        The model's licence, as Hugging Face abbreviates it: cc0-1.0, apache-2.0, ...
-    """
-    from cloze.export import export as export_model
-
-    print(export_model(run, folder, task=task, licence=licence))
 
 
 @app.command
@@ -236,69 +151,6 @@ def sample(folder: Path, *, seed: int = 1) -> None:
 
     for path in write_sample(folder, seed).values():
         print(path)
-
-
-@app.command
-def predict(
-    model: Path,
-    file: Path | None = None,
-    *,
-    pairs: bool = False,
-    as_json: Annotated[bool, Parameter(name="--json")] = False,
-) -> None:
-    """Label lines of text with a fine-tuned model: label, probability and text, tab-separated; or score and text.
-
-    Parameters
-    ----------
-    model
-        Folder of a classifier, such as runs/NAME/tasks/TASK/model.
-    file
-        One text a line; standard input if there is none.
-    pairs
-        Each line is a pair: two texts with a tab between them.
-    as_json
-        Print one JSON object a line, with the probability of every class.
-    """
-    from cloze.predict import load
-
-    lines, loaded = _lines(file), load(model)
-    texts = [_pair(line, number) for number, line in enumerate(lines, start=1)] if pairs else lines
-    if loaded.regresses:
-        for line, number in zip(lines, loaded.score(texts), strict=True):
-            record = {"text": line, "score": number}
-            print(json.dumps(record, ensure_ascii=False) if as_json else f"{number:.4f}\t{line}")
-        return
-    for line, found in zip(lines, loaded.predict(texts), strict=True):
-        if as_json:
-            record = {"text": line, "label": found.label, "probabilities": found.probabilities}
-            print(json.dumps(record, ensure_ascii=False))
-        else:
-            print(f"{found.label}\t{found.probability:.4f}\t{line}")
-
-
-@app.command
-def fill(model: Path, text: str, *, top: int = 5) -> None:
-    """Show the most likely words for every [MASK] of a text.
-
-    Parameters
-    ----------
-    model
-        Folder of a pretrained model, such as runs/NAME/pretraining/model.
-    text
-        A text with [MASK] in place of words.
-    top
-        Guesses to show for each gap.
-    """
-    from cloze.predict import load
-
-    if top < 1:
-        raise ClozeError(f"--top must be at least 1, found {top}.")
-    gaps = load(model).fill(text, top)
-    for place, guesses in enumerate(gaps, start=1):
-        if len(gaps) > 1:
-            print(f"[MASK] {place}")
-        for guess in guesses:
-            print(f"{guess.probability:.4f}\t{guess.token}")
 
 
 @app.command
@@ -439,33 +291,3 @@ def _warn(
 def _fail(message: str, status: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(status)
-
-
-def _progress() -> Progress:
-    from cloze.stages import is_main
-
-    return RichProgress() if is_main() else Silent()
-
-
-def _pair(line: str, number: int) -> tuple[str, str]:
-    """Raises ClozeError for a line without exactly one tab."""
-    first, tab, second = line.partition("\t")
-    if not tab or "\t" in second:
-        found = line.count("\t")
-        raise ClozeError(f"line {number} has {found} tabs, expected one between two texts: {line[:80]!r}")
-    return first, second
-
-
-def _lines(file: Path | None) -> list[str]:
-    """Lines of a file or of standard input, without their ends. Raises ClozeError."""
-    name = "standard input" if file is None else str(file)
-    try:
-        data = sys.stdin.buffer.read() if file is None else file.read_bytes()
-    except OSError as error:
-        raise ClozeError(f"{name} cannot be read: {error.strerror}. Expected a file with one text a line.") from error
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ClozeError(f"{name}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8.") from None
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []

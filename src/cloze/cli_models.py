@@ -1,0 +1,193 @@
+"""The commands that use a model: predict, fill, finetune, export. What each does stands in its docstring, its help."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from cloze.errors import ClozeError
+from cloze.progress import Progress, RichProgress, Silent
+
+if TYPE_CHECKING:
+    from cloze.report.cells import Table
+
+
+def predict(
+    model: Path,
+    file: Path | None = None,
+    *,
+    pairs: bool = False,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+) -> None:
+    """Label lines of text with a fine-tuned model: label, probability and text, tab-separated; or score and text.
+
+    Parameters
+    ----------
+    model
+        Folder of a classifier, such as runs/NAME/tasks/TASK/model.
+    file
+        One text a line; standard input if there is none.
+    pairs
+        Each line is a pair: two texts with a tab between them.
+    as_json
+        Print one JSON object a line, with the probability of every class.
+    """
+    from cloze.predict import load
+
+    lines, loaded = _lines(file), load(model)
+    texts = [_pair(line, number) for number, line in enumerate(lines, start=1)] if pairs else lines
+    if loaded.regresses:
+        for line, number in zip(lines, loaded.score(texts), strict=True):
+            record = {"text": line, "score": number}
+            print(json.dumps(record, ensure_ascii=False) if as_json else f"{number:.4f}\t{line}")
+        return
+    for line, found in zip(lines, loaded.predict(texts), strict=True):
+        if as_json:
+            record = {"text": line, "label": found.label, "probabilities": found.probabilities}
+            print(json.dumps(record, ensure_ascii=False))
+        else:
+            print(f"{found.label}\t{found.probability:.4f}\t{line}")
+
+
+def fill(model: Path, text: str, *, top: int = 5) -> None:
+    """Show the most likely words for every [MASK] of a text.
+
+    Parameters
+    ----------
+    model
+        Folder of a pretrained model, such as runs/NAME/pretraining/model.
+    text
+        A text with [MASK] in place of words.
+    top
+        Guesses to show for each gap.
+    """
+    from cloze.predict import load
+
+    if top < 1:
+        raise ClozeError(f"--top must be at least 1, found {top}.")
+    gaps = load(model).fill(text, top)
+    for place, guesses in enumerate(gaps, start=1):
+        if len(gaps) > 1:
+            print(f"[MASK] {place}")
+        for guess in guesses:
+            print(f"{guess.probability:.4f}\t{guess.token}")
+
+
+def finetune(
+    model: Path,
+    *,
+    data: Path,
+    text: str = "text",
+    label: str = "label",
+    second: str | None = None,
+    test: Path | None = None,
+    kind: Literal["auto", "classification", "regression"] = "auto",
+    output: Path = Path("runs"),
+    epochs: float = 3.0,
+    batch_rows: int = 32,
+    peak_learning_rate: float = 5e-5,
+    length: int | None = None,
+    seeds: list[int] | None = None,
+) -> None:
+    """Fine-tune a model on your own labelled file, without a recipe; says first what it understood of the file.
+
+    Parameters
+    ----------
+    model
+        Folder of a pretrained model: a run's pretraining/model, or any that Hugging Face wrote.
+    data
+        Labelled file: .csv, .jsonl, or tab-separated; its first line names the columns.
+    text
+        Column with the text.
+    label
+        Column with the class or the number.
+    second
+        Column with the second text of a pair.
+    test
+        File to test on, with the same columns; without it, a tenth of the rows is set apart by a hash of their texts.
+    kind
+        auto: regression for a column of numbers that are not whole or are many different ones, else classification.
+    output
+        Folder for runs.
+    epochs
+        Passes over the training rows.
+    batch_rows
+        Rows of one step.
+    peak_learning_rate
+        Learning rate at the end of warm-up; a small model trained from scratch likes more, 1e-4 to 5e-4.
+    length
+        Longest row in tokens; longer texts are cut and counted. Without it, what the model can take, at most 512.
+    seeds
+        One training run for each; 1 2 3 without it.
+    """
+    from rich.console import Console
+
+    from cloze.finetune import default_folder, finetune_file
+    from cloze.report.tables import as_rich, terminal_tables
+
+    settings: dict[str, Any] = {"epochs": epochs, "batch_rows": batch_rows}
+    settings["peak_learning_rate"] = peak_learning_rate
+    settings |= {key: value for key, value in (("length", length), ("seeds", seeds)) if value is not None}
+    folder = default_folder(output, model, data)
+    columns: dict[str, Any] = {"text": text, "label": label, "second": second, "test": test, "kind": kind}
+    console = Console()
+
+    def show(table: Table) -> None:
+        console.print(as_rich(table))
+
+    finetune_file(model, data, folder, make_progress(), **columns, settings=settings, show=show)
+    console.print(terminal_tables(folder))
+    print(f"\nReport: {folder / 'report.html'}")
+
+
+def export(run: Path, folder: Path, *, task: str | None = None, licence: str = "unknown") -> None:
+    """Copy a run's model into a folder of its own, with a model card (README.md) filled from the run.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    folder
+        Where to write; it must not exist.
+    task
+        Export this task's classifier; without it, the pretrained model.
+    licence
+        The model's licence, as Hugging Face abbreviates it: cc0-1.0, apache-2.0, ...
+    """
+    from cloze.export import export as export_model
+
+    print(export_model(run, folder, task=task, licence=licence))
+
+
+def _pair(line: str, number: int) -> tuple[str, str]:
+    """Raises ClozeError for a line without exactly one tab."""
+    first, tab, second = line.partition("\t")
+    if not tab or "\t" in second:
+        found = line.count("\t")
+        raise ClozeError(f"line {number} has {found} tabs, expected one between two texts: {line[:80]!r}")
+    return first, second
+
+
+def _lines(file: Path | None) -> list[str]:
+    """Lines of a file or of standard input, without their ends. Raises ClozeError."""
+    name = "standard input" if file is None else str(file)
+    try:
+        data = sys.stdin.buffer.read() if file is None else file.read_bytes()
+    except OSError as error:
+        raise ClozeError(f"{name} cannot be read: {error.strerror}. Expected a file with one text a line.") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ClozeError(f"{name}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8.") from None
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+
+
+def make_progress() -> Progress:
+    from cloze.stages import is_main
+
+    return RichProgress() if is_main() else Silent()
