@@ -114,7 +114,7 @@ def test_the_table_says_what_differs(study: tuple[Any, list[Cell]], runs: list[s
         write_results(tmp_path / "s", settings, cells)
     run_cells(tmp_path / "s", cells, Silent())
     words = write_results(tmp_path / "s", settings, cells)
-    assert words.startswith("better is 10.13 points above plain on t (p = 0.00")
+    assert words.startswith("better is 10.13 points above plain on t (p < 0.001)")
     assert "The other 1 of 2 differences" in words and "not evidence that they are equal" in words
     assert "pretrained once" in words
     variants = read_variants(cells)

@@ -148,8 +148,8 @@ def difference_table(scores: Sequence[Score], base: str) -> Table | None:
             score.variant,
             score.task,
             _points(score.difference.mean),
-            decimal(score.difference.p),
-            decimal(score.p),
+            _p(score.difference.p),
+            _p(score.p),
             f"{score.difference.pairs}",
         )
         for score in scores
@@ -169,7 +169,7 @@ def in_words(scores: Sequence[Score], base: str) -> str:
     real = [score for score in tested if score.p is not None and score.p < SIGNIFICANCE]
     parts = [
         f"{score.variant} is {_points(abs(score.difference.mean), sign=False)} points "
-        f"{'above' if score.difference.mean > 0 else 'below'} {base} on {score.task} (p = {decimal(score.p)})"
+        f"{'above' if score.difference.mean > 0 else 'below'} {base} on {score.task} (p {_p(score.p, '= ')})"
         for score in real
         if score.difference is not None
     ]
@@ -309,6 +309,11 @@ def _intervals(scores: Sequence[Score]) -> str:
 
 def _points(share: float, *, sign: bool = True) -> str:
     return f"{share * 100:{'+' if sign else ''}.2f}"
+
+
+def _p(p: float | None, equals: str = "") -> str:
+    """A p-value to three places; what would round to nothing is said to be below the smallest shown."""
+    return "< 0.001" if p is not None and p < 0.0005 else equals + decimal(p)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
