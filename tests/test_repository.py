@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,16 @@ def test_links_of_the_docs_lead_to_files(page: Path) -> None:
 def test_no_page_has_a_hole(page: Path) -> None:
     """A marker that something was to be put in place of."""
     assert not re.findall(r"@[A-Z]+@|\bTODO\b|\bFIXME\b|\bTBD\b", page.read_text(encoding="utf-8"))
+
+
+def test_nothing_large_or_built_is_tracked() -> None:
+    if not (REPOSITORY / ".git").exists():
+        pytest.skip("what is tracked is asked of git, and this is no checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    files = [REPOSITORY / name for name in listed.stdout.split("\0") if name]
+    wrong = [str(path) for path in files if path.suffix in (".whl", ".safetensors", ".gz", ".arrow")]
+    assert files and not wrong
+    assert not [str(path) for path in files if path.is_file() and path.stat().st_size > 1_000_000]
 
 
 def test_every_page_is_there_in_both_languages() -> None:

@@ -118,7 +118,7 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
 
     from cloze.report.tables import as_rich
     from cloze.study.grid import read_study
-    from cloze.study.results import cells_table, read_variants, score_all, study_table, write_results
+    from cloze.study.results import cells_table, write_results
     from cloze.study.run import folder_of, run_cells, to_be_made
 
     settings, cells = read_study(file, parse_overrides(overrides))
@@ -127,9 +127,8 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
         return
     folder = folder_of(settings, cells)
     failures = run_cells(folder, cells, make_progress())
-    words = write_results(folder, settings, cells)
-    variants = read_variants(cells)
-    Console().print(as_rich(study_table(settings, variants, score_all(variants), len(cells))), words)
+    table, words = write_results(folder, settings, cells)
+    Console().print(as_rich(table), words)
     print(f"\nReport: {folder / 'report.html'}")
     if failures:
         count = f"{len(failures)} of {len(cells)} cells failed; the table has the others."

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cloze.errors import ClozeError, DamagedError
 
@@ -162,6 +162,41 @@ def os_errors(path: Path) -> Iterator[None]:
         where = error.filename if isinstance(error.filename, str | os.PathLike) else path
         hint = _HINTS.get(error.errno or 0, "")
         raise ClozeError(f"{os.fspath(where)}: {error.strerror or error}. {hint}".rstrip()) from error
+
+
+class Lock:
+    """A file that one process at a time holds, until it is closed or the process dies. Made by `open_lock`."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def take(self, *, wait: bool) -> bool:
+        """Take the lock and write this process's number into it; False if another holds it and `wait` is not set."""
+        import fcntl  # not on Windows, where models can still be used
+
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+        return True
+
+    def holder(self) -> str:
+        """The number of the process that holds it."""
+        self._file.seek(0)
+        return self._file.read() or "?"
+
+
+@contextmanager
+def open_lock(path: Path) -> Iterator[Lock]:
+    """A lock in the file `path`, which is made with its folder; given back at the end of the block."""
+    with os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    with file:
+        yield Lock(file)
 
 
 def _sync(path: Path) -> None:

@@ -7,7 +7,6 @@ folders, and a changed setting makes a new folder beside the old one.
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing
 import os
 import time
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from cloze.errors import ClozeError
 from cloze.files import (
@@ -25,6 +24,7 @@ from cloze.files import (
     check_files,
     finish_folder,
     hash_json,
+    open_lock,
     os_errors,
     read_manifest,
     sha256_file,
@@ -209,22 +209,8 @@ def _fill(stage: Stage, run_folder: Path, work: Work) -> None:
 @contextmanager
 def _lock(stage: Stage, progress: Progress) -> Iterator[None]:
     """Let one process at a time make a stage; another one waits, and says for whom."""
-    path = stage.folder.parent / ".locks" / stage.folder.name
-    with os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with progress.stage(f"waiting for process {_holder(file)}, which makes {stage.folder}"):
-                fcntl.flock(file, fcntl.LOCK_EX)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    with open_lock(stage.folder.parent / ".locks" / stage.folder.name) as lock:
+        if not lock.take(wait=False):
+            with progress.stage(f"waiting for process {lock.holder()}, which makes {stage.folder}"):
+                lock.take(wait=True)
         yield
-
-
-def _holder(file: IO[str]) -> str:
-    file.seek(0)
-    return file.read() or "?"

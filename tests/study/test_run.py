@@ -16,7 +16,7 @@ from cloze.progress import Silent
 from cloze.recipe import Recipe
 from cloze.study import run as study_run
 from cloze.study.grid import Cell, read_study
-from cloze.study.results import cells_table, in_words, read_variants, score_all, study_table, write_results
+from cloze.study.results import cells_table, in_words, read_variants, score_all, write_results
 from cloze.study.run import run_cells
 
 ACCURACY = {"plain": [0.80, 0.82, 0.81], "better": [0.90, 0.923, 0.911], "alike": [0.805, 0.815, 0.81]}
@@ -113,12 +113,10 @@ def test_the_table_says_what_differs(study: tuple[Any, list[Cell]], runs: list[s
     with pytest.raises(ClozeError, match="no cell of the study s has finished"):
         write_results(tmp_path / "s", settings, cells)
     run_cells(tmp_path / "s", cells, Silent())
-    words = write_results(tmp_path / "s", settings, cells)
+    table, words = write_results(tmp_path / "s", settings, cells)
     assert words.startswith("better is 10.13 points above plain on t (p < 0.001)")
     assert "The other 1 of 2 differences" in words and "not evidence that they are equal" in words
     assert "pretrained once" in words
-    variants = read_variants(cells)
-    table = study_table(settings, variants, score_all(variants), len(cells))
     assert table.columns == ("", "Parameters", "Tokens", "Minutes", "Tokens/s", "MLM loss", "t, Accuracy")
     assert table.rows[0][:6] == ("plain", "1.00 M", "6.00 M", "2.0", "50,000", "5.500")
     assert table.rows[1][6].startswith("91.13 [") and table.rows[1][6].endswith("] *")

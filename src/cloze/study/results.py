@@ -204,8 +204,8 @@ def cells_table(cells: Sequence[Cell], missing: Sequence[Sequence[str]]) -> Tabl
     return Table("Cells", columns, rows, "What several cells need is made once.")
 
 
-def write_results(folder: Path, study: StudySettings, cells: Sequence[Cell]) -> str:
-    """Write results.json, table.md, scores.csv and report.html; returns what they say in words.
+def write_results(folder: Path, study: StudySettings, cells: Sequence[Cell]) -> tuple[Table, str]:
+    """Write results.json, table.md, scores.csv and report.html; returns the table and what they say in words.
 
     Raises ClozeError if no cell has finished.
     """
@@ -216,15 +216,16 @@ def write_results(folder: Path, study: StudySettings, cells: Sequence[Cell]) -> 
     if not any(variant.runs for variant in variants):
         raise ClozeError(f"no cell of the study {study.name} has finished: there is nothing to show.")
     scores = score_all(variants)
-    tables = [study_table(study, variants, scores, len(cells)), difference_table(scores, variants[0].name)]
+    table = study_table(study, variants, scores, len(cells))
+    tables = [table, difference_table(scores, variants[0].name)]
     words = in_words(scores, variants[0].name)
     write_json(folder / "results.json", _as_json(study, variants, scores, words))
-    text = [f"# {study.name}", study.description, *(markdown(table) for table in tables if table), words]
+    text = [f"# {study.name}", study.description, *(markdown(one) for one in tables if one), words]
     write_text(folder / "table.md", "\n\n".join(part for part in text if part) + "\n")
     write_text(folder / "scores.csv", _csv(variants))
     plots = _plots(scores)
-    write_text(folder / "report.html", render_study(study, [table for table in tables if table], plots, words))
-    return words
+    write_text(folder / "report.html", render_study(study, [one for one in tables if one], plots, words))
+    return table, words
 
 
 def _plots(scores: Sequence[Score]) -> list[Plot]:

@@ -8,16 +8,13 @@ the others are run all the same.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloze.errors import ClozeError
-from cloze.files import os_errors
+from cloze.files import open_lock
 from cloze.stages import plan_stages
 from cloze.study.grid import Cell, StudySettings
 
@@ -57,8 +54,8 @@ def run_cells(folder: Path, cells: Sequence[Cell], progress: Progress) -> dict[s
     while waiting:
         taken = []
         for cell in waiting:
-            with _claim(folder, cell) as mine:
-                if not mine:
+            with open_lock(folder / ".locks" / cell.recipe.name) as lock:
+                if not lock.take(wait=False):
                     taken.append(cell)
                 elif not finished(cell):
                     try:
@@ -72,22 +69,3 @@ def run_cells(folder: Path, cells: Sequence[Cell], progress: Progress) -> dict[s
                 time.sleep(LOOK_AGAIN_S)
         waiting = taken
     return failures
-
-
-@contextmanager
-def _claim(folder: Path, cell: Cell) -> Iterator[bool]:
-    """Whether the cell is this process's to run; until the end of the block no other gets it."""
-    path = folder / ".locks" / cell.recipe.name
-    with os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield True
