@@ -127,11 +127,12 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
         return
     folder = folder_of(settings, cells)
     failures = run_cells(folder, cells, make_progress())
-    table, words = write_results(folder, settings, cells)
-    Console().print(as_rich(table), words)
-    print(f"\nReport: {folder / 'report.html'}")
+    if len(failures) < len(cells):
+        table, words = write_results(folder, settings, cells)
+        Console().print(as_rich(table), words)
+        print(f"\nReport: {folder / 'report.html'}")
     if failures:
-        count = f"{len(failures)} of {len(cells)} cells failed; the table has the others."
+        count = f"{len(failures)} of {len(cells)} cells failed."
         raise ClozeError("\n  ".join([count, *(f"{name}: {message}" for name, message in failures.items())]))
 
 

@@ -198,6 +198,9 @@ def test_a_study_runs_its_cells_and_goes_on(finished: Workplace) -> None:
     before = stamps(folder)
     again = finished.bash(f"cloze study study.yaml {words}")
     assert again.returncode == 0 and stamps(folder) == before
+    failed = finished.bash(f"cloze study study.yaml {words} --data nowhere --output elsewhere")
+    assert failed.returncode == 2 and "2 of 2 cells failed" in failed.stderr
+    assert "tiny-fixed-1: the recipe names files that are not there" in failed.stderr
     model = "runs/tiny-fixed-1/tasks/pairs/model"
     scored = finished.bash(f"printf '좋다\\t좋다\\n' | cloze predict {model} --pairs")
     assert scored.returncode == 0, scored.stderr
