@@ -1,0 +1,135 @@
+"""The recipe: every setting of cloze, once, with its type, unit, default and source.
+
+A recipe is a YAML file with these sections: `data` has those from raw text to batches, `model` the encoder and its
+pretraining, `tasks` fine-tuning and report. Reading, overriding, printing and the error messages are in `recipe_file`.
+Checks that need only the settings stand here, beside the settings they check; a check that needs data stands in the
+stage that reads the data. Sources: BERT = Devlin et al. 2019 (arXiv:1810.04805); RoBERTa = Liu et al. 2019
+(arXiv:1907.11692); SpanBERT = Joshi et al. 2019 (arXiv:1907.10529); ALBERT = Lan et al. 2019 (arXiv:1909.11942);
+ELECTRA = Clark et al. 2020 (arXiv:2003.10555); ModernBERT = Warner et al. 2024 (arXiv:2412.13663); study =
+Chuck2Win/BERT, the Korean BERT this project began from; cloze = our own choice, measured in docs/experiments.md or a
+plain convenience.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import model_validator
+
+from cloze.recipe.base import Amount, Name, Settings, refuse
+from cloze.recipe.data import (
+    MIN_VOCABULARY,
+    SEGMENT_FORMATS,
+    CorpusSettings,
+    InputSettings,
+    MaskingSettings,
+    StoreSettings,
+    TokenizerSettings,
+)
+from cloze.recipe.model import (
+    FAMILIES_WITHOUT_SEGMENTS,
+    FAMILY_SETTINGS,
+    NORM_POSITIONS,
+    ModelSettings,
+    TrainingSettings,
+)
+from cloze.recipe.tasks import ReportSettings, TaskSettings
+
+__all__ = [
+    "FAMILIES_WITHOUT_SEGMENTS",
+    "FAMILY_SETTINGS",
+    "MIN_VOCABULARY",
+    "NORM_POSITIONS",
+    "SEGMENT_FORMATS",
+    "Amount",
+    "CorpusSettings",
+    "InputSettings",
+    "MaskingSettings",
+    "ModelSettings",
+    "Name",
+    "Recipe",
+    "ReportSettings",
+    "Settings",
+    "StoreSettings",
+    "TaskSettings",
+    "TokenizerSettings",
+    "TrainingSettings",
+    "refuse",
+]
+
+
+class Recipe(Settings):
+    """A whole road: corpus, tokenizer, store, pretraining, fine-tuning, report."""
+
+    name: Name
+    """Name of the run and of its folder. Unit: letters, digits, dot, dash, underscore. Source: cloze."""
+    description: str = ""
+    """What the recipe is for, shown in the report. Unit: text. Source: cloze."""
+    data: Path = Path("data")
+    """Folder that relative paths of corpus and tasks start from; a relative one starts where cloze is run. Unit: path.
+    Source: cloze."""
+    output: Path = Path("runs")
+    """Folder for stage folders and runs. Unit: path. Source: cloze."""
+    seed: Amount = 1
+    """Everything random is a function of it. Unit: whole number. Source: cloze."""
+    start_from: Path | None = None
+    """Folder of a pretrained model to go on from (Hugging Face layout, safetensors); its sizes and its tokenizer
+    replace those of `model` and `tokenizer`; null: from the start. Relative to where cloze is run; `--from` is short
+    for `--start_from`. Unit: path. Source: arXiv:2004.10964."""
+    corpus: CorpusSettings = CorpusSettings()
+    """Raw text. Unit: section. Source: cloze."""
+    tokenizer: TokenizerSettings = TokenizerSettings()
+    """Text to integers. Unit: section. Source: cloze."""
+    store: StoreSettings = StoreSettings()
+    """Integers on disk. Unit: section. Source: cloze."""
+    inputs: InputSettings = InputSettings()
+    """Documents to rows. Unit: section. Source: cloze."""
+    masking: MaskingSettings = MaskingSettings()
+    """Rows to targets. Unit: section. Source: cloze."""
+    model: ModelSettings = ModelSettings()
+    """The encoder. Unit: section. Source: cloze."""
+    training: TrainingSettings = TrainingSettings()
+    """Pretraining. Unit: section. Source: cloze."""
+    tasks: list[TaskSettings] = []
+    """Fine-tuning. Unit: list of sections. Source: cloze."""
+    report: ReportSettings = ReportSettings()
+    """The page at the end. Unit: section. Source: cloze."""
+
+    @model_validator(mode="after")
+    def _sections_fit(self) -> Recipe:
+        wrong: list[tuple[str, str]] = []
+        wrong += [
+            (f"report.fill_sentences.{place}", f"{sentence!r} has no [MASK]: there is nothing to fill")
+            for place, sentence in enumerate(self.report.fill_sentences)
+            if "[MASK]" not in sentence and "<mask>" not in sentence
+        ]
+        positions = self.model.max_length or self.inputs.length
+        lengths = {"inputs.length": self.inputs.length}
+        lengths |= {f"tasks.{place}.length": task.length or 0 for place, task in enumerate(self.tasks)}
+        wrong += [
+            (f"{key} model.max_length", f"the model has {positions} positions, fewer than {key} {length}")
+            for key, length in lengths.items()
+            if length > positions
+        ]
+        if self.model.family in FAMILIES_WITHOUT_SEGMENTS and self.inputs.format in SEGMENT_FORMATS:
+            family, form = self.model.family, self.inputs.format
+            message = f"model.family {family} has no segments, but inputs.format {form} makes pairs"
+            wrong.append(("model.family inputs.format", f"{message}; take family bert or format full-sentences"))
+        if self.masking.boundaries != (self.model.family == "spanbert"):
+            has = "no" if self.masking.boundaries else "an"
+            message = f"model.family {self.model.family} has {has} objective on masking.boundaries: set it to "
+            message += "false" if self.masking.boundaries else "true, and masking.unit to span"
+            wrong.append(("masking.boundaries model.family", message))
+        if self.tokenizer.new_words is not None and self.start_from is None:
+            message = "new_words extend the tokenizer of start_from, which is null; a tokenizer of its own learns words"
+            wrong.append(("tokenizer.new_words start_from", message))
+        if self.name == "stages":
+            wrong.append(("name", "the folder `stages` is for the stages of all runs; choose another name"))
+        names = [task.name for task in self.tasks]
+        wrong += [
+            (f"tasks.{place}.name", f"the name {name!r} is used by an earlier task")
+            for place, name in enumerate(names)
+            if name in names[:place]
+        ]
+        refuse(wrong)
+        return self

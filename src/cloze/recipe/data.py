@@ -1,0 +1,132 @@
+"""Raw text to batches: corpus, tokenizer, store, inputs, masking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from cloze.recipe.base import Amount, Count, Frac, Settings, refuse
+
+MIN_VOCABULARY = 64
+"""Entries that a tokenizer must have at least."""
+SEGMENT_FORMATS = ("segment-pair", "sentence-pair", "sentence-order")
+"""Formats whose rows carry two segments and a label: does B follow A?"""
+
+
+class CorpusSettings(Settings):
+    """Where raw text comes from and which documents are kept."""
+
+    sources: list[Path] = []
+    """Files or folders of raw text, relative to `data`. Unit: paths. Source: cloze."""
+    kind: Literal["auto", "text", "namuwiki", "jsonl", "csv", "tsv", "parquet", "arrow", "squad"] = "auto"
+    """How a file is read. auto: by its content; text: one sentence a line, a blank line between documents; namuwiki:
+    the JSON array of a dump; jsonl, csv, tsv, parquet, arrow: a document a row; squad: the contexts of questions. Unit:
+    name. Source: cloze."""
+    text_column: str = "text"
+    """jsonl, csv, tsv, parquet, arrow: column with the text. Unit: column name. Source: cloze."""
+    title_column: str | None = None
+    """The same: column with the title, which is not part of the text; null: none. Unit: column name. Source: cloze."""
+    max_documents: Count | None = None
+    """Stop after this many kept documents; null: all. Unit: documents. Source: study (20,000)."""
+    min_characters: Amount = 1
+    """Shorter documents are dropped and counted. Unit: characters. Source: cloze."""
+    validation_frac: Frac = 0.01
+    """Share of documents kept for validation, chosen by a hash of their content. Unit: share. Source: cloze."""
+
+
+class TokenizerSettings(Settings):
+    """How text becomes integers."""
+
+    kind: Literal["wordpiece", "byte-bpe", "unigram"] = "wordpiece"
+    """wordpiece: BERT; byte-bpe: byte-level BPE as in RoBERTa; unigram: SentencePiece's, as in ALBERT. Unit: name.
+    Source: BERT 3; RoBERTa 4.4; ALBERT 4.1."""
+    vocabulary_size: Annotated[int, Field(ge=MIN_VOCABULARY, le=1_000_000, strict=True)] = 16_000
+    """Entries, special tokens included. Unit: tokens. Source: study (16,000; BERT 30,000; RoBERTa 50,000)."""
+    alphabet_limit: Count = 6_000
+    """wordpiece and unigram: distinct characters kept; Korean needs thousands. Unit: characters. Source: study."""
+    min_frequency: Count = 5
+    """wordpiece and byte-bpe: rarer pieces are not added. Unit: occurrences. Source: study."""
+    lowercase: bool = False
+    """Lowercase before splitting. Unit: yes/no. Source: study."""
+    strip_accents: bool = False
+    """Drop accents; Hangul is composed again afterwards (NFC). Unit: yes/no. Source: study."""
+    new_words: Path | None = None
+    """With `start_from`: file of words, one a line, that become entries of its tokenizer; their embeddings begin as the
+    mean of the pieces they had. Relative to `data`. Unit: path. Source: cloze."""
+    sample_characters: Count = 50_000_000
+    """Train on at most this many characters, chosen by a hash of each document; the default needs about 4 GB of memory.
+    Unit: characters. Source: cloze."""
+
+
+class StoreSettings(Settings):
+    """The token store on disk."""
+
+    shard_documents: Count = 20_000
+    """Documents in one record batch; the unit of parallel work. Unit: documents. Source: cloze."""
+    processes: Amount = 0
+    """Worker processes; 0: one for each core. The result does not depend on it. Unit: processes. Source: cloze."""
+
+
+class InputSettings(Settings):
+    """How documents become rows."""
+
+    format: Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences", "sentence-order"] = (
+        "full-sentences"
+    )
+    """segment-pair: BERT's pairs with next-sentence labels; sentence-pair: the same of single sentences;
+    full-sentences: rows filled with whole sentences, crossing documents; doc-sentences: never crossing them;
+    sentence-order: two parts of one document, in order or swapped. Unit: name. Source: BERT A.2; RoBERTa 4.2; ALBERT
+    3.1 (sentence-order)."""
+    length: Annotated[int, Field(ge=8, strict=True)] = 128
+    """Longest row, special tokens included. Unit: tokens. Source: BERT A.2 (128, then 512)."""
+    short_row_frac: Frac = 0.1
+    """segment-pair, sentence-order: share of documents whose chunks have a random shorter target. Unit: share. Source:
+    BERT A.2; ALBERT 4.1."""
+    cross_document_attention: bool = True
+    """full-sentences: whether tokens of a row see those of its other documents; if not, each document's part is a row
+    of its own for attention, with its own [CLS] and positions from 0. Unit: yes/no. Source: RoBERTa 4.2 (yes)."""
+    batch_unit: Literal["auto", "rows", "tokens"] = "auto"
+    """What `training.batch_rows` counts. rows: rows; tokens: rows of the full length, so that a format with short rows
+    takes more of them a step; auto: tokens for sentence-pair and doc-sentences. Unit: name. Source: RoBERTa 4.2."""
+
+
+class MaskingSettings(Settings):
+    """Which tokens become targets. Shares count ordinary tokens, never special ones."""
+
+    unit: Literal["token", "word", "span", "ngram"] = "token"
+    """What is masked as a whole. token; word: a whole word; span: several words, their number geometric; ngram: up to
+    three words. Unit: name. Source: BERT 3.1 (token); google-research/bert, README of 31 May 2019 (word); SpanBERT 3.1
+    (span); ALBERT 4.1 (ngram)."""
+    target_frac: Annotated[float, Field(gt=0.0, lt=1.0, strict=True, allow_inf_nan=False)] = 0.15
+    """Share of tokens predicted in each row, rounded, at least one. Unit: share. Source: BERT 3.1."""
+    mask_frac: Frac = 0.8
+    """Share of targets replaced by [MASK]. Unit: share of targets. Source: BERT 3.1."""
+    random_frac: Frac = 0.1
+    """Share of targets replaced by a random ordinary token; the rest is kept. Unit: share of targets. Source: BERT
+    3.1."""
+    span_p: Annotated[float, Field(gt=0.0, lt=1.0, strict=True, allow_inf_nan=False)] = 0.2
+    """span: p of the geometric distribution of a span's length, cut at `longest_span` and renormalised. Unit:
+    probability. Source: SpanBERT 3.1."""
+    longest_span: Count = 10
+    """span: longest span. Unit: words. Source: SpanBERT 3.1."""
+    longest_ngram: Count = 3
+    """ngram: longest n-gram; length n has a probability proportional to 1/n. Unit: words. Source: ALBERT 4.1."""
+    boundaries: bool = False
+    """span: each target also carries the tokens on both sides of its span, for the span-boundary objective. Unit:
+    yes/no. Source: SpanBERT 3.2."""
+    copies: Count | None = None
+    """Different masks (and plans) of the corpus: 1 is BERT's fixed masking, 10 RoBERTa's ten copies, null is dynamic.
+    Unit: copies. Source: RoBERTa 4.1."""
+
+    @model_validator(mode="after")
+    def _settings_fit(self) -> MaskingSettings:
+        wrong: list[tuple[str, str]] = []
+        if self.mask_frac + self.random_frac > 1.0:
+            message = f"mask_frac {self.mask_frac} and random_frac {self.random_frac} add up to more than 1"
+            wrong.append(("mask_frac random_frac", message))
+        if self.boundaries and self.unit != "span":
+            wrong.append(("boundaries unit", f"boundaries are those of spans, but unit is {self.unit}"))
+        refuse(wrong)
+        return self
