@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloze.corpus.counts import Counts
+from cloze.corpus.counts import Counts, Tally
 from cloze.corpus.document import Document
 
 
@@ -30,3 +30,15 @@ def test_kept_documents_can_change_their_split() -> None:
         "bytes_read": 0,
     }
     assert counts.documents == 2
+
+
+def test_the_books_of_two_parts_add_up_and_keep_the_first_examples() -> None:
+    first, second = Counts(bytes_read=1), Counts(bytes_read=2)
+    for number in range(2):
+        first.drop("short", documents=1, characters=5, example=f"a{number}")
+        second.drop("short", documents=1, characters=7, example=f"b{number}")
+    second.change("composed", characters=3)
+    second.keep("train", Document("x", "", ["문장"]))
+    first.merge(second)
+    assert first.dropped["short"] == Tally(documents=4, characters=24, examples=["a0", "a1", "b0"])
+    assert (first.changed["composed"].characters, first.documents, first.bytes_read) == (3, 1, 3)

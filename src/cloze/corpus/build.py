@@ -13,6 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from cloze.corpus.convert import convert
 from cloze.corpus.corpus import SPLITS, Corpus, CorpusWriter, Split
 from cloze.corpus.counts import Counts, Tally
 from cloze.corpus.document import Document
@@ -76,7 +77,8 @@ def _documents(
     seen: set[int] = set()
     shown = 0
     for path in paths:
-        for document in open_reader(path, settings).read(counts):
+        for raw in open_reader(path, settings).read(counts):
+            document = convert(raw, counts)
             if counts.bytes_read - shown >= _METER_BYTES:
                 meter.advance(counts.bytes_read - shown)
                 meter.note(f"{counts.documents:,} documents")

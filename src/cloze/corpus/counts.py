@@ -33,6 +33,11 @@ class Tally:
             cut = len(example) > EXAMPLE_CHARACTERS
             self.examples.append(example[: EXAMPLE_CHARACTERS - 1] + "…" if cut else example)
 
+    def merge(self, other: Tally) -> None:
+        """Add the sums of another tally, and its examples while there are fewer than three."""
+        self.add(documents=other.documents, sentences=other.sentences, characters=other.characters)
+        self.examples += other.examples[: MAX_EXAMPLES - len(self.examples)]
+
     def to_json(self) -> dict[str, Any]:
         """Documents, sentences, characters and, where there are any, examples."""
         sums = {"documents": self.documents, "sentences": self.sentences, "characters": self.characters}
@@ -68,6 +73,13 @@ class Counts:
     def change(self, reason: str, *, documents: int = 0, characters: int = 0, example: str = "") -> None:
         """Enter what is kept in another form, and one example of it."""
         self.changed.setdefault(reason, Tally()).add(documents=documents, characters=characters, example=example)
+
+    def merge(self, other: Counts) -> None:
+        """Add the books of another part of the same corpus; those of the part that comes first come first."""
+        for mine, theirs in ((self.kept, other.kept), (self.dropped, other.dropped), (self.changed, other.changed)):
+            for name, tally in theirs.items():
+                mine.setdefault(name, Tally()).merge(tally)
+        self.bytes_read += other.bytes_read
 
     @property
     def documents(self) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cloze.corpus.convert import convert
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document
 from cloze.corpus.readers import open_reader
@@ -17,7 +18,7 @@ Read = Callable[..., tuple[list[Document], Counts]]
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    """Writes bytes to a file and reads it; returns the documents and the counts."""
+    """Writes bytes to a file and reads and converts it; returns the documents and the counts."""
 
     def read_here(
         data: bytes, kind: str = "auto", name: str = "source", **settings: str
@@ -25,6 +26,6 @@ def read(tmp_path: Path) -> Read:
         path, counts = tmp_path / name, Counts()
         path.write_bytes(data)
         reader = open_reader(path, CorpusSettings.model_validate({"kind": kind, **settings}))
-        return list(reader.read(counts)), counts
+        return [convert(raw, counts) for raw in reader.read(counts)], counts
 
     return read_here

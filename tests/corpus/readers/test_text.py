@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloze.corpus.convert import convert
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document
 from cloze.corpus.readers import text
@@ -83,4 +84,5 @@ def test_written_documents_are_read_again(
 ) -> None:
     path = tmp_path_factory.mktemp("text") / "a.txt"
     path.write_bytes((end * 2).join(end.join(lines) for lines in texts).encode())
-    assert [document.sentences for document in text.TextReader(path, CorpusSettings()).read(Counts())] == texts
+    raw = text.TextReader(path, CorpusSettings()).read(counts := Counts())
+    assert [convert(document, counts).sentences for document in raw] == texts

@@ -1,4 +1,4 @@
-"""Readers: a source file to a stream of documents. A new format is one class with one method (docs/corpus.md)."""
+"""Readers: a source file to a stream of raw documents. A new format is one class with one method (docs/corpus.md)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cloze.corpus.counts import Counts
-from cloze.corpus.document import Document
+from cloze.corpus.document import RawDocument
 from cloze.corpus.readers.columns import ArrowReader, ParquetReader
 from cloze.corpus.readers.namuwiki import NamuwikiReader
 from cloze.corpus.readers.squad import SquadReader
@@ -25,7 +25,7 @@ _BLANK = b" \t\r\n"
 class Reader(Protocol):
     """A source file that can be read from its beginning."""
 
-    def read(self, counts: Counts) -> Iterator[Document]:
+    def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its documents in order, never all of them in memory; what is left out is entered into `counts`.
 
         Raises ClozeError, naming the file and the byte or record, for input that cannot be read.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloze.corpus.counts import Counts
-from cloze.corpus.document import Document
-from cloze.corpus.readers.record import drop_record, make_document
+from cloze.corpus.document import RawDocument
+from cloze.corpus.readers.record import drop_record
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 
@@ -27,7 +27,7 @@ class ParquetReader:
     def __init__(self, path: Path, settings: CorpusSettings) -> None:
         self.path, self.settings = path, settings
 
-    def read(self, counts: Counts) -> Iterator[Document]:
+    def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its rows. Raises ClozeError for a column that is missing or holds no text, and for a damaged file."""
         number, size, before = 0, self.path.stat().st_size, 0
         with self._errors():
@@ -43,7 +43,7 @@ class ParquetReader:
                         problem = f"{self.settings.text_column} is null"
                         drop_record(counts, self.path.name, number, problem)
                     else:
-                        yield make_document(f"{self.path.name}:{number}", str(title or ""), text, counts)
+                        yield RawDocument(f"{self.path.name}:{number}", str(title or ""), text, "prose")
         counts.bytes_read += size - before
 
     def _batches(self) -> Iterator[tuple[pa.RecordBatch, float]]:

@@ -12,12 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cloze.corpus.clean import normalize, squeeze
 from cloze.corpus.counts import Counts
-from cloze.corpus.document import Document
-from cloze.corpus.namumark import plain_text
+from cloze.corpus.document import RawDocument
 from cloze.corpus.readers.record import json_type
-from cloze.corpus.sentences import split_sentences
 from cloze.corpus.sources import open_source
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
@@ -32,12 +29,11 @@ class NamuwikiReader:
     def __init__(self, path: Path, settings: CorpusSettings) -> None:
         self.path = path
 
-    def read(self, counts: Counts) -> Iterator[Document]:
-        """Its articles as sentences of plain text. Raises ClozeError for JSON that is cut, damaged or no array."""
+    def read(self, counts: Counts) -> Iterator[RawDocument]:
+        """Its articles. Raises ClozeError for JSON that is cut, damaged or no array."""
         with open_source(self.path, counts) as file:
             self._check_array(file.peek(1 << 12)[: 1 << 12])
             for number, record in enumerate(self._records(_Utf8(file, self.path)), start=1):
-                name = f"{self.path.name}:{number}"
                 if problem := _problem(record):
                     counts.drop(
                         "malformed record", documents=1, example=f"{self.path.name}, record {number}: {problem}"
@@ -47,15 +43,7 @@ class NamuwikiReader:
                 elif _REDIRECT.match(record["text"]):
                     _drop(counts, "redirect", record)
                 else:
-                    yield self._document(name, record, counts)
-
-    def _document(self, name: str, record: dict[str, Any], counts: Counts) -> Document:
-        title = squeeze(normalize(record["title"], counts, name))
-        text = normalize(record["text"], counts, name)
-        lines = plain_text(text).split("\n")
-        sentences = [squeezed for line in lines for part in split_sentences(line) if (squeezed := squeeze(part))]
-        counts.drop("markup and white space", characters=len(text) - sum(map(len, sentences)))
-        return Document(name, title, sentences)
+                    yield RawDocument(f"{self.path.name}:{number}", record["title"], record["text"], "namumark")
 
     def _check_array(self, start: bytes) -> None:
         shown = start.removeprefix(codecs.BOM_UTF8).lstrip()

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cloze.corpus.counts import Counts
-from cloze.corpus.document import Document
-from cloze.corpus.readers.record import drop_record, json_type, make_document
+from cloze.corpus.document import RawDocument
+from cloze.corpus.readers.record import drop_record, json_type
 from cloze.corpus.sources import open_source
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
@@ -22,7 +22,7 @@ class SquadReader:
     def __init__(self, path: Path, settings: CorpusSettings) -> None:
         self.path = path
 
-    def read(self, counts: Counts) -> Iterator[Document]:
+    def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its contexts. Raises ClozeError for JSON that is cut or damaged, or that has no articles."""
         import ijson
 
@@ -39,7 +39,7 @@ class SquadReader:
                         context = paragraph.get("context") if isinstance(paragraph, dict) else None
                         if isinstance(context, str):
                             title = str(article.get("title") or "").replace("_", " ")
-                            yield make_document(f"{self.path.name}:{number}", title, context, counts)
+                            yield RawDocument(f"{self.path.name}:{number}", title, context, "prose")
                         else:
                             drop_record(counts, self.path.name, number, f"context is {json_type(context)}")
             except (ijson.JSONError, UnicodeDecodeError) as error:

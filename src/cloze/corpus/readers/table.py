@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from cloze.corpus.counts import Counts
-from cloze.corpus.document import Document
-from cloze.corpus.readers.record import drop_record, json_type, make_document
+from cloze.corpus.document import RawDocument
+from cloze.corpus.readers.record import drop_record, json_type
 from cloze.corpus.sources import open_source
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
@@ -30,7 +30,7 @@ class JsonLinesReader:
     def __init__(self, path: Path, settings: CorpusSettings) -> None:
         self.path, self.settings = path, settings
 
-    def read(self, counts: Counts) -> Iterator[Document]:
+    def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its lines. Raises ClozeError if the first object lacks a column."""
         checked = False
         with open_source(self.path, counts) as file:
@@ -53,7 +53,7 @@ class JsonLinesReader:
                     found = json_type(text) if self.settings.text_column in record else "missing"
                     drop_record(counts, self.path.name, number, f"{self.settings.text_column} is {found}")
                     continue
-                yield make_document(f"{self.path.name}:{number}", title, text, counts)
+                yield RawDocument(f"{self.path.name}:{number}", title, text, "prose")
 
 
 class CsvReader:
@@ -64,7 +64,7 @@ class CsvReader:
     def __init__(self, path: Path, settings: CorpusSettings) -> None:
         self.path, self.settings = path, settings
 
-    def read(self, counts: Counts) -> Iterator[Document]:
+    def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its rows. Raises ClozeError for a missing column, bytes that are not UTF-8, and quotes that never close."""
         csv.field_size_limit(MAX_BYTES)
         with open_source(self.path, counts) as file:
@@ -80,7 +80,7 @@ class CsvReader:
                         drop_record(counts, self.path.name, number, problem)
                         continue
                     title, text = _columns(dict(zip(header, row, strict=True)), self.settings)
-                    yield make_document(f"{self.path.name}:{number}", title, text, counts)
+                    yield RawDocument(f"{self.path.name}:{number}", title, text, "prose")
             except csv.Error as error:
                 raise ClozeError(
                     f"{self.path}, line {rows.line_num:,}: {error}. Expected {self._expected}; check the quotes, or "

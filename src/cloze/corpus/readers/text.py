@@ -7,9 +7,8 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from cloze.corpus.clean import normalize, squeeze
 from cloze.corpus.counts import Counts
-from cloze.corpus.document import Document
+from cloze.corpus.document import RawDocument
 from cloze.corpus.sources import open_source
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
@@ -35,17 +34,11 @@ class TextReader:
     def __init__(self, path: Path, settings: CorpusSettings) -> None:
         self.path = path
 
-    def read(self, counts: Counts) -> Iterator[Document]:
+    def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its documents. Raises ClozeError for bytes that are not UTF-8, naming the line and the byte."""
         with open_source(self.path, counts) as file:
             for number, block in enumerate(self._blocks(file, counts), start=1):
-                name = f"{self.path.name}:{number}"
-                text = normalize(block, counts, name)
-                lines = text.removesuffix("\n").split("\n")
-                sentences = [sentence for line in lines if (sentence := squeeze(line))]
-                if extra := sum(map(len, lines)) - sum(map(len, sentences)):
-                    counts.drop("extra white space", characters=extra, example=name)
-                yield Document(name, "", sentences)
+                yield RawDocument(f"{self.path.name}:{number}", "", block, "lines")
 
     def _blocks(self, file: io.BufferedReader, counts: Counts) -> Iterator[str]:
         """The text between blank lines."""

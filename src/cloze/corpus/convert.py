@@ -1,0 +1,27 @@
+"""A raw document to sentences of clean text: all that costs time and needs no other document, so it runs in workers."""
+
+from __future__ import annotations
+
+from cloze.corpus.clean import normalize, squeeze
+from cloze.corpus.counts import Counts
+from cloze.corpus.document import Document, RawDocument
+from cloze.corpus.namumark import plain_text
+from cloze.corpus.sentences import split_sentences
+
+_LOST = {"lines": "extra white space", "prose": "white space", "namumark": "markup and white space"}
+"""By kind of markup: what the characters are that stand in no sentence."""
+
+
+def convert(raw: RawDocument, counts: Counts) -> Document:
+    """Clean, without markup, split into sentences; what that drops or changes is entered into `counts`."""
+    text = normalize(raw.text, counts, raw.id)
+    lines = (plain_text(text) if raw.markup == "namumark" else text).split("\n")
+    if raw.markup == "lines":
+        sentences = [sentence for line in lines if (sentence := squeeze(line))]
+        breaks = text.count("\n")  # A line break ends a sentence here: it is not lost.
+    else:
+        sentences = [squeezed for line in lines for part in split_sentences(line) if (squeezed := squeeze(part))]
+        breaks = 0
+    if lost := len(text) - breaks - sum(map(len, sentences)):
+        counts.drop(_LOST[raw.markup], characters=lost, example=raw.id if raw.markup == "lines" else "")
+    return Document(raw.id, squeeze(normalize(raw.title, counts, raw.id)), sentences)
