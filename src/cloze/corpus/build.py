@@ -9,14 +9,12 @@ different texts are taken for one is below 1 in 300,000 among 10 million documen
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from cloze.corpus.convert import convert
 from cloze.corpus.corpus import SPLITS, Corpus, CorpusWriter, Split
 from cloze.corpus.counts import Counts, Tally
-from cloze.corpus.document import Document
+from cloze.corpus.prepare import Prepared, Selection, content_hash, prepare
 from cloze.corpus.readers import open_reader
 from cloze.corpus.sources import ignored_files, source_files
 from cloze.errors import ClozeError
@@ -52,7 +50,8 @@ def build_corpus(settings: CorpusSettings, data: Path, folder: Path, progress: P
         CorpusWriter(folder, "validation") as validation,
         progress.stage("corpus", total=sum(path.stat().st_size for path in paths), unit="bytes") as meter,
     ):
-        for document, content in _documents(paths, settings, counts, meter):
+        for prepared in _documents(paths, settings, counts, meter):
+            document, content = prepared.document, prepared.content
             split: Split = "validation" if content < border else "train"
             (validation if split == "validation" else train).write(document)
             counts.keep(split, document)
@@ -70,39 +69,19 @@ def build_corpus(settings: CorpusSettings, data: Path, folder: Path, progress: P
     return counts.to_json() | files
 
 
-def _documents(
-    paths: list[Path], settings: CorpusSettings, counts: Counts, meter: Meter
-) -> Iterator[tuple[Document, int]]:
-    """The documents that are kept, each with the hash of its content; no two of one hash."""
-    seen: set[int] = set()
+def _documents(paths: list[Path], settings: CorpusSettings, counts: Counts, meter: Meter) -> Iterator[Prepared]:
+    """The documents that are kept; no two of one content."""
+    selection = Selection()
     shown = 0
     for path in paths:
         for raw in open_reader(path, settings).read(counts):
-            document = convert(raw, counts)
             if counts.bytes_read - shown >= _METER_BYTES:
                 meter.advance(counts.bytes_read - shown)
                 meter.note(f"{counts.documents:,} documents")
                 shown = counts.bytes_read
-            content = _content_hash(document)
-            if reason := _unwanted(document, settings.min_characters) or ("duplicate" if content in seen else ""):
-                example = document.title or " ".join(document.sentences[:1]) or document.id
-                counts.drop(reason, documents=1, characters=document.characters, example=example)
-                continue
-            seen.add(content)
-            yield document, content
+            if selection.keeps(prepared := prepare(raw, settings, counts), counts):
+                yield prepared
     meter.advance(counts.bytes_read - shown)
-
-
-def _unwanted(document: Document, min_characters: int) -> str:
-    """Why a document is not kept, whatever the others are; empty if it is."""
-    if not document.sentences:
-        return "empty"
-    return f"shorter than {min_characters:,} characters" if document.characters < min_characters else ""
-
-
-def _content_hash(document: Document) -> int:
-    """64 bits of BLAKE2b over the sentences; neither title nor id."""
-    return int.from_bytes(blake2b("\n".join(document.sentences).encode(), digest_size=8).digest(), "little")
 
 
 def _move(content: int, folder: Path, source: Split, target: Split, counts: Counts) -> None:
@@ -111,7 +90,7 @@ def _move(content: int, folder: Path, source: Split, target: Split, counts: Coun
     aside.mkdir()
     with CorpusWriter(aside, source) as rest, CorpusWriter(aside, target) as moved:
         for document in Corpus(folder).documents(source):
-            if _content_hash(document) == content:
+            if content_hash(document) == content:
                 moved.write(document)
                 counts.move(document, source, target)
             else:
