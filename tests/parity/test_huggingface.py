@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from cloze.interop.huggingface import load_classifier, load_model, save_classifier, save_model
-from cloze.models import PretrainingModel, build, encoder_config, from_config
+from cloze.models import PretrainingModel, build
 from cloze.models.classifier import Classifier
 from cloze.models.encoder import initialise_normal
 from cloze.recipe import ModelSettings
@@ -132,26 +132,6 @@ def test_we_give_the_logits_of_transformers(name: str, folder: Path, tokenizer: 
     assert all(torch.equal(tensor, before[key]) for key, tensor in after.items())
 
 
-def test_a_full_size_bert_agrees(folder: Path, tokenizer: Tokenizer) -> None:
-    config = encoder_config(ModelSettings(), vocabulary_size=VOCABULARY, length=40, pad_id=0, pairs=True)
-    assert (config.layers, config.heads, config.width, config.feed_forward_width) == (12, 12, 768, 3072)
-    with torch.device("meta"):  # 86 million weights, drawn once and not three times
-        model = from_config("bert", config, pairs=True)
-    module = cast("torch.nn.Module", model).to_empty(device="cpu").eval()
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for name, parameter in module.named_parameters():
-            parameter.uniform_(-0.035, 0.035, generator=generator)  # standard deviation 0.02
-            parameter.add_(float(name.endswith("norm.weight")))
-    save_model(folder, model, tokenizer)
-    rows = make_rows([40, 13], VOCABULARY, 0, segments=True)
-    found = theirs(transformers.BertForPreTraining.from_pretrained(folder), rows)
-    with torch.no_grad():
-        hidden = model.encoder(rows.flat)
-        assert largest(hidden - rows.unpad(found.hidden_states[-1])) < TOLERANCE
-        assert largest(model.masked_logits(hidden) - rows.unpad(found.prediction_logits)) < TOLERANCE
-
-
 @pytest.mark.parametrize(("family", "norm"), [("bert", "post"), ("roberta", "post"), ("roberta", "pre")])
 def test_classifiers_agree_with_their_labels(family: Any, norm: Any, folder: Path, tokenizer: Tokenizer) -> None:
     classifier = Classifier(make_model(family, norm, family == "bert", "gelu"), ["나쁨", "보통", "좋음"])
@@ -169,10 +149,22 @@ def test_classifiers_agree_with_their_labels(family: Any, norm: Any, folder: Pat
         assert torch.equal(again.logits(rows.flat), classifier.logits(rows.flat))
 
 
-def test_auto_classes_load_our_folders(folder: Path, tokenizer: Tokenizer) -> None:
-    save_model(folder, make_model("roberta", "pre", False, "gelu"), tokenizer)
-    for auto in ("AutoModel", "AutoModelForMaskedLM"):
-        assert "RobertaPreLayerNorm" in type(getattr(transformers, auto).from_pretrained(folder)).__name__
+@pytest.mark.parametrize(
+    ("family", "norm", "autos", "name"),
+    [
+        ("roberta", "pre", ("AutoModel", "AutoModelForMaskedLM"), "RobertaPreLayerNorm"),
+        ("bert", "post", ("AutoModel", "AutoModelForMaskedLM", "AutoModelForPreTraining"), "Bert"),
+    ],
+)
+def test_auto_classes_load_our_folders(
+    family: Any, norm: Any, autos: tuple[str, ...], name: str, folder: Path, tokenizer: Tokenizer
+) -> None:
+    save_model(folder, make_model(family, norm, family == "bert", "gelu"), tokenizer)
+    for auto in autos:
+        model, report = getattr(transformers, auto).from_pretrained(folder, output_loading_info=True)
+        assert type(model).__name__.startswith(name)
+        # MLM alone trains no pooler; transformers makes a new one for a bare RoBERTa, as it does for the published ones.
+        assert all(key.startswith("pooler.") for key in report["missing_keys"])
     text = "가 각 갂"
     encoded = transformers.AutoTokenizer.from_pretrained(folder)(text, add_special_tokens=False)["input_ids"]
     assert encoded == tokenizer.encode([text])[0]
