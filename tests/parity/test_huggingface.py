@@ -163,7 +163,7 @@ def test_auto_classes_load_our_folders(
     for auto in autos:
         model, report = getattr(transformers, auto).from_pretrained(folder, output_loading_info=True)
         assert type(model).__name__.startswith(name)
-        # MLM alone trains no pooler; transformers makes a new one for a bare RoBERTa, as it does for the published ones.
+        # MLM alone trains no pooler; transformers makes a new one, as it does for the published ones.
         assert all(key.startswith("pooler.") for key in report["missing_keys"])
     text = "가 각 갂"
     encoded = transformers.AutoTokenizer.from_pretrained(folder)(text, add_special_tokens=False)["input_ids"]
