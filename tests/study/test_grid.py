@@ -102,3 +102,19 @@ def test_the_studies_of_the_repository_are_studies(monkeypatch: pytest.MonkeyPat
     for path in found:
         study, cells = read_study(path)
         assert study.description and len(cells) > 1
+
+
+def test_a_study_of_equal_flops_gives_each_cell_its_steps(folder: Path) -> None:
+    text = "name: a\nbase: base.yaml\nbudget: equal FLOPs\nflops: 1e15\n"
+    text += "axes: {layers: {few: {}, many: {model.layers: 24}}}\n"
+    _, cells = read_study(write(folder, text))
+    few, many = (cell.recipe.training.steps or 0 for cell in cells)
+    assert few > 1.5 * many > 0
+    with pytest.raises(ClozeError, match="belong together"):
+        read_study(write(folder, text.replace("flops: 1e15\n", "")))
+
+
+def test_a_promise_of_equal_steps_is_checked(folder: Path) -> None:
+    text = "name: a\nbase: base.yaml\nbudget: equal steps\naxes: {n: {few: {}, many: {training.steps: 2000}}}\n"
+    with pytest.raises(ClozeError, match="a-few-1 has 1,000 steps and a-many-1 2,000"):
+        read_study(write(folder, text))

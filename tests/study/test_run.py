@@ -26,8 +26,8 @@ ACCURACY = {"plain": [0.80, 0.82, 0.81], "better": [0.90, 0.923, 0.911], "alike"
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[Cell]]:
     monkeypatch.chdir(tmp_path)
     Path("base.yaml").write_text("name: base\n", encoding="utf-8")
-    lines = "".join(f"    {name}: {{training.steps: {steps}}}\n" for steps, name in enumerate(ACCURACY))
-    text = f"name: s\ndescription: Why?\nbase: base.yaml\nbudget: equal steps\naxes:\n  steps:\n{lines}"
+    lines = "".join(f"    {name}: {{training.warmup_steps: {steps}}}\n" for steps, name in enumerate(ACCURACY))
+    text = f"name: s\ndescription: Why?\nbase: base.yaml\nbudget: equal steps\naxes:\n  warmup:\n{lines}"
     Path("s.yaml").write_text(text, encoding="utf-8")
     return read_study(Path("s.yaml"))
 
@@ -146,5 +146,5 @@ def test_one_seed_tests_nothing(
 def test_a_plan_shows_cells_and_what_is_missing(study: tuple[Any, list[Cell]]) -> None:
     _, cells = study
     table = cells_table(cells, [["corpus", "store"], ["pretraining"], []])
-    assert [row[4] for row in table.rows] == ["everything", "pretraining", "nothing"]
-    assert table.rows[2][1:4] == ("alike", "2 steps", "8.19 k")
+    assert [row[-1] for row in table.rows] == ["everything", "pretraining", "nothing"]
+    assert table.rows[2][1:4] == ("alike", "1,000 steps", "4.10 M")

@@ -39,6 +39,11 @@ def compact(value: float | None) -> str:
     return f"{value:.0f}"
 
 
+def scientific(value: float | None) -> str:
+    """Three significant digits: 4.21e13."""
+    return MISSING if value is None else f"{value:.2e}".replace("e+", "e")
+
+
 def decimal(value: float | None, places: int = 3) -> str:
     """2.71828 -> 2.718."""
     return MISSING if value is None else f"{value:,.{places}f}"

@@ -32,6 +32,7 @@ from cloze.errors import ClozeError, RecipeError
 from cloze.files import os_errors
 from cloze.recipe import Amount, Name, Recipe, Settings, refuse
 from cloze.recipe_file import read_recipe
+from cloze.study.budget import steps_for, unequal
 
 Values = Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
 RECIPE = "recipe"
@@ -48,7 +49,9 @@ class StudySettings(Settings):
     base: Path
     """The recipe that all cells begin from."""
     budget: Literal["equal tokens", "equal steps", "equal minutes", "equal FLOPs"]
-    """What all cells have the same amount of; the author's promise, which the table shows beside what was measured."""
+    """What all cells have the same amount of. It is checked, and the table shows it beside what was measured."""
+    flops: Annotated[float, Field(gt=0.0)] | None = None
+    """With equal FLOPs: how many each cell's pretraining may take; it sets their steps."""
     axes: Annotated[dict[str, Values], Field(min_length=1)]
     """Name of what varies -> name of a value -> its settings."""
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -61,6 +64,8 @@ class StudySettings(Settings):
         wrong: list[tuple[str, str]] = []
         if len(set(self.seeds)) < len(self.seeds):
             wrong.append(("seeds", "a seed stands twice: equal seeds give equal runs"))
+        if (self.flops is None) == (self.budget == "equal FLOPs"):
+            wrong.append(("flops budget", "flops and a budget of equal FLOPs belong together: give both or neither"))
         refuse(wrong)
         return self
 
@@ -83,8 +88,8 @@ class Cell:
 def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tuple[StudySettings, list[Cell]]:
     """The study of a file and its cells, those of the base first.
 
-    `overrides` (dotted key -> value) hold for all cells, above all else. Raises ClozeError for a file that is no study,
-    and RecipeError for settings that are no recipe's, naming the cell.
+    `overrides` (dotted key -> value) hold for all cells, above all else. Raises RecipeError for settings that are no
+    recipe's, naming the cell, and ClozeError for a file that is no study and for budgets that are not equal.
     """
     study = _read(path)
     names = [[(axis, value) for value in values] for axis, values in study.axes.items()]
@@ -96,6 +101,8 @@ def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tup
     runs = [cell.recipe.name for cell in cells]
     if twice := sorted({name for name in runs if runs.count(name) > 1}):
         raise ClozeError(f"{path}: two cells would share the run {twice[0]}; give their values names that differ more.")
+    if problem := unequal(study.budget, {cell.recipe.name: cell.recipe for cell in cells}):
+        raise ClozeError(f"{path}: {problem}.")
     return study, cells
 
 
@@ -107,7 +114,10 @@ def _cell(study: StudySettings, path: Path, values: dict[str, str], seed: int, o
     name = "-".join([study.name, *(re.sub(r"[^A-Za-z0-9._]+", "-", value).strip("-") for value in values.values())])
     chosen |= {"seed": seed, **overrides, "name": f"{name}-{seed}"}
     try:
-        return Cell(values, seed, read_recipe(base, chosen))
+        recipe = read_recipe(base, chosen)
+        if study.flops is not None:
+            recipe = read_recipe(base, chosen | {"training.steps": steps_for(recipe, study.flops)})
+        return Cell(values, seed, recipe)
     except RecipeError as error:
         where = ", ".join(f"{axis} {value}" for axis, value in values.items())
         raise RecipeError(f"{path}, cell {where}: {error}") from None

@@ -20,7 +20,8 @@ from cloze.files import write_json, write_text
 from cloze.report.cells import Table
 from cloze.report.run import RunData, dig, number, read_run
 from cloze.report.task_tables import measures
-from cloze.report.wording import MEASURES, MISSING, OBJECTIVES, compact, decimal, percent, whole
+from cloze.report.wording import MEASURES, MISSING, OBJECTIVES, compact, decimal, percent, scientific, whole
+from cloze.study.budget import flops, tokens
 from cloze.study.grid import Cell, StudySettings
 from cloze.study.statistics import CONFIDENCE, SIGNIFICANCE, Difference, Estimate, difference, estimate, holm
 
@@ -190,17 +191,17 @@ def cells_table(cells: Sequence[Cell], missing: Sequence[Sequence[str]]) -> Tabl
     for cell, stages in zip(cells, missing, strict=True):
         training = cell.recipe.training
         limits = {"steps": training.steps, "epochs": training.epochs, "minutes": training.minutes}
-        tokens = None if training.steps is None else training.steps * training.batch_rows * cell.recipe.inputs.length
         rows.append(
             (
                 cell.recipe.name,
                 cell.variant,
                 ", ".join(f"{value:,} {name}" for name, value in limits.items() if value is not None),
-                compact(tokens),
+                compact(tokens(cell.recipe)),
+                scientific(flops(cell.recipe)),
                 "everything" if "corpus" in stages else ", ".join(stages) or "nothing",
             )
         )
-    columns = ("Run", "Variant", "Pretraining", "Tokens, at most", "To be made")
+    columns = ("Run", "Variant", "Pretraining", "Tokens, at most", "FLOPs, at most", "To be made")
     return Table("Cells", columns, rows, "What several cells need is made once.")
 
 

@@ -1,0 +1,82 @@
+"""What the cells of a study cost, and whether they have the same amount of what its budget names.
+
+Costs are those of full rows, so they are upper bounds: documents end, and rows with them. A study of equal FLOPs says
+how many; each cell then gets as many steps as they pay for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloze.errors import ClozeError
+from cloze.recipe import SEGMENT_FORMATS, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def tokens(recipe: Recipe) -> int | None:
+    """Tokens of pretraining if all rows are full, special ones included; None without a number of steps."""
+    training = recipe.training
+    return None if training.steps is None else training.steps * training.batch_rows * recipe.inputs.length
+
+
+def flops(recipe: Recipe) -> int | None:
+    """Operations of pretraining if all rows are full; None without a number of steps, and for the sizes of a folder."""
+    if recipe.training.steps is None or recipe.start_from is not None:
+        return None
+    return recipe.training.steps * step_flops(recipe)
+
+
+def step_flops(recipe: Recipe) -> int:
+    """Operations of an optimiser step on full rows (`training_flops`), with the vocabulary that the recipe asks for."""
+    import numpy as np
+    import torch
+
+    from cloze.inputs.batch import Batch, Target
+    from cloze.models import encoder_config
+    from cloze.training.flops import training_flops
+
+    rows, length, pairs = recipe.training.batch_rows, recipe.inputs.length, recipe.inputs.format in SEGMENT_FORMATS
+    vocabulary_size = recipe.tokenizer.vocabulary_size
+    config = encoder_config(recipe.model, vocabulary_size=vocabulary_size, length=length, pad_id=0, pairs=pairs)
+    ordinary = length - (3 if pairs else 2)
+    masked = rows * max(1, round(ordinary * recipe.masking.target_frac))
+    counts = {"masked_tokens": masked}
+    counts |= {"sentence_pair": rows} if pairs else {}
+    counts |= {"span_boundary": masked} if recipe.masking.boundaries else {}
+    targets = {name: Target(nothing := torch.zeros(count, dtype=torch.long), nothing) for name, count in counts.items()}
+    offsets = torch.arange(0, (rows + 1) * length, length, dtype=torch.int32)
+    ids = torch.zeros(rows * length, dtype=torch.long)
+    return training_flops(config, Batch(ids, ids, ids, offsets, length, np.arange(rows), targets))
+
+
+def steps_for(recipe: Recipe, amount: float) -> int:
+    """How many steps `amount` FLOPs pay for, at least one. Raises ClozeError for a model that is a folder's."""
+    if recipe.start_from is not None:
+        raise ClozeError("a study of equal FLOPs needs the sizes of its models: start_from leaves them to a folder.")
+    return max(1, round(amount / step_flops(recipe)))
+
+
+def unequal(budget: str, recipes: Mapping[str, Recipe]) -> str:
+    """What keeps the recipes (run -> recipe) from having the same budget; empty if nothing does."""
+    amount_of: Callable[[Recipe], float | None]
+    match budget:
+        case "equal tokens":
+            unit, amount_of = "steps", tokens
+        case "equal steps":
+            unit, amount_of = "steps", lambda recipe: recipe.training.steps
+        case "equal minutes":
+            unit, amount_of = "minutes", lambda recipe: recipe.training.minutes
+        case _:
+            return ""
+    amounts: dict[float, str] = {}
+    for name, recipe in recipes.items():
+        if (amount := amount_of(recipe)) is None:
+            return f"the budget is {budget}, but {name} has no limit of {unit}; set training.{unit}"
+        amounts.setdefault(amount, name)
+    if len(amounts) == 1:
+        return ""
+    low, high = min(amounts), max(amounts)
+    what = budget.removeprefix("equal ")
+    return f"the budget is {budget}, but {amounts[low]} has {low:,} {what} and {amounts[high]} {high:,}"
