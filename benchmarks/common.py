@@ -62,16 +62,22 @@ def command() -> str:
 
 
 def write_result(
-    name: str, table: str | Table, command: str, *, packages: Sequence[str] = ("torch", "numpy"), notes: str = ""
+    name: str,
+    table: str | Table,
+    command: str,
+    *,
+    packages: Sequence[str] = ("torch", "numpy"),
+    notes: str = "",
+    folder: Path = RESULTS,
 ) -> Path:
-    """Write benchmarks/results/<name>.md: table, notes, machine, versions of `packages`, command, date."""
+    """Write <folder>/<name>.md: table, notes, machine, versions of `packages`, command, date."""
     facts = {**machine(), "versions": ", ".join(f"{key} {value}" for key, value in versions(*packages).items())}
     lines = [f"# {name}", "", str(table), ""]
     lines += [notes, ""] if notes else []
     lines += [f"- {key}: {value}" for key, value in facts.items()]
     lines += [f"- command: `{command}`", f"- date: {datetime.date.today().isoformat()}", ""]
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.md"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.md"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
 
