@@ -17,6 +17,7 @@ from typing import Annotated, NoReturn, TextIO
 
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 
+from cloze.cli_data import data_sets
 from cloze.cli_models import export, fill, finetune, make_progress, predict
 from cloze.errors import ClozeError
 
@@ -34,6 +35,7 @@ app = App(
 )
 recipes = App(name="recipe", help="Print, describe and list recipes.")
 app.command(recipes)
+app.command(data_sets)
 for command in (predict, fill, finetune, export):
     app.command(command)
 
@@ -266,8 +268,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         hint = " Settings of a recipe stand after its file." if isinstance(error, UnknownOptionError) else ""
         _fail(f"{error}{hint}\nTry `cloze --help`.", 2)
     except KeyboardInterrupt:
-        makes_stages = [*(sys.argv[1:] if arguments is None else arguments), ""][0] in ("run", "inspect")
-        kept = " Finished stages are kept: run the same command again to go on from there." if makes_stages else ""
+        command = [*(sys.argv[1:] if arguments is None else arguments), ""][0]
+        what = {"run": "Finished stages are", "inspect": "Finished stages are", "data": "What has arrived is"}.get(
+            command
+        )
+        kept = f" {what} kept: run the same command again to go on from there." if what else ""
         _fail(f"interrupted.{kept}", 130)
     except BrokenPipeError:  # `cloze ... | head` has read enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -24,12 +24,12 @@ PARTIAL = ".partial"
 """Ending of everything that is still being written."""
 
 _HINTS = {
-    errno.ENOSPC: "The disk is full. Free some space, or choose another folder with --output, and run again.",
-    errno.EDQUOT: "Your disk quota is used up. Free some space, or choose another folder with --output, and run again.",
+    errno.ENOSPC: "The disk is full. Free some space, or choose another folder with {flag}, and run again.",
+    errno.EDQUOT: "Your disk quota is used up. Free some space, or choose another folder with {flag}, and run again.",
     errno.EFBIG: "The file would be larger than this system allows. Raise the limit (`ulimit -f`) and run again.",
-    errno.EACCES: "Permission is missing. Choose another folder with --output.",
-    errno.EIO: "The disk may be failing. Choose another one with --output.",
-    errno.EROFS: "The disk is read-only. Choose another folder with --output.",
+    errno.EACCES: "Permission is missing. Choose another folder with {flag}.",
+    errno.EIO: "The disk may be failing. Choose another one with {flag}.",
+    errno.EROFS: "The disk is read-only. Choose another folder with {flag}.",
 }
 
 
@@ -37,6 +37,15 @@ def sha256_file(path: Path) -> str:
     """SHA-256 of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git_blob_id(path: Path) -> str:
+    """Git's name for a file's content, in hex: the SHA-1 of "blob <bytes>\\0" and the content."""
+    with path.open("rb") as file:
+        digest = hashlib.sha1(b"blob %d\0" % os.fstat(file.fileno()).st_size, usedforsecurity=False)
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def hash_json(value: object) -> str:
@@ -55,13 +64,17 @@ def write_bytes(path: Path, data: bytes) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-            _sync(path.parent)
+            finish_file(aside, path)
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def finish_file(aside: Path, final: Path) -> None:
+    """Make a file that was written aside whole: sync it, rename it to `final`, which it replaces. Raises OSError."""
+    _sync(aside)
+    aside.replace(final)
+    _sync(final.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -149,10 +162,10 @@ def check_files(folder: Path, *, full: bool = False) -> None:
 
 
 @contextmanager
-def os_errors(path: Path) -> Iterator[None]:
+def os_errors(path: Path, flag: str = "--output") -> Iterator[None]:
     """Turn an OSError about files into a ClozeError that names the file (or else `path`), the reason and what to do.
 
-    Other ones (a lost connection, say) stay what they are.
+    `flag` names another folder. Other ones (a lost connection, say) stay what they are.
     """
     try:
         yield
@@ -160,7 +173,7 @@ def os_errors(path: Path) -> Iterator[None]:
         if error.filename is None and error.errno not in _HINTS:
             raise
         where = error.filename if isinstance(error.filename, str | os.PathLike) else path
-        hint = _HINTS.get(error.errno or 0, "")
+        hint = _HINTS.get(error.errno or 0, "").format(flag=flag)
         raise ClozeError(f"{os.fspath(where)}: {error.strerror or error}. {hint}".rstrip()) from error
 
 
