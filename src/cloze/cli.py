@@ -269,8 +269,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(f"{error}{hint}\nTry `cloze --help`.", 2)
     except KeyboardInterrupt:
         command = [*(sys.argv[1:] if arguments is None else arguments), ""][0]
-        what = {"run": "Finished stages are", "inspect": "Finished stages are", "data": "What has arrived is"}.get(
-            command
+        what = (
+            "Finished stages are" if command in ("run", "inspect") else "What arrived is" if command == "data" else ""
         )
         kept = f" {what} kept: run the same command again to go on from there." if what else ""
         _fail(f"interrupted.{kept}", 130)

@@ -1,4 +1,4 @@
-"""The catalogue of published data sets: where each file is, what its content must be, whose it is and under what licence.
+"""The catalogue of published data sets: where each file is, what it must hold, whose it is and under what licence.
 
 catalogue.yaml, beside this file, is the catalogue. A file of it is one revision of a file on GitHub, and its checksum
 is git's own name for its content (`cloze.files.git_blob_id`), so nobody has to trust the road it came by. The files of

@@ -67,8 +67,8 @@ def _is_here(file: DataFile, folder: Path) -> bool:
         return True
     what = f"has git blob id {found}" if path.is_file() else "is no file"
     raise ClozeError(
-        f"{path} {what}, but the catalogue's {file.name} has {file.blob_id}. It was left as it is: move it away to fetch "
-        "the published one, or name another data folder with --data."
+        f"{path} {what}, but the catalogue's {file.name} has {file.blob_id}. It was left as it is: move it away to "
+        "fetch the published one, or name another data folder with --data."
     )
 
 

@@ -81,10 +81,8 @@ def sources_of(files: Mapping[str, Iterable[Path]], data: Path) -> list[dict[str
     for purpose, paths in files.items():
         for path in dict.fromkeys(paths):
             source, name = _source_of(path, data, known)
-            fresh = (
-                {**source.texts, "used_for": [], "changed": []} if source else {"used_for": [], "count": 0, "files": []}
-            )
-            record = records.setdefault(source.folder if source else None, fresh)
+            fresh = {**source.texts, "changed": []} if source else {"count": 0, "files": []}
+            record = records.setdefault(source.folder if source else None, {**fresh, "used_for": []})
             shown = _below(path, data)
             if purpose not in record["used_for"]:
                 record["used_for"].append(purpose)
