@@ -26,6 +26,9 @@ Overrides = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
 SHORT = {"from": "start_from"}
 """Flags with a shorter name than their setting."""
 
+KEPT = {"run": "Finished stages are", "inspect": "Finished stages are", "data": "What arrived is"}
+"""What a command that is interrupted leaves."""
+
 app = App(
     name="cloze",
     help="Raw text to a pretrained and fine-tuned encoder, by a recipe.",
@@ -269,10 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(f"{error}{hint}\nTry `cloze --help`.", 2)
     except KeyboardInterrupt:
         command = [*(sys.argv[1:] if arguments is None else arguments), ""][0]
-        what = (
-            "Finished stages are" if command in ("run", "inspect") else "What arrived is" if command == "data" else ""
-        )
-        kept = f" {what} kept: run the same command again to go on from there." if what else ""
+        kept = f" {KEPT[command]} kept: run the same command again to go on from there." if command in KEPT else ""
         _fail(f"interrupted.{kept}", 130)
     except BrokenPipeError:  # `cloze ... | head` has read enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -63,7 +63,7 @@ def card(run: RunData, task: str | None, licence: str) -> str:
     }
     parts = [f"---\n{yaml.safe_dump(head, sort_keys=True)}---", f"# {title}", run.description, *run.notes]
     parts += [
-        f"Licence: {licence}. The data keep their own licences.",
+        f"Licence: {licence}. The data keep their own licences, listed below under Data.",
         f"{family}, {counts.get('parameters', 0):,} parameters; pretrained for {counts.get('steps', 0):,} steps, "
         f"{counts.get('tokens', 0):,} tokens, {counts.get('elapsed_s', 0.0) / 60:.1f} minutes.",
         "## Use",
@@ -78,13 +78,41 @@ def card(run: RunData, task: str | None, licence: str) -> str:
     ]
     parts += scores or ["No task has been fine-tuned in this run."]
     parts += ["## Pretraining", *map(markdown, filter(None, [pretraining_table(run)])), _curve(run)]
-    parts += ["## Data", *map(markdown, filter(None, [corpus_table(run), *tokenizer_tables(run)]))]
+    parts += ["## Data", _sources(run, task), *map(markdown, filter(None, [corpus_table(run), *tokenizer_tables(run)]))]
     parts += [
         "## Recipe",
         f"~~~yaml\n{run.recipe_text.strip()}\n~~~",
         *map(markdown, filter(None, [versions_table(run)])),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _sources(run: RunData, task: str | None) -> str:
+    """Whose the data are, as run.json has it: licences, what they forbid of a model trained on the data, citations."""
+    from cloze.corpus.catalogue import terms
+    from cloze.report.cells import Table, as_list, as_object
+
+    trained_on = {"corpus", f"task {task}"}
+    rows, remarks, citations = [], [], []
+    for record in map(as_object, as_list(run.info.get("sources"))):
+        used_for = [str(use) for use in as_list(record.get("used_for")) if task is None or use in trained_on]
+        if not used_for:
+            continue
+        if "licence" not in record:
+            files = list(map(str, as_list(record.get("files"))))
+            more = f" and {record['count'] - len(files):,} more" if record["count"] > len(files) else ""
+            rows.append((", ".join(files) + more, "licence not recorded", ", ".join(used_for), ""))
+            continue
+        name, licence = str(record.get("name")), str(record["licence"])
+        rows.append((name, licence, ", ".join(used_for), str(record.get("address", ""))))
+        remarks += terms(name, licence) if trained_on & set(used_for) else []
+        remarks += [f"{file} was changed after it was fetched." for file in as_list(record.get("changed"))]
+        citations += [f"- {name}: {_cell(str(record['citation']))}"] if record.get("citation") else []
+    if start := run.recipe.get("start_from"):
+        remarks.append(f"Training went on from {start}; what that model was trained on is not recorded here.")
+    table = markdown(Table("Sources", ("Source", "Licence", "Used for", "Address"), rows)) if rows else ""
+    found = table or "The run did not record where its data came from, nor their licences."
+    return "\n\n".join(filter(None, [found, *map(_cell, remarks), "\n".join(citations)]))
 
 
 def markdown(table: Table, title: str = "") -> str:

@@ -44,6 +44,7 @@ def finetune_file(
     `text`, `second` and `label` are columns; without `test`, a tenth of the rows is set apart by a hash. `settings` are
     those of a task (`TaskSettings`). `show` is given what was understood, before training. Raises ClozeError.
     """
+    from cloze.corpus.licences import sources_of
     from cloze.interop.configuration import read_config
     from cloze.recipe_file import show as show_recipe
     from cloze.report.page import write_report
@@ -66,7 +67,9 @@ def finetune_file(
     task = {"name": _name(file), "kind": found, "train": "train.tsv", "test": "test.tsv", **columns, **(settings or {})}
     recipe = _recipe(model, folder, task, f"{model} fine-tuned on {file} by `cloze finetune`.")
     write_text(folder / "recipe.yaml", show_recipe(recipe))
-    write_json(folder / "run.json", {"notes": [f"The test split: {_how(test)}."], "only_tasks": True})
+    sources = sources_of({f"task {recipe.tasks[0].name}": [file, *([] if test is None else [test])]}, file.parent)
+    notes = [f"The test split: {_how(test)}."]
+    write_json(folder / "run.json", {"notes": notes, "only_tasks": True, "sources": sources})
     place = folder / "tasks" / recipe.tasks[0].name
     with os_errors(place):
         place.mkdir(parents=True, exist_ok=True)

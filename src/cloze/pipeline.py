@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,7 @@ def run(recipe: Recipe, progress: Progress) -> Path:
     folder, stages = recipe.output / recipe.name, plan_stages(recipe)
     _check_tasks(recipe, stages)
     if is_main():
+        sources = _sources(recipe)  # before the hours of training: a SOURCE.json may have a mistake
         write_text(folder / "recipe.yaml", show(recipe))
     make_store(recipe, stages, progress)
     make(stages["pretraining"], folder, progress, partial(_pretraining, recipe, stages, progress))
@@ -57,7 +58,7 @@ def run(recipe: Recipe, progress: Progress) -> Path:
         for task in recipe.tasks:
             work = partial(_task, recipe, task, stages["pretraining"].folder / "model", progress)
             make(stages[f"task-{task.name}"], folder, progress, work)
-        _finish(stages, folder, progress)
+        _finish(stages, folder, progress, sources)
     return folder
 
 
@@ -251,7 +252,19 @@ def _task(recipe: Recipe, task: TaskSettings, model_folder: Path, progress: Prog
     return {"counts": {**results["counts"], "elapsed_s": sum(run["elapsed_s"] for run in runs)}}
 
 
-def _finish(stages: Mapping[str, Stage], folder: Path, progress: Progress) -> None:
+def _sources(recipe: Recipe) -> list[dict[str, Any]]:
+    """Whose the files of corpus and tasks are."""
+    from cloze.corpus.licences import sources_of
+    from cloze.corpus.sources import source_files
+
+    files = {"corpus": source_files(recipe.corpus, recipe.data)}
+    files |= {f"task {task.name}": [recipe.data / task.train, recipe.data / task.test] for task in recipe.tasks}
+    return sources_of(files, recipe.data)
+
+
+def _finish(
+    stages: Mapping[str, Stage], folder: Path, progress: Progress, sources: Sequence[Mapping[str, Any]]
+) -> None:
     """run.json and the report."""
     from cloze.report.page import write_report
 
@@ -263,6 +276,7 @@ def _finish(stages: Mapping[str, Stage], folder: Path, progress: Progress) -> No
                 name: {"folder": stages[name].folder.name, "elapsed_s": manifest.get("elapsed_s")}
                 for name, manifest in made.items()
             },
+            "sources": sources,
             "versions": versions() | {"python": platform.python_version()},
             "machine": {"system": platform.platform(), "cores": os.cpu_count()},
         },

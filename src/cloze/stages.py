@@ -176,10 +176,14 @@ def _check_sources(recipe: Recipe) -> None:
         files = {f"tasks.{place}.train": task.train, f"tasks.{place}.test": task.test}
         missing |= {key: recipe.data / path for key, path in files.items() if not (recipe.data / path).is_file()}
     if missing:
+        from cloze.corpus.catalogue import sets_of
+
+        flag = "" if recipe.data == Path("data") else f" --data {recipe.data}"
+        known = "".join(f"\n`cloze data get {name}{flag}` fetches {name}." for name in sets_of(missing.values()))
         raise ClozeError(
             "\n  ".join(["the recipe names files that are not there:", *(f"{key}: {p}" for key, p in missing.items())])
             + f"\nRelative paths start from the recipe's `data`, now {recipe.data}; --data DIR sets it. `cloze sample "
-            "data/sample` writes the built-in sample."
+            f"data/sample` writes the built-in sample.{known}"
         )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cloze.corpus.counts import Counts
+from cloze.corpus.licences import SOURCE_FILE
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 
@@ -73,7 +74,8 @@ def _text_files(source: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """All but what says whose they are."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SOURCE_FILE)
 
 
 def _hidden(path: Path, folder: Path) -> bool:
