@@ -24,6 +24,10 @@ class Site:
     statuses: list[int] = field(default_factory=list)
     """For each of the next requests, a status to answer with and nothing else."""
     moved: dict[str, str] = field(default_factory=dict)
+    stalls: list[int] = field(default_factory=list)
+    """For each of the next answers, how many bytes are sent before the server falls silent until it is shut down."""
+    down: threading.Event = field(default_factory=threading.Event)
+    """Set when it is shut down."""
     shift: int = 0
     """Ranges begin this many bytes later than was asked: a server that is wrong."""
     requests: list[tuple[str, str, str]] = field(default_factory=list)
@@ -73,8 +77,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Connection", "close")
         self.end_headers()
-        cut = self.site.cuts.pop(0) if self.site.cuts and status in (200, 206) else len(body)
-        self.wfile.write(body[:cut])
+        good = status in (200, 206)
+        if good and self.site.stalls:
+            self.wfile.write(body[: self.site.stalls.pop(0)])
+            self.site.down.wait()
+        else:
+            self.wfile.write(body[: self.site.cuts.pop(0)] if good and self.site.cuts else body)
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -91,6 +99,7 @@ def serve() -> Iterator[Site]:
     try:
         yield site
     finally:
+        site.down.set()
         server.shutdown()
         server.server_close()
         thread.join()

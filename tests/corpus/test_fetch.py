@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from cloze.errors import ClozeError
 from cloze.progress import Silent
 from tests.corpus.site import Site, serve
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 TRAIN, TEST = "글\t1\n".encode() * 40_000, b"text\t0\n" * 100
 COMMIT = "c" * 40
 
@@ -128,6 +132,24 @@ def test_a_fetch_that_ended_before_the_name_was_given(site: Site, tmp_path: Path
     bring(tmp_path)
     check(tmp_path)
     assert len(site.requests) == 1
+
+
+def test_a_process_that_is_killed_leaves_what_arrived(site: Site, tmp_path: Path) -> None:
+    site.stalls = [100_000]
+    program = "import sys; from tests.corpus import test_fetch as t; t.catalogue.ORIGIN, folder = sys.argv[1:]; "
+    arguments = [program + "t.bring(t.Path(folder))", site.address, str(tmp_path)]
+    process = subprocess.Popen([sys.executable, "-c", *arguments], cwd=REPOSITORY)
+    partial = tmp_path / "toys" / "train.txt.partial"
+    while not partial.exists() or partial.stat().st_size < 100_000:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "toys" / "train.txt").exists()
+    site.requests = []
+    bring(tmp_path)
+    check(tmp_path)
+    assert site.asked == ["bytes=100000-", ""]
 
 
 def test_wrong_content_is_told_with_both_ids_and_not_kept(site: Site, tmp_path: Path) -> None:

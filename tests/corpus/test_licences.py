@@ -39,7 +39,7 @@ def test_files_and_what_they_are_used_for(tmp_path: Path) -> None:
             "used_for": ["corpus", "task a"],
         },
         {"name": "mine", "licence": "CC BY-NC 4.0", "changed": [], "used_for": ["corpus"]},
-        {"count": 2, "files": ["own.txt", "own.txt"], "used_for": ["corpus", "task a"]},
+        {"count": 1, "files": ["own.txt"], "used_for": ["corpus", "task a"]},
     ]
 
 

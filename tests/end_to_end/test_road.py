@@ -326,7 +326,14 @@ def test_a_model_is_exported_with_its_card(finished: Workplace, tmp_path: Path, 
     card = (folder / "README.md").read_text(encoding="utf-8")
     _, head, text = card.split("---\n", 2)
     assert yaml.safe_load(head)["license"] == "cc0-1.0"
-    for said in ("synthetic", "reviews: From the pretrained model", "Validation by step", "width: 16 ", "| Test | "):
+    for said in (
+        "synthetic",
+        "reviews: From the pretrained model",
+        "Validation by step",
+        "width: 16 ",
+        "| Test | ",
+        "licence not recorded",
+    ):
         assert said in text, said
     refused = finished.cloze(*command)
     assert refused.returncode == 2

@@ -76,31 +76,31 @@ def sources_of(files: Mapping[str, Iterable[Path]], data: Path) -> list[dict[str
     no longer what was fetched. Then one of what no SOURCE.json speaks of: "used_for", "count", and the first of its
     "files". Raises ClozeError.
     """
-    known: dict[Path, Source | None] = {}
-    records: dict[Path | None, dict[str, Any]] = {}
+    read: dict[Path, Source | None] = {}
+    records: dict[Path, dict[str, Any]] = {}
+    unknown: dict[str, list[str]] = {}
     for purpose, paths in files.items():
         for path in dict.fromkeys(paths):
-            source, name = _source_of(path, data, known)
-            fresh = {**source.texts, "changed": []} if source else {"count": 0, "files": []}
-            record = records.setdefault(source.folder if source else None, {**fresh, "used_for": []})
+            source, name = _source_of(path, data, read)
             shown = _below(path, data)
-            if purpose not in record["used_for"]:
-                record["used_for"].append(purpose)
             if source is None:
-                record["count"] += 1
-                record["files"] += [shown] if len(record["files"]) < SHOWN_FILES else []
-            elif (blob_id := (source.files or {}).get(name)) and git_blob_id(path) != blob_id:
+                unknown.setdefault(shown, []).append(purpose)
+                continue
+            record = records.setdefault(source.folder, {**source.texts, "used_for": [], "changed": []})
+            record["used_for"] += [purpose] if purpose not in record["used_for"] else []
+            if (blob_id := (source.files or {}).get(name)) and git_blob_id(path) != blob_id:
                 record["changed"] += [shown] if shown not in record["changed"] else []
-    unknown = records.pop(None, None)
-    return [*records.values(), *([unknown] if unknown else [])]
+    used_for = list(dict.fromkeys(purpose for purposes in unknown.values() for purpose in purposes))
+    rest = {"used_for": used_for, "count": len(unknown), "files": list(unknown)[:SHOWN_FILES]}
+    return [*records.values(), *([rest] if unknown else [])]
 
 
-def _source_of(path: Path, data: Path, known: dict[Path, Source | None]) -> tuple[Source | None, str]:
+def _source_of(path: Path, data: Path, read: dict[Path, Source | None]) -> tuple[Source | None, str]:
     """The nearest SOURCE.json at or above a file, but not above the data folder, that speaks of it."""
     for folder in path.parents:
-        if folder not in known:
-            known[folder] = read_source(folder)
-        source, name = known[folder], path.relative_to(folder).as_posix()
+        if folder not in read:
+            read[folder] = read_source(folder)
+        source, name = read[folder], path.relative_to(folder).as_posix()
         if source and (source.files is None or name in source.files):
             return source, name
         if folder == data or not folder.is_relative_to(data):

@@ -1,0 +1,61 @@
+"""What a model card says of the data; whole exports are in end_to_end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cloze.export import card
+from cloze.report.run import read_run
+
+FREE = {
+    **{"name": "korsts", "licence": "CC BY-SA 4.0", "address": "https://example.org/sts", "citation": "Ham: KorSTS."},
+    **{"used_for": ["task sts"], "changed": []},
+}
+BOUND = {"name": "wiki", "licence": "CC BY-NC-ND 4.0", "used_for": ["corpus"], "changed": ["wiki/a.txt"]}
+OWN = {"used_for": ["corpus", "task own"], "count": 12, "files": ["mine/a.txt", "mine/b.txt"]}
+
+
+def written(folder: Path, task: str | None, start: str | None = None, **info: Any) -> str:
+    """The card of a run whose run.json has `info`."""
+    tasks = [{"name": "sts"}, {"name": "own"}]
+    recipe = {"name": "a", "model": {"family": "bert"}, "start_from": start, "tasks": tasks}
+    (folder / "run.json").write_text(json.dumps(info), encoding="utf-8")
+    (folder / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
+    return card(read_run(folder), task, "apache-2.0")
+
+
+def test_licences_and_citations_of_what_it_was_trained_on(tmp_path: Path) -> None:
+    text = written(tmp_path, None, sources=[FREE, BOUND, OWN])
+    assert "license: apache-2.0" in text
+    assert "| korsts | CC BY-SA 4.0 | task sts | https://example.org/sts |" in text
+    assert "| wiki | CC BY-NC-ND 4.0 | corpus |  |" in text
+    assert "| mine/a.txt, mine/b.txt and 10 more | licence not recorded | corpus, task own |  |" in text
+    assert "- korsts: Ham: KorSTS." in text
+    assert "wiki is licensed for non-commercial use (CC BY-NC-ND 4.0)" in text
+    assert "The licence of wiki (CC BY-NC-ND 4.0) does not allow changed versions" in text
+    assert "wiki/a.txt was changed after it was fetched." in text
+
+
+def test_a_classifiers_card_leaves_other_tasks_out(tmp_path: Path) -> None:
+    text = written(tmp_path, "own", sources=[FREE, BOUND, OWN])
+    assert "korsts" not in text
+    assert "| licence not recorded | corpus, task own |" in text
+
+
+def test_a_licence_of_what_the_model_only_was_scored_on_forbids_nothing(tmp_path: Path) -> None:
+    tested = {**FREE, "licence": "CC BY-NC 4.0"}
+    assert "non-commercial" not in written(tmp_path, None, sources=[tested])
+    assert "non-commercial" in written(tmp_path, "sts", sources=[tested])
+
+
+def test_nothing_is_made_up_where_nothing_is_recorded(tmp_path: Path) -> None:
+    infos: list[dict[str, Any]] = [{}, {"sources": []}, {"sources": "x"}]
+    for info in infos:
+        assert "The run did not record where its data came from, nor their licences." in written(tmp_path, None, **info)
+
+
+def test_a_model_that_another_one_was_the_start_of(tmp_path: Path) -> None:
+    text = written(tmp_path, None, start="models/other", sources=[FREE])
+    assert "Training went on from models/other; what that model was trained on is not recorded here." in text
