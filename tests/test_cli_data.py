@@ -85,6 +85,17 @@ def test_wrong_input_is_one_message(
     assert not list(Path().glob("data/*/*.txt"))
 
 
+def test_an_interrupt_says_that_what_arrived_is_kept(
+    mirror: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cloze.corpus.fetch.fetch", interrupt)
+    assert call("data", "get", "toys") == 130
+    assert "error: interrupted. What arrived is kept: run the same command again" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("flags", "said"), [([], ""), (["--data", "d"], " --data d")])
 def test_a_file_of_a_recipe_that_the_catalogue_knows(
     mirror: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str

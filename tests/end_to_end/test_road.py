@@ -326,15 +326,9 @@ def test_a_model_is_exported_with_its_card(finished: Workplace, tmp_path: Path, 
     card = (folder / "README.md").read_text(encoding="utf-8")
     _, head, text = card.split("---\n", 2)
     assert yaml.safe_load(head)["license"] == "cc0-1.0"
-    for said in (
-        "synthetic",
-        "reviews: From the pretrained model",
-        "Validation by step",
-        "width: 16 ",
-        "| Test | ",
-        "licence not recorded",
-    ):
-        assert said in text, said
+    said = ("synthetic", "reviews: From the pretrained model", "Validation by step", "width: 16 ", "| Test | ")
+    for words in (*said, "licence not recorded"):
+        assert words in text, words
     refused = finished.cloze(*command)
     assert refused.returncode == 2
     assert "exists, and an export replaces nothing" in refused.stderr
