@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cloze.export import card
+import pytest
+
+from cloze.errors import ClozeError
+from cloze.export import card, export
 from cloze.report.run import read_run
 
 FREE = {
@@ -58,4 +61,23 @@ def test_nothing_is_made_up_where_nothing_is_recorded(tmp_path: Path) -> None:
 
 def test_a_model_that_another_one_was_the_start_of(tmp_path: Path) -> None:
     text = written(tmp_path, None, start="models/other", sources=[FREE])
-    assert "Training went on from models/other; what that model was trained on is not recorded here." in text
+    said = "Training went on from models/other; what that model was trained on is not recorded here."
+    assert said in text
+    text = written(tmp_path, "own", start="models/other", sources=[{**BOUND, "used_for": ["corpus of the start"]}])
+    assert said not in text
+    assert "| wiki | CC BY-NC-ND 4.0 | corpus of the start |  |" in text
+    assert "wiki is licensed for non-commercial use" in text
+
+
+def test_a_run_of_cloze_finetune_is_exported_too(tmp_path: Path) -> None:
+    run, model = tmp_path / "run", tmp_path / "run" / "tasks" / "own" / "model"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text("{}", encoding="utf-8")
+    written(run, "own", only_tasks=True, sources=[OWN])
+    with pytest.raises(ClozeError, match="has not finished"):
+        export(run, tmp_path / "out", task="own")
+    (model.parent / "results.json").write_text('{"kind": "classification"}', encoding="utf-8")
+    assert export(run, tmp_path / "out", task="own") == tmp_path / "out"
+    text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "bert; this run only fine-tuned it." in text
+    assert "licence not recorded" in text

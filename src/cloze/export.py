@@ -36,7 +36,9 @@ def export(run_folder: Path, folder: Path, *, task: str | None = None, licence: 
     if task is not None and task not in names:
         raise ClozeError(f"{run_folder} has no task {task!r}; it has {', '.join(names) or 'none'}.")
     stage = run_folder / (f"tasks/{task}" if task else "pretraining")
-    if read_manifest(stage) is None:
+    # `cloze finetune` leaves no stage with a manifest; its results are written last.
+    alone = run.info.get("only_tasks") and any(found.results for found in run.tasks if found.name == task)
+    if not alone and read_manifest(stage) is None:
         raise ClozeError(f"{stage} has not finished. Run the recipe to its end, then export.")
     if folder.exists():
         raise ClozeError(f"{folder} exists, and an export replaces nothing. Name a new folder.")
@@ -62,10 +64,13 @@ def card(run: RunData, task: str | None, licence: str) -> str:
         "tags": ["cloze", family],
     }
     parts = [f"---\n{yaml.safe_dump(head, sort_keys=True)}---", f"# {title}", run.description, *run.notes]
+    size = (
+        f"{family}, {counts.get('parameters', 0):,} parameters; pretrained for {counts.get('steps', 0):,} steps, "
+        f"{counts.get('tokens', 0):,} tokens, {counts.get('elapsed_s', 0.0) / 60:.1f} minutes."
+    )
     parts += [
         f"Licence: {licence}. The data keep their own licences, listed below under Data.",
-        f"{family}, {counts.get('parameters', 0):,} parameters; pretrained for {counts.get('steps', 0):,} steps, "
-        f"{counts.get('tokens', 0):,} tokens, {counts.get('elapsed_s', 0.0) / 60:.1f} minutes.",
+        size if counts else f"{family}; this run only fine-tuned it.",
         "## Use",
         _usage(task),
         "## Scores",
@@ -77,7 +82,8 @@ def card(run: RunData, task: str | None, licence: str) -> str:
         for table in finetuning_tables(found)
     ]
     parts += scores or ["No task has been fine-tuned in this run."]
-    parts += ["## Pretraining", *map(markdown, filter(None, [pretraining_table(run)])), _curve(run)]
+    parts += ["## Pretraining"] if counts else []
+    parts += [*map(markdown, filter(None, [pretraining_table(run)])), _curve(run)]
     parts += ["## Data", _sources(run, task), *map(markdown, filter(None, [corpus_table(run), *tokenizer_tables(run)]))]
     parts += [
         "## Recipe",
@@ -90,10 +96,12 @@ def card(run: RunData, task: str | None, licence: str) -> str:
 def _sources(run: RunData, task: str | None) -> str:
     """Whose the data are, as run.json has it: licences, what they forbid of a model trained on the data, citations."""
     from cloze.corpus.catalogue import terms
+    from cloze.corpus.licences import START
     from cloze.report.cells import Table, as_list, as_object
 
-    trained_on = {"corpus", f"task {task}"}
-    rows, remarks, citations = [], [], []
+    trained_on = {"corpus", START, f"task {task}"}
+    rows: list[tuple[str, ...]] = []
+    remarks, citations = [], []
     for record in map(as_object, as_list(run.info.get("sources"))):
         used_for = [str(use) for use in as_list(record.get("used_for")) if task is None or use in trained_on]
         if not used_for:
@@ -108,7 +116,8 @@ def _sources(run: RunData, task: str | None) -> str:
         remarks += terms(name, licence) if trained_on & set(used_for) else []
         remarks += [f"{file} was changed after it was fetched." for file in as_list(record.get("changed"))]
         citations += [f"- {name}: {_cell(str(record['citation']))}"] if record.get("citation") else []
-    if start := run.recipe.get("start_from"):
+    start = run.recipe.get("start_from")
+    if start and not any(START in row[2] for row in rows):
         remarks.append(f"Training went on from {start}; what that model was trained on is not recorded here.")
     table = markdown(Table("Sources", ("Source", "Licence", "Used for", "Address"), rows)) if rows else ""
     found = table or "The run did not record where its data came from, nor their licences."

@@ -44,7 +44,7 @@ def finetune_file(
     `text`, `second` and `label` are columns; without `test`, a tenth of the rows is set apart by a hash. `settings` are
     those of a task (`TaskSettings`). `show` is given what was understood, before training. Raises ClozeError.
     """
-    from cloze.corpus.licences import sources_of
+    from cloze.corpus.licences import sources_of, sources_of_start
     from cloze.interop.configuration import read_config
     from cloze.recipe_file import show as show_recipe
     from cloze.report.page import write_report
@@ -68,6 +68,7 @@ def finetune_file(
     recipe = _recipe(model, folder, task, f"{model} fine-tuned on {file} by `cloze finetune`.")
     write_text(folder / "recipe.yaml", show_recipe(recipe))
     sources = sources_of({f"task {recipe.tasks[0].name}": [file, *([] if test is None else [test])]}, file.parent)
+    sources += sources_of_start(model)
     notes = [f"The test split: {_how(test)}."]
     write_json(folder / "run.json", {"notes": notes, "only_tasks": True, "sources": sources})
     place = folder / "tasks" / recipe.tasks[0].name

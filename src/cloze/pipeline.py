@@ -253,13 +253,14 @@ def _task(recipe: Recipe, task: TaskSettings, model_folder: Path, progress: Prog
 
 
 def _sources(recipe: Recipe) -> list[dict[str, Any]]:
-    """Whose the files of corpus and tasks are."""
-    from cloze.corpus.licences import sources_of
+    """Whose the files of corpus and tasks are, and those that the model saw that training goes on from."""
+    from cloze.corpus.licences import sources_of, sources_of_start
     from cloze.corpus.sources import source_files
 
     files = {"corpus": source_files(recipe.corpus, recipe.data)}
     files |= {f"task {task.name}": [recipe.data / task.train, recipe.data / task.test] for task in recipe.tasks}
-    return sources_of(files, recipe.data)
+    before = [] if recipe.start_from is None else sources_of_start(recipe.start_from)
+    return [*sources_of(files, recipe.data), *before]
 
 
 def _finish(

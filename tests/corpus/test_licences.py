@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from cloze.corpus.licences import SHOWN_FILES, read_source, sources_of
+from cloze.corpus.licences import SHOWN_FILES, START, read_source, sources_of, sources_of_start
 from cloze.corpus.sources import ignored_files, source_files
 from cloze.errors import ClozeError
 from cloze.files import git_blob_id
 from cloze.recipe import CorpusSettings
+
+USES = {"a": ["corpus", "task t"], "b": ["task t"], "c": [START]}
 
 
 def write(folder: Path, **record: Any) -> None:
@@ -59,6 +61,19 @@ def test_of_many_unknown_files_only_the_first_are_named(tmp_path: Path) -> None:
     paths = [text(tmp_path / f"{place}.txt") for place in range(SHOWN_FILES + 5)]
     (record,) = sources_of({"corpus": paths}, tmp_path)
     assert (record["count"], len(record["files"])) == (SHOWN_FILES + 5, SHOWN_FILES)
+
+
+def test_what_the_model_before_saw_is_carried_on(tmp_path: Path) -> None:
+    model = tmp_path / "run" / "pretraining" / "model"
+    assert sources_of_start(model) == []
+    records = [{"name": name, "licence": "CC0", "used_for": uses} for name, uses in USES.items()]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"sources": records}), encoding="utf-8")
+    found = sources_of_start(model)
+    assert [(record["name"], record["used_for"]) for record in found] == [("a", [START]), ("c", [START])]
+    assert sources_of_start(tmp_path / "run" / "other" / "model") == []
+    (tmp_path / "run" / "run.json").write_text('{"sources": 3}', encoding="utf-8")
+    assert sources_of_start(model) == []
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from cloze.errors import ClozeError
 from cloze.files import git_blob_id, write_json
 
 SOURCE_FILE = "SOURCE.json"
+START = "corpus of the start"
+"""Purpose of what the model was pretrained on that a run went on from."""
 SHOWN_FILES = 10
 """Files without a SOURCE.json that are named; of more, only the number is kept."""
 _TEXTS = ("name", "title", "address", "commit", "licence", "licence_address", "citation")
@@ -93,6 +95,16 @@ def sources_of(files: Mapping[str, Iterable[Path]], data: Path) -> list[dict[str
     used_for = list(dict.fromkeys(purpose for purposes in unknown.values() for purpose in purposes))
     rest = {"used_for": used_for, "count": len(unknown), "files": list(unknown)[:SHOWN_FILES]}
     return [*records.values(), *([rest] if unknown else [])]
+
+
+def sources_of_start(start: Path) -> list[dict[str, Any]]:
+    """What a run of ours, <run>/pretraining/model, recorded of the texts its model saw; empty for any other model."""
+    try:
+        listed = json.loads((start.parent.parent / "run.json").read_bytes())["sources"]
+        seen = [record for record in listed if {"corpus", START} & set(record["used_for"])]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [{**record, "used_for": [START]} for record in seen] if start.parent.name == "pretraining" else []
 
 
 def _source_of(path: Path, data: Path, read: dict[Path, Source | None]) -> tuple[Source | None, str]:
