@@ -237,3 +237,9 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "toys").write_bytes(b"")
     with pytest.raises(ClozeError, match="toys"):
         bring(tmp_path)
+
+
+def test_real_files_from_a_folder_laid_out_like_the_data(offline: None, tmp_path: Path, shared_data: Path) -> None:
+    data_set = find("hate-speech")
+    fetched = fetch(data_set, tmp_path, Silent(), str(shared_data))
+    assert [path.stat().st_size for path in fetched] == [file.bytes for file in data_set.files]
