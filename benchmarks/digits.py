@@ -109,10 +109,15 @@ def table(found: dict[tuple[str, str], NDArray[np.float64]]) -> Table:
                 f"{first.mean:.2f}",
                 f"{learned.mean:.1f}",
                 "" if apart is None else f"{apart.mean * scale:+.2f} {unit}",
-                "" if apart is None else f"{corrected.get(name, math.nan):.3f}",
+                "" if apart is None else _p(corrected.get(name, math.nan)),
             ]
         )
     return result
+
+
+def _p(p: float) -> str:
+    """Three places; what would round to nothing is said to be below the smallest shown."""
+    return "< 0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 def main() -> None:
