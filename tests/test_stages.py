@@ -54,7 +54,7 @@ def changed(one: dict[str, str], other: dict[str, str]) -> list[str]:
         ({"corpus__min_characters": 9}, ["corpus", "tokenizer", "store", "pretraining", "task-t"]),
         ({"tokenizer__vocabulary_size": 99}, ["tokenizer", "store", "pretraining", "task-t"]),
         ({"store__shard_documents": 9}, ["store", "pretraining", "task-t"]),
-        ({"store__processes": 2}, []),
+        ({"store__processes": 2, "corpus__processes": 2, "corpus__engine": "ray"}, []),
         ({"seed": 2}, ["pretraining", "task-t"]),
         ({"inputs__length": 32}, ["pretraining", "task-t"]),
         ({"masking__copies": 1}, ["pretraining", "task-t"]),
@@ -117,7 +117,7 @@ def test_a_stage_is_made_once_and_linked(tmp_path: Path) -> None:
     assert not os.path.isabs(os.readlink(run / "corpus"))
 
 
-@pytest.mark.parametrize(("name", "kept"), [("corpus", False), ("pretraining", True), ("task-t", True)])
+@pytest.mark.parametrize(("name", "kept"), [("corpus", True), ("tokenizer", False), ("pretraining", True)])
 def test_what_failed_is_not_taken_for_finished(tmp_path: Path, name: str, kept: bool) -> None:
     stage, run = plan_stages(recipe(tmp_path))[name], tmp_path / "runs" / "r"
 

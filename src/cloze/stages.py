@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 VERSIONS = {"corpus": 1, "tokenizer": 1, "store": 1, "pretraining": 2, "task": 2}
 """Raise a stage's number when the same settings would now give something else: its folders are then made again."""
-RESUMABLE = {"pretraining", "task"}
+RESUMABLE = {"corpus", "pretraining", "task"}
 """Stages that go on where they were stopped, so their `.partial` folders are kept."""
 ONLY_WATCHED = {
     *("log_every_steps", "validate_every_steps", "checkpoint_every_steps", "keep_checkpoints"),
@@ -86,6 +86,7 @@ def plan_stages(recipe: Recipe) -> dict[str, Stage]:
     _check_sources(recipe)
     settings = recipe.model_dump(mode="json")
     del settings["corpus"]["sources"], settings["store"]["processes"]
+    del settings["corpus"]["processes"], settings["corpus"]["engine"]
     training = {key: value for key, value in settings["training"].items() if key not in ONLY_WATCHED}
     stages: dict[str, Stage] = {}
 

@@ -1,21 +1,26 @@
 """The corpus stage: source files to documents on disk, in one pass and in bounded memory.
 
+`shards` prepares the documents, on as many cores as there are; this file takes them in the source's order, selects,
+and writes. The result depends on neither the number of workers nor on whether a run was killed and went on.
+
 Whether a document goes to train or validation is decided by a hash (BLAKE2b) of its sentences: the same text lands on
 the same side whatever its file, its place or the texts around it, so nothing that training saw is validated on. The
-same hash finds exact duplicates; remembering it takes about 100 bytes a document. At 64 bits, the chance that any two
-different texts are taken for one is below 1 in 300,000 among 10 million documents.
+same hash finds exact duplicates. At 64 bits, the chance that any two different texts are taken for one is below 1 in
+300,000 among 10 million documents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from cloze.corpus.corpus import SPLITS, Corpus, CorpusWriter, Split
 from cloze.corpus.counts import Counts, Tally
-from cloze.corpus.prepare import Prepared, Selection, content_hash, prepare
-from cloze.corpus.readers import open_reader
+from cloze.corpus.prepare import Prepared, Selection, content_hash
+from cloze.corpus.shards import prepared_shards
 from cloze.corpus.sources import ignored_files, source_files
 from cloze.errors import ClozeError
 from cloze.files import hash_json, sha256_file
@@ -23,8 +28,6 @@ from cloze.progress import Meter, Progress
 from cloze.recipe import CorpusSettings
 
 __all__ = ["build_corpus", "fingerprint", "source_files"]
-
-_METER_BYTES = 1 << 20
 
 
 def fingerprint(paths: list[Path]) -> str:
@@ -35,58 +38,66 @@ def fingerprint(paths: list[Path]) -> str:
 def build_corpus(settings: CorpusSettings, data: Path, folder: Path, progress: Progress) -> dict[str, Any]:
     """Write train.arrow and validation.arrow into `folder`, which must exist; returns the counts (`Counts.to_json`).
 
+    `folder` may hold the shards of a run of the same settings and sources that was killed; they are not made again.
+
     If `validation_frac` is positive and two documents or more are kept, neither split is empty: when the hash sent all
     of them to one side, the one nearest to the border (the smallest hash of train, or the largest of validation) goes
     to the other. A single document is always trained on. `unread_bytes` of the counts: what `max_documents` left
-    unread. Raises ClozeError for sources that cannot be read or that
-    give no document.
+    unread. Raises ClozeError for sources that cannot be read or that give no document, and if workers keep dying.
     """
-    paths, unread_bytes = source_files(settings, data), 0
+    paths = source_files(settings, data)
+    total_bytes = sum(path.stat().st_size for path in paths)
     counts = Counts(kept={split: Tally() for split in SPLITS})
     border = settings.validation_frac * 2.0**64
     nearest: dict[Split, int] = {}
     with (
         CorpusWriter(folder, "train") as train,
         CorpusWriter(folder, "validation") as validation,
-        progress.stage("corpus", total=sum(path.stat().st_size for path in paths), unit="bytes") as meter,
+        progress.stage("corpus", total=total_bytes, unit="bytes") as meter,
+        closing(_documents(paths, settings, folder / "shards", counts, meter)) as documents,
     ):
-        for prepared in _documents(paths, settings, counts, meter):
+        for prepared in documents:
             document, content = prepared.document, prepared.content
             split: Split = "validation" if content < border else "train"
             (validation if split == "validation" else train).write(document)
             counts.keep(split, document)
             nearest[split] = min(nearest.get(split, content), content, key=lambda hashed: abs(hashed - border))
-            if counts.documents == settings.max_documents:
-                unread_bytes = max(0, sum(path.stat().st_size for path in paths) - counts.bytes_read)
-                break
     if not nearest:
         raise _no_document(paths, counts)
     if "train" not in nearest:
         _move(nearest["validation"], folder, "validation", "train", counts)
     elif "validation" not in nearest and settings.validation_frac > 0.0 and counts.documents > 1:
         _move(nearest["train"], folder, "train", "validation", counts)
+    shutil.rmtree(folder / "shards")
+    unread_bytes = max(0, total_bytes - counts.bytes_read) if counts.documents == settings.max_documents else 0
     files = {"files": len(paths), "ignored_files": len(ignored_files(settings, data)), "unread_bytes": unread_bytes}
     return counts.to_json() | files
 
 
-def _documents(paths: list[Path], settings: CorpusSettings, counts: Counts, meter: Meter) -> Iterator[Prepared]:
-    """The documents that are kept; no two of one content."""
+def _documents(
+    paths: list[Path], settings: CorpusSettings, shards: Path, counts: Counts, meter: Meter
+) -> Generator[Prepared]:
+    """The documents that are kept, whoever iterates entering them into `counts`; `max_documents` of them at most."""
     selection = Selection()
-    shown = 0
-    for path in paths:
-        for raw in open_reader(path, settings).read(counts):
-            if counts.bytes_read - shown >= _METER_BYTES:
-                meter.advance(counts.bytes_read - shown)
-                meter.note(f"{counts.documents:,} documents")
-                shown = counts.bytes_read
-            if selection.keeps(prepared := prepare(raw, settings, counts), counts):
-                yield prepared
-    meter.advance(counts.bytes_read - shown)
+    with closing(prepared_shards(paths, settings, shards)) as made:
+        for documents, of_shard in made:
+            counts.merge(of_shard)
+            for prepared in documents:
+                if counts.documents == settings.max_documents:
+                    characters = prepared.document.characters
+                    counts.drop("read after max_documents were kept", documents=1, characters=characters)
+                elif selection.keeps(prepared, counts):
+                    yield prepared
+            meter.advance(of_shard.bytes_read)
+            meter.note(f"{counts.documents:,} documents")
+            if counts.documents == settings.max_documents:
+                return
 
 
 def _move(content: int, folder: Path, source: Split, target: Split, counts: Counts) -> None:
     """Make the document of this hash the only one of the empty split `target`, by writing `source` again without it."""
     aside = folder / "moving"
+    shutil.rmtree(aside, ignore_errors=True)  # left by a run that was killed here
     aside.mkdir()
     with CorpusWriter(aside, source) as rest, CorpusWriter(aside, target) as moved:
         for document in Corpus(folder).documents(source):

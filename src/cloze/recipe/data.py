@@ -34,6 +34,12 @@ class CorpusSettings(Settings):
     """Shorter documents are dropped and counted. Unit: characters. Source: cloze."""
     validation_frac: Frac = 0.01
     """Share of documents kept for validation, chosen by a hash of their content. Unit: share. Source: cloze."""
+    processes: Amount = 0
+    """Worker processes; 0: one for each core; 1: none beside the first. The result does not depend on it. Unit:
+    processes. Source: cloze."""
+    engine: Literal["processes", "ray"] = "processes"
+    """Where workers are. processes: on this machine; ray: on all machines of the Ray cluster that this one belongs to
+    (docs/corpus.md). The result does not depend on it. Unit: name. Source: cloze."""
 
 
 class TokenizerSettings(Settings):

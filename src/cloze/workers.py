@@ -1,0 +1,204 @@
+"""Worker processes with a pipe each: one that dies is noticed at once, replaced, and its call made again.
+
+`concurrent.futures.ProcessPoolExecutor` gives all its workers one pipe for results. One that is killed while it writes
+leaves half a message in it, and the reader waits for the other half for ever. Here the end of a process is the end of
+its pipe. It also tells which call was under way, so only that one is repeated, and the other workers go on.
+
+Workers are spawned, not forked: neither threads of the parent nor torch are in them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+ATTEMPTS = 3
+"""How often a call is made when its worker dies under it."""
+AHEAD = 2
+"""Calls waiting or done for each one under way, so that no worker waits for the next."""
+
+
+class WorkerDied(Exception):
+    """The workers that a call was given to died, one after another."""
+
+
+class Callers(Protocol):
+    """Something that makes calls elsewhere, or here; threads may use it at the same time."""
+
+    @property
+    def at_once(self) -> int:
+        """Calls that it can make at the same time."""
+
+    def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """The result of a call. Raises what the function raises, and WorkerDied."""
+
+    def close(self) -> None:
+        """End every call that is under way, with WorkerDied, and every worker."""
+
+
+class Here:
+    """Makes calls in this process."""
+
+    at_once = 1
+
+    def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """The result of the call."""
+        return function(*arguments)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class Workers:
+    """Makes calls in processes of its own, which are started when they are needed."""
+
+    def __init__(self, processes: int) -> None:
+        self.at_once = processes
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """The result of a call; function, arguments and result must be picklable."""
+        for _ in range(ATTEMPTS):
+            worker = self._take()
+            try:
+                answered, answer = worker.ask(function, arguments)
+            except (EOFError, OSError):  # It was killed, or ended itself.
+                self._drop(worker)
+            except BaseException:  # What could not be pickled may lie half in the pipe.
+                self._drop(worker)
+                raise
+            else:
+                self._idle.append(worker)
+                if answered:
+                    result: T = answer
+                    return result
+                raise answer
+        raise WorkerDied(f"{ATTEMPTS} workers died of it, one after another")
+
+    def close(self) -> None:
+        """Kill all workers; calls under way end with WorkerDied."""
+        with self._lock:
+            self._closed = True
+            workers = list(self._all)
+        for worker in workers:
+            worker.process.kill()
+
+    def _take(self) -> _Worker:
+        with suppress(IndexError):
+            return self._idle.pop()
+        worker = _Worker()
+        with self._lock:
+            if not self._closed:
+                self._all.add(worker)
+                return worker
+        worker.end()
+        raise WorkerDied("the workers were told to end")
+
+    def _drop(self, worker: _Worker) -> None:
+        worker.end()
+        with self._lock:
+            self._all.discard(worker)
+            if self._closed:
+                raise WorkerDied("the workers were told to end")
+
+
+def in_order(callers: Callers, function: Callable[[Item], T], items: Iterable[Item]) -> Generator[T]:
+    """What `function` gives for every item, in the order of the items.
+
+    Each is run in a thread, where it may wait for `callers`. Items are taken by the thread that iterates, as far ahead
+    as keeps all workers busy. Whatever ends the iteration, `close()` and errors too, ends the workers.
+    """
+    if isinstance(callers, Here):
+        yield from map(function, items)
+        return
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(callers.at_once, thread_name_prefix="caller") as threads:
+        try:
+            for item in items:
+                waiting.append(threads.submit(function, item))
+                if len(waiting) > callers.at_once * AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+            callers.close()
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Worker:
+    """A process, and this end of its pipe."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        try:
+            self.process.start()
+        finally:
+            theirs.close()  # Only the worker holds it now, so its end is the pipe's.
+
+    def ask(self, function: Callable[..., Any], arguments: tuple[object, ...]) -> tuple[bool, Any]:
+        """Whether the function returned, and what; or else what it raised."""
+        self._pipe.send((function, arguments))
+        answered, answer = self._pipe.recv()
+        return answered, answer
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self._pipe.close()
+
+
+def _serve(pipe: Connection) -> None:
+    """A worker's life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer.
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    while True:
+        try:
+            function, arguments = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer = (True, function(*arguments))
+        except Exception as error:
+            answer = (False, _portable(error))
+        pipe.send(answer)
+
+
+def _die_with_parent() -> None:
+    """A worker whose parent was killed ends at once, not with its call."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error with its traceback as a note, or one that says as much where it cannot be pickled."""
+    error.add_note("In a worker process:\n" + "".join(traceback.format_exception(error)))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError("".join(traceback.format_exception(error)))
+    return error
