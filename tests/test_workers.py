@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -30,6 +31,21 @@ def die_at_first(mark: Path, number: int) -> int:
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def die_while_answering(mark: Path) -> bytes:
+    """Dies, the first time, when it has begun to write its answer: the kernel says that it waits for the pipe."""
+    waits_in = Path(f"/proc/self/task/{threading.get_native_id()}/wchan")
+
+    def watch() -> None:
+        while not (waits_in.exists() and "pipe" in waits_in.read_text()):
+            time.sleep(0.001)
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if not mark.exists():
+        threading.Thread(target=watch, daemon=True).start()
+    return bytes(50_000_000)
 
 
 def die(number: int) -> int:
@@ -75,6 +91,13 @@ def test_a_call_whose_worker_is_killed_is_made_again(tmp_path: Path) -> None:
     found = list(in_order(workers, lambda n: workers.call(die_at_first, tmp_path / "died", n), range(6)))
     assert found == list(range(6))
     assert (tmp_path / "died").exists()
+
+
+def test_half_an_answer_is_no_answer(tmp_path: Path) -> None:
+    """`ProcessPoolExecutor` waits for ever here (Python 3.11.7)."""
+    workers = Workers(1)
+    assert len(workers.call(die_while_answering, tmp_path / "died")) == 50_000_000
+    workers.close()
 
 
 def test_an_idle_worker_that_is_killed_is_replaced() -> None:

@@ -98,6 +98,8 @@ class Workers:
             workers = list(self._all)
         for worker in workers:
             worker.process.kill()
+        for worker in workers:
+            worker.process.join()
 
     def _take(self) -> _Worker:
         with suppress(IndexError):

@@ -93,8 +93,12 @@ def test_a_killed_run_goes_on(
 
     before = made(tmp_path)
     written: list[str] = []
-    write = shards.write_bytes
-    monkeypatch.setattr(shards, "write_bytes", lambda path, data: (written.append(path.name), write(path, data)))
+
+    def write(path: Path, data: bytes) -> None:
+        written.append(path.name)
+        path.write_bytes(data)
+
+    monkeypatch.setattr(shards, "write_bytes", write)
     monkeypatch.setattr(shards, "SHARD_CHARACTERS", SHARD_CHARACTERS)
     counts = build_corpus(settings(1), tmp_path, tmp_path / "corpus", Silent())
     assert len(before) >= 5 and written and not set(written) & set(before)
