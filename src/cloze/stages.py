@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 VERSIONS = {"corpus": 1, "tokenizer": 1, "store": 1, "pretraining": 2, "task": 2}
 """Raise a stage's number when the same settings would now give something else: its folders are then made again."""
-RESUMABLE = {"corpus", "pretraining", "task"}
+RESUMABLE = {"corpus", "store", "pretraining", "task"}
 """Stages that go on where they were stopped, so their `.partial` folders are kept."""
 ONLY_WATCHED = {
     *("log_every_steps", "validate_every_steps", "checkpoint_every_steps", "keep_checkpoints"),

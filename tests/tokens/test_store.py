@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -15,15 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloze.corpus.corpus import Corpus
+from cloze.corpus.corpus import Corpus, Split
 from cloze.errors import ClozeError, DamagedError
 from cloze.progress import Silent
 from cloze.recipe import StoreSettings
+from cloze.tokens import store_workers
 from cloze.tokens.special import Kind
 from cloze.tokens.store import Store, build_store
+from cloze.tokens.store_workers import EncodedDocuments, encode_corpus
 from cloze.tokens.tokenizer import Tokenizer
 
-from .conftest import korean_documents, write_corpus
+from .conftest import write_corpus
 
 
 def build(corpus: Corpus, tokenizer_folder: Path, folder: Path, **options: int) -> dict[str, dict[str, int]]:
@@ -169,9 +172,9 @@ def test_a_damaged_or_missing_file_is_named(store_folder: Path, korean_corpus: C
         Store.open(tmp_path, "validation")
 
 
-def test_a_worker_that_dies_is_an_error(tokenizer_folders: dict[Kind, Path], tmp_path: Path) -> None:
-    corpus = write_corpus(tmp_path / "corpus", {"train": korean_documents(3_000)})
-
+def test_a_worker_that_dies_is_replaced(
+    korean_corpus: Corpus, tokenizer_folders: dict[Kind, Path], store_folder: Path, tmp_path: Path
+) -> None:
     def kill_one() -> None:
         while not (children := multiprocessing.active_children()):
             time.sleep(0.01)
@@ -179,9 +182,50 @@ def test_a_worker_that_dies_is_an_error(tokenizer_folders: dict[Kind, Path], tmp
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    with pytest.raises(ClozeError, match="A worker process died"):
-        build(corpus, tokenizer_folders["wordpiece"], tmp_path / "store", processes=2)
+    build(korean_corpus, tokenizer_folders["wordpiece"], tmp_path / "store", processes=2)
     killer.join()
+    assert (tmp_path / "store" / "train.arrow").read_bytes() == (store_folder / "train.arrow").read_bytes()
+    assert not multiprocessing.active_children()
+
+
+def die(*arguments: object) -> EncodedDocuments:
+    os._exit(1)
+
+
+def test_a_batch_that_kills_its_workers_is_named(
+    korean_corpus: Corpus, tokenizer_folders: dict[Kind, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_workers, "_encode_in_worker", die)
+    with pytest.raises(ClozeError, match=r"Record batch 0 of .*train\.arrow was not encoded: 3 workers died"):
+        build(korean_corpus, tokenizer_folders["wordpiece"], tmp_path / "store", processes=2)
+    assert not multiprocessing.active_children()
+
+
+def test_a_killed_run_encodes_only_what_is_not_there(
+    korean_corpus: Corpus,
+    tokenizer_folders: dict[Kind, Path],
+    store_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tokenizer_folder, kept = tokenizer_folders["wordpiece"], tmp_path / "batches"
+    first = next(encode_corpus(korean_corpus, tokenizer_folder, "train", 1, kept))
+    assert len(first.document_sentences)
+    encoded = []
+    encode = store_workers._encode_here
+
+    def noted(corpus_folder: Path, folder: Path, split: Split, index: int) -> EncodedDocuments:
+        encoded.append((split, index))
+        return encode(corpus_folder, folder, split, index)
+
+    monkeypatch.setattr(store_workers, "_encode_here", noted)
+    build_store(korean_corpus, tokenizer_folder, StoreSettings(processes=1, shard_documents=700), tmp_path, Silent())
+    batches = korean_corpus.batches("train")
+    assert encoded == [*(("train", index) for index in range(1, batches)), ("validation", 0)]
+    assert batches > 1
+    for name in ("train.arrow", "validation.arrow"):
+        assert (tmp_path / name).read_bytes() == (store_folder / name).read_bytes()
+    assert not kept.exists()
 
 
 def test_workers_never_load_torch() -> None:

@@ -1,8 +1,8 @@
 """Calls as tasks of a Ray cluster, one core each.
 
-Ray was chosen by killing nodes: it raises an error for each task of a lost node and goes on with the others, where
-datatrove's executors waited for ever (benchmarks/cluster.py). It only carries calls: it is told not to repeat any, so
-that a call which exhausts the memory of one machine after another ends as an error here, too.
+Ray was chosen by killing nodes (benchmarks/cluster.py): it raises an error for each task of a lost node and goes on
+with the others; datatrove's executors waited for ever. It only carries calls: it is told not to repeat any, so that a
+call which exhausts the memory of one machine after another ends as an error here, too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class RayTasks:
             raise ClozeError("corpus.engine is ray, which is not installed: pip install 'cloze[cluster]'") from None
         if not ray.is_initialized():
             try:
-                ray.init(address="auto", log_to_driver=False)
+                ray.init(address="auto", log_to_driver=False, logging_level="warning")
             except ConnectionError as error:
                 raise ClozeError(
                     f"corpus.engine is ray, but there is no Ray cluster here ({str(error).splitlines()[0]}). Run `ray "

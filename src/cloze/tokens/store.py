@@ -9,6 +9,7 @@ Axes: T tokens, S sentences, D documents, P spans.
 
 from __future__ import annotations
 
+import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,9 @@ from numpy.typing import NDArray
 from cloze.corpus.corpus import SPLITS
 from cloze.errors import ClozeError, DamagedError
 from cloze.tokens.encoder import IdType, id_dtype
-from cloze.tokens.store_workers import EncodedDocuments, available_cores, encode_corpus
+from cloze.tokens.store_workers import EncodedDocuments, encode_corpus
 from cloze.tokens.tokenizer import Tokenizer
+from cloze.workers import available_cores
 
 if TYPE_CHECKING:
     from cloze.corpus.corpus import Corpus
@@ -38,7 +40,8 @@ def build_store(
     """Encode both splits into `folder` and return counts by split. The files do not depend on `settings.processes`.
 
     Workers encode the corpus's record batches; this process puts them in order and writes. At any moment a few batches
-    and one shard are in memory. Raises ClozeError if a worker dies or the training split has no tokens.
+    and one shard are in memory. `folder` may hold the batches of a run that was killed; they are not encoded again.
+    Raises ClozeError if workers keep dying or the training split has no tokens.
     """
     tokenizer = Tokenizer.load(tokenizer_folder)
     processes = settings.processes or available_cores()
@@ -47,10 +50,11 @@ def build_store(
     with progress.stage("store", total=total, unit="batches") as meter:
         for split in SPLITS:
             with _StoreWriter(folder / f"{split}.arrow", tokenizer, settings.shard_documents) as writer:
-                for encoded in encode_corpus(corpus, tokenizer_folder, split, processes):
+                for encoded in encode_corpus(corpus, tokenizer_folder, split, processes, folder / "batches"):
                     writer.add(encoded)
                     meter.advance()
             counts[split] = writer.counts
+    shutil.rmtree(folder / "batches", ignore_errors=True)
     if counts["train"]["tokens"] == 0:
         raise ClozeError(
             f"The training split of {corpus.folder} gives no tokens ({counts['train']['empty_sentences']:,} empty "

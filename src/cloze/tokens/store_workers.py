@@ -1,34 +1,28 @@
-"""Worker processes that encode a corpus: its record batches go out by number and come back as arrays, in order.
+"""Encoding a corpus in worker processes: its record batches go out by number and come back as arrays, in order.
 
-Workers are spawned, not forked: neither threads of the parent nor torch are in them. Each opens corpus and tokenizer by
-path and uses one thread.
+Each worker opens corpus and tokenizer by path and uses one thread. What comes back is kept in a file for each batch
+until the store is whole, so that a killed run encodes only what is not there.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import io
 import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import zipfile
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import connection
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cloze.corpus.corpus import Corpus, Split
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, DamagedError
+from cloze.files import write_bytes
 from cloze.tokens.encoder import CorpusEncoder, Ids
 from cloze.tokens.tokenizer import Tokenizer
-
-_BATCHES_A_WORKER = 3
-"""Batches under way for each worker: one is encoded, one waits, one is on its way back."""
+from cloze.workers import Callers, Here, WorkerDied, Workers, in_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +47,28 @@ class EncodedDocuments:
             document_sentences=np.concatenate([part.document_sentences for part in parts]),
         )
 
+    def save(self, path: Path) -> None:
+        """Write the arrays to a file (npz), whole or not at all."""
+        file, empty = io.BytesIO(), np.array([self.empty_sentences, self.empty_documents])
+        np.savez(file, self.ids, self.sentence_tokens, self.document_sentences, empty)
+        write_bytes(path, file.getvalue())
+
+    @staticmethod
+    def load(path: Path) -> EncodedDocuments:
+        """The arrays of a file. Raises DamagedError."""
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                ids, sentence_tokens, document_sentences, empty = (found[name] for name in found.files)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise DamagedError(f"{path} cannot be read ({error}). Delete it and run again.") from None
+        return EncodedDocuments(
+            ids=ids,
+            sentence_tokens=sentence_tokens,
+            document_sentences=document_sentences,
+            empty_sentences=int(empty[0]),
+            empty_documents=int(empty[1]),
+        )
+
     def split(self, documents: int) -> tuple[EncodedDocuments, EncodedDocuments]:
         """The first `documents` documents, and the rest."""
         sentences = int(self.document_sentences[:documents].sum())
@@ -70,75 +86,48 @@ class EncodedDocuments:
         return first, rest
 
 
-def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def encode_corpus(corpus: Corpus, tokenizer_folder: Path, split: Split, processes: int) -> Iterator[EncodedDocuments]:
+def encode_corpus(
+    corpus: Corpus, tokenizer_folder: Path, split: Split, processes: int, kept: Path
+) -> Generator[EncodedDocuments]:
     """The record batches of a split, encoded, in order; by this process alone if one is enough.
 
-    Raises ClozeError if a worker dies.
+    Those that are in the folder `kept` are not made again. Raises ClozeError if workers die of one batch again and
+    again.
     """
     batches = corpus.batches(split)
     processes = min(processes, batches)
-    if processes <= 1:
-        encoder = CorpusEncoder(Tokenizer.load(tokenizer_folder))
-        yield from (_encode(encoder, corpus, split, index) for index in range(batches))
-        return
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start_worker)
-    try:
-        waiting: deque[Future[EncodedDocuments]] = deque()
-        for index in range(batches):
-            if len(waiting) == processes * _BATCHES_A_WORKER:
-                yield waiting.popleft().result()
-            waiting.append(_submit(pool, corpus.folder, tokenizer_folder, split, index))
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool:
-        # One that was being started when another died may never be told to stop, and the pool would wait for it.
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.kill()
-        raise ClozeError(
-            f"A worker process died while encoding {corpus.folder}. Most often the machine ran out of memory: set "
-            f"store.processes lower (it was {processes}) or free some memory, and run again. A Python script that runs "
-            'cloze must do so under `if __name__ == "__main__":`, because workers import it.'
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    callers: Callers = Workers(processes) if processes > 1 else Here()
+    encode = _encode_in_worker if processes > 1 else _encode_here
 
+    def finish(index: int) -> Path:
+        path = kept / f"{split}-{index:05d}.npz"
+        if not path.exists():
+            try:
+                callers.call(encode, corpus.folder, tokenizer_folder, split, index).save(path)
+            except WorkerDied as error:
+                raise ClozeError(
+                    f"Record batch {index:,} of {corpus.folder / split}.arrow was not encoded: {error}. Most often "
+                    f"the machine ran out of memory: set store.processes lower (it was {processes}) or free some "
+                    "memory, and run again. A Python script that runs cloze must do so under "
+                    '`if __name__ == "__main__":`, because workers import it.'
+                ) from None
+        return path
 
-def _submit(
-    pool: ProcessPoolExecutor, corpus_folder: Path, tokenizer_folder: Path, split: Split, index: int
-) -> Future[EncodedDocuments]:
-    try:
-        return pool.submit(_encode_in_worker, corpus_folder, tokenizer_folder, split, index)
-    except OSError as error:
-        # A worker that dies while the next one is being started has closed the pipe that the next one inherits.
-        raise BrokenProcessPool from error
-
-
-def _start_worker() -> None:
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+    for path in in_order(callers, finish, range(batches)):
+        yield EncodedDocuments.load(path)
 
 
 def _encode_in_worker(corpus_folder: Path, tokenizer_folder: Path, split: Split, index: int) -> EncodedDocuments:
-    return _encode(_worker_encoder(tokenizer_folder), Corpus(corpus_folder), split, index)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    return _encode_here(corpus_folder, tokenizer_folder, split, index)
+
+
+def _encode_here(corpus_folder: Path, tokenizer_folder: Path, split: Split, index: int) -> EncodedDocuments:
+    return _encode(_encoder(tokenizer_folder), Corpus(corpus_folder), split, index)
 
 
 @lru_cache(maxsize=1)
-def _worker_encoder(tokenizer_folder: Path) -> CorpusEncoder:
+def _encoder(tokenizer_folder: Path) -> CorpusEncoder:
     return CorpusEncoder(Tokenizer.load(tokenizer_folder))
 
 
