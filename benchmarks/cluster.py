@@ -22,28 +22,34 @@ from typing import Any, Literal
 from common import Table, command, write_result
 from corpus_memory import write_dump
 
+from cloze.corpus import shards
 from cloze.corpus.build import build_corpus
 from cloze.progress import Silent
 from cloze.recipe import CorpusSettings
 
+SHARD_CHARACTERS = 500_000
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=int, default=200)
+    parser.add_argument("--megabytes", type=int, default=60)
     parser.add_argument("--write", action="store_true", help="keep the table in benchmarks/results/cluster.md")
     options = parser.parse_args()
     os.environ["RAY_DEDUP_LOGS"] = "0"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_dump(folder / "dump.json", options.megabytes * 1_000_000)
-        table = Table(["run", "seconds", "shards before the kill", "shards in all", "files are the same"])
+        table = Table(["run", "seconds", "shards at the kill", "shards in all", "files are the same"])
         expected = None
         for title, engine, disturb in RUNS:
             found, row = run(folder, engine, disturb)
             expected = expected or found
             table.rows.append([title, *row, "yes" if found == expected else "NO"])
             print(table.rows[-1], flush=True)
-    notes = f"Dump: {options.megabytes} MB, generated. Two nodes of one CPU each, as processes of this machine."
+    notes = (
+        f"Dump: {options.megabytes} MB, generated. Two nodes of one CPU each, as processes of this machine; shards of "
+        f"{SHARD_CHARACTERS:,} characters. A node is killed when a third of the shards are there."
+    )
     print(f"\n{table}\n\n{notes}")
     if options.write:
         print(write_result("cluster", table, command(), packages=("ray", "pyarrow"), notes=notes))
@@ -82,7 +88,7 @@ def run(folder: Path, engine: Engine, disturb: Disturb) -> tuple[dict[str, str],
     """SHA-256 of the files, and what the table shows."""
     target = folder / f"{engine}-{disturb.__name__}"
     target.mkdir()
-    before = 0
+    before, total = 0, (folder / "dump.json").stat().st_size // 1_000_000
     with cluster() if engine == "ray" else nothing() as nodes:
         started_at = time.monotonic()
         process = start(folder, target, engine)
@@ -91,7 +97,7 @@ def run(folder: Path, engine: Engine, disturb: Disturb) -> tuple[dict[str, str],
             process.join(0.02)
             made = len(list((target / "shards").glob("*.arrow")))
             seen = max(seen, made)
-            if disturb is not leave_alone and not before and made >= 3:
+            if disturb is not leave_alone and not before and made >= total // 3:
                 before = made
                 disturb(nodes, process)
         if process.exitcode:
@@ -113,7 +119,8 @@ def start(folder: Path, target: Path, engine: Engine) -> multiprocessing.process
 
 
 def build(folder: Path, target: Path, engine: Engine) -> None:
-    """The stage itself."""
+    """The stage itself, in shards of about a megabyte, so that there are many of them."""
+    shards.SHARD_CHARACTERS = SHARD_CHARACTERS
     settings = CorpusSettings(sources=[Path("dump.json")], processes=1, engine=engine)
     build_corpus(settings, folder, target, Silent())
 

@@ -33,6 +33,8 @@ from cloze.workers import available_cores
 
 SAMPLE_ARTICLES = 1_000
 ARTICLES_IN_ONE = 4
+VOCABULARY = 8_000
+"""As much as the generated text gives."""
 
 
 def main() -> None:
@@ -58,7 +60,7 @@ def main() -> None:
         kept = Corpus(folder / "corpus").batches("train")
     notes = (
         f"Dump: {size / 1e6:,.0f} MB, generated; {kept:,} record batches of training text. Workers: "
-        f"{options.processes or cores}. Tokenizer: WordPiece, 16,000 entries, on at most "
+        f"{options.processes or cores}. Tokenizer: WordPiece, {VOCABULARY:,} entries, on at most "
         f"{options.sample_characters:,} characters."
     )
     print(f"\n{table}\n\n{notes}")
@@ -108,7 +110,7 @@ def make_corpus(folder: Path, processes: int, sample_characters: int) -> None:
 
 def make_tokenizer(folder: Path, processes: int, sample_characters: int) -> None:
     """The tokenizer stage."""
-    settings = TokenizerSettings(sample_characters=sample_characters)
+    settings = TokenizerSettings(vocabulary_size=VOCABULARY, sample_characters=sample_characters)
     train_tokenizer(Corpus(folder / "corpus"), settings, folder / "tokenizer", Silent())
 
 

@@ -75,20 +75,23 @@ class Workers:
     def call(self, function: Callable[..., T], *arguments: object) -> T:
         """The result of a call; function, arguments and result must be picklable."""
         for _ in range(ATTEMPTS):
-            worker = self._take()
+            try:
+                worker = self._take()
+            except OSError:  # It was killed while it was started.
+                continue
             try:
                 answered, answer = worker.ask(function, arguments)
             except (EOFError, OSError):  # It was killed, or ended itself.
                 self._drop(worker)
+                continue
             except BaseException:  # What could not be pickled may lie half in the pipe.
                 self._drop(worker)
                 raise
-            else:
-                self._idle.append(worker)
-                if answered:
-                    result: T = answer
-                    return result
-                raise answer
+            self._idle.append(worker)
+            if answered:
+                result: T = answer
+                return result
+            raise answer
         raise WorkerDied(f"{ATTEMPTS} workers died of it, one after another")
 
     def close(self) -> None:
