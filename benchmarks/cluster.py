@@ -48,7 +48,8 @@ def main() -> None:
             print(table.rows[-1], flush=True)
     notes = (
         f"Dump: {options.megabytes} MB, generated. Two nodes of one CPU each, as processes of this machine; shards of "
-        f"{SHARD_CHARACTERS:,} characters. A node is killed when a third of the shards are there."
+        f"{SHARD_CHARACTERS:,} characters. A node is killed when a third of the shards are there. "
+        "Both nodes share this machine: the seconds show what a kill costs, not what a cluster gives."
     )
     print(f"\n{table}\n\n{notes}")
     if options.write:

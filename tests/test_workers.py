@@ -21,6 +21,10 @@ def double(number: int) -> int:
     return 2 * number
 
 
+def add(number: int, one: int, two: int) -> int:
+    return number + one + two
+
+
 def slow_first(number: int) -> int:
     time.sleep(0.2 if number == 0 else 0.0)
     return number
@@ -69,6 +73,12 @@ def raise_awkward(number: int) -> int:
 def test_results_have_the_order_of_the_items(callers: Here | Workers) -> None:
     assert list(in_order(callers, lambda n: callers.call(slow_first, n), range(8))) == list(range(8))
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("callers", [Here(10, 200), Workers(1, 10, 200)], ids=["here", "workers"])
+def test_what_is_shared_comes_behind_the_arguments(callers: Here | Workers) -> None:
+    assert [callers.call(add, number) for number in (1, 2)] == [211, 212]
+    callers.close()
 
 
 def test_items_are_taken_as_they_are_needed() -> None:

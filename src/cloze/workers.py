@@ -36,7 +36,10 @@ class WorkerDied(Exception):
 
 
 class Callers(Protocol):
-    """Something that makes calls elsewhere, or here; threads may use it at the same time."""
+    """Something that makes calls elsewhere, or here; threads may use it at the same time.
+
+    What all calls need is given once, at the start: it comes behind the arguments of every call.
+    """
 
     @property
     def at_once(self) -> int:
@@ -54,9 +57,12 @@ class Here:
 
     at_once = 1
 
+    def __init__(self, *shared: object) -> None:
+        self._shared = shared
+
     def call(self, function: Callable[..., T], *arguments: object) -> T:
         """The result of the call."""
-        return function(*arguments)
+        return function(*arguments, *self._shared)
 
     def close(self) -> None:
         """Nothing to end."""
@@ -65,8 +71,9 @@ class Here:
 class Workers:
     """Makes calls in processes of its own, which are started when they are needed."""
 
-    def __init__(self, processes: int) -> None:
+    def __init__(self, processes: int, *shared: object) -> None:
         self.at_once = processes
+        self._shared = shared
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._closed = False
@@ -107,7 +114,7 @@ class Workers:
     def _take(self) -> _Worker:
         with suppress(IndexError):
             return self._idle.pop()
-        worker = _Worker()
+        worker = _Worker(self._shared)
         with self._lock:
             if not self._closed:
                 self._all.add(worker)
@@ -154,10 +161,10 @@ def available_cores() -> int:
 class _Worker:
     """A process, and this end of its pipe."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: tuple[object, ...]) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, shared), daemon=True)
         try:
             self.process.start()
         finally:
@@ -175,7 +182,7 @@ class _Worker:
         self._pipe.close()
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, shared: tuple[object, ...]) -> None:
     """A worker's life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer.
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -185,7 +192,7 @@ def _serve(pipe: Connection) -> None:
         except EOFError:
             return
         try:
-            answer = (True, function(*arguments))
+            answer = (True, function(*arguments, *shared))
         except Exception as error:
             answer = (False, _portable(error))
         pipe.send(answer)

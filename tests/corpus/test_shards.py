@@ -132,9 +132,9 @@ def test_a_document_that_cannot_be_prepared_is_named() -> None:
     raw: Any = [("a.txt:1", "", "글.", "prose"), ("a.txt:2", "제목", None, "prose")]
     with pytest.raises(ClozeError, match=r"a\.txt:2 \(제목\) cannot be prepared \(TypeError: .*please report"):
         make_shard(raw, "name", CorpusSettings())
-    workers = Workers(1)
+    workers = Workers(1, CorpusSettings())
     with pytest.raises(ClozeError, match=r"a\.txt:2 \(제목\) cannot be prepared"):
-        workers.call(make_shard, raw, "name", CorpusSettings())
+        workers.call(make_shard, raw, "name")
     workers.close()
 
 

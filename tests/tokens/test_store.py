@@ -214,9 +214,9 @@ def test_a_killed_run_encodes_only_what_is_not_there(
     encoded = []
     encode = store_workers._encode_here
 
-    def noted(corpus_folder: Path, folder: Path, split: Split, index: int) -> EncodedDocuments:
+    def noted(index: int, split: Split, corpus_folder: Path, folder: Path) -> EncodedDocuments:
         encoded.append((split, index))
-        return encode(corpus_folder, folder, split, index)
+        return encode(index, split, corpus_folder, folder)
 
     monkeypatch.setattr(store_workers, "_encode_here", noted)
     build_store(korean_corpus, tokenizer_folder, StoreSettings(processes=1, shard_documents=700), tmp_path, Silent())

@@ -24,7 +24,7 @@ _LOOKS_BETWEEN_CENSUSES = 15
 class RayTasks:
     """Makes calls on the nodes of the cluster that this machine belongs to (or that RAY_ADDRESS names)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *shared: object) -> None:
         """Raises ClozeError without Ray or without a cluster."""
         try:
             import ray
@@ -41,6 +41,7 @@ class RayTasks:
                 ) from None
         self._ray: Any = ray
         self._task = ray.remote(num_cpus=1, max_retries=0)(_call)
+        self._shared = ray.put(shared)
         self._closed = threading.Event()
         self.at_once = self._cores()
         """Cores of the cluster at the start; a node that joins later is used as far as they go."""
@@ -50,7 +51,7 @@ class RayTasks:
         errors = self._ray.exceptions
         for _ in range(ATTEMPTS):
             try:
-                result: T = self._wait(self._task.remote(function, *arguments))
+                result: T = self._wait(self._task.remote(function, arguments, self._shared))
                 return result
             except errors.RayTaskError as error:  # raised by the function itself
                 raise error.cause from None
@@ -77,5 +78,5 @@ class RayTasks:
         return int(self._ray.cluster_resources().get("CPU", 0))
 
 
-def _call(function: Callable[..., T], *arguments: object) -> T:
-    return function(*arguments)
+def _call(function: Callable[..., T], arguments: tuple[object, ...], shared: tuple[object, ...]) -> T:
+    return function(*arguments, *shared)

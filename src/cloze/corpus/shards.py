@@ -13,7 +13,7 @@ import io
 import json
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +38,9 @@ _FEWEST_DOCUMENTS = 100
 
 _NAME = b"documents"
 _COUNTS = b"counts"
+
+_MARKS = {field.name: str(field.type) for field in fields(Prepared) if field.name != "document"}
+"""What `Prepared` says of its document, and the types of it."""
 
 Packed = list[tuple[str, str, str, Markup]]
 """Raw documents as tuples, which travel between processes five times faster."""
@@ -66,12 +69,12 @@ def prepared_shards(
     reading = read_shards(paths, settings)
     first = list(islice(reading, 2))
     # Starting workers would take longer than a single shard.
-    callers = open_callers(settings) if len(first) == 2 else Here()
+    callers = open_callers(settings) if len(first) == 2 else Here(settings)
 
     def finish(shard: Shard) -> Shard:
         path = _path(folder, shard)
         if not _is_made(path, shard):
-            write_bytes(path, _made(shard, settings, callers))
+            write_bytes(path, _made(shard, callers))
         shard.raw = []
         return shard
 
@@ -87,9 +90,9 @@ def open_callers(settings: CorpusSettings) -> Callers:
     if settings.engine == "ray":
         from cloze.corpus.cluster import RayTasks
 
-        return RayTasks()
+        return RayTasks(settings)
     processes = settings.processes or available_cores()
-    return Workers(processes) if processes > 1 else Here()
+    return Workers(processes, settings) if processes > 1 else Here(settings)
 
 
 def read_shards(paths: list[Path], settings: CorpusSettings) -> Iterator[Shard]:
@@ -112,18 +115,18 @@ def make_shard(raw: Packed, name: str, settings: CorpusSettings) -> bytes:
     import pyarrow as pa
 
     counts, rows = Counts(), []
-    for fields in raw:
+    for record in raw:
         try:
-            prepared = prepare(RawDocument(*fields), settings, counts)
+            prepared = prepare(RawDocument(*record), settings, counts)
         except ClozeError:
             raise
         except Exception as error:
             raise ClozeError(
-                f"{fields[0]} ({fields[1] or 'no title'}) cannot be prepared ({type(error).__name__}: {error}). This "
+                f"{record[0]} ({record[1] or 'no title'}) cannot be prepared ({type(error).__name__}: {error}). This "
                 "is a mistake of cloze's: please report it with the text of this document. To go on, take it out."
             ) from error
         document = prepared.document
-        rows.append((document.id, document.title, document.sentences, prepared.content, prepared.unwanted))
+        rows.append((document.id, document.title, document.sentences, *(getattr(prepared, name) for name in _MARKS)))
     schema = _schema().with_metadata({_NAME: name, _COUNTS: json.dumps(asdict(counts))})
     columns = zip(*rows, strict=True) if rows else ([] for _ in schema)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
@@ -137,8 +140,9 @@ def _schema() -> pa.Schema:
     """The fields of `Document`, then the others of `Prepared`, in their order."""
     import pyarrow as pa
 
+    types = {"str": pa.string(), "int": pa.uint64(), "bytes": pa.binary()}
     document = {"id": pa.string(), "title": pa.string(), "sentences": pa.list_(pa.string())}
-    return pa.schema(document | {"content": pa.uint64(), "unwanted": pa.string()})
+    return pa.schema(document | {name: types[kind] for name, kind in _MARKS.items()})
 
 
 def _shard(number: int, raw: Packed, counts: Counts) -> Shard:
@@ -152,9 +156,9 @@ def _path(folder: Path, shard: Shard) -> Path:
     return folder / f"{shard.number:05d}.arrow"
 
 
-def _made(shard: Shard, settings: CorpusSettings, callers: Callers) -> bytes:
+def _made(shard: Shard, callers: Callers) -> bytes:
     try:
-        return callers.call(make_shard, shard.raw, shard.name, settings)
+        return callers.call(make_shard, shard.raw, shard.name)
     except WorkerDied as error:
         raise ClozeError(
             f"Shard {shard.number:,} of the corpus ({shard.name}) was not made: {error}. Most often the machine ran "

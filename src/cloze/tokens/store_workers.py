@@ -96,14 +96,15 @@ def encode_corpus(
     """
     batches = corpus.batches(split)
     processes = min(processes, batches)
-    callers: Callers = Workers(processes) if processes > 1 else Here()
+    shared = (split, corpus.folder, tokenizer_folder)
+    callers: Callers = Workers(processes, *shared) if processes > 1 else Here(*shared)
     encode = _encode_in_worker if processes > 1 else _encode_here
 
     def finish(index: int) -> Path:
         path = kept / f"{split}-{index:05d}.npz"
         if not path.exists():
             try:
-                callers.call(encode, corpus.folder, tokenizer_folder, split, index).save(path)
+                callers.call(encode, index).save(path)
             except WorkerDied as error:
                 raise ClozeError(
                     f"Record batch {index:,} of {corpus.folder / split}.arrow was not encoded: {error}. Most often "
@@ -117,12 +118,12 @@ def encode_corpus(
         yield EncodedDocuments.load(path)
 
 
-def _encode_in_worker(corpus_folder: Path, tokenizer_folder: Path, split: Split, index: int) -> EncodedDocuments:
+def _encode_in_worker(index: int, split: Split, corpus_folder: Path, tokenizer_folder: Path) -> EncodedDocuments:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    return _encode_here(corpus_folder, tokenizer_folder, split, index)
+    return _encode_here(index, split, corpus_folder, tokenizer_folder)
 
 
-def _encode_here(corpus_folder: Path, tokenizer_folder: Path, split: Split, index: int) -> EncodedDocuments:
+def _encode_here(index: int, split: Split, corpus_folder: Path, tokenizer_folder: Path) -> EncodedDocuments:
     return _encode(_encoder(tokenizer_folder), Corpus(corpus_folder), split, index)
 
 
