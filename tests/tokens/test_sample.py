@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -35,6 +36,24 @@ def test_the_order_of_the_corpus_does_not_matter(tmp_path: Path) -> None:
     backward = write_corpus(tmp_path / "backward", {"train": documents[::-1]})
     assert chosen(forward, 2_000) == chosen(backward, 2_000)[::-1]
     assert 0 < len(chosen(forward, 2_000)) < 200
+
+
+def test_documents_are_chosen_by_a_hash_of_their_sentences(tmp_path: Path) -> None:
+    documents = [["한", "둘 셋"], ["한둘 셋"], [], ["네"], [f"문장 {number}" for number in range(30)]]
+    corpus = write_corpus(tmp_path / "corpus", {"train": documents})
+
+    def place(sentences: list[str]) -> int:
+        key = b"cloze tokenizer sample"
+        return int.from_bytes(blake2b("\n".join(sentences).encode(), digest_size=8, key=key).digest(), "little")
+
+    for most in range(1, 200, 7):
+        taken, characters = list[list[str]](), 0
+        for sentences in sorted(documents, key=place):
+            characters += sum(map(len, sentences))
+            if taken and characters > most:
+                break
+            taken.append(sentences)
+        assert chosen(corpus, most) == [sentences for sentences in documents if sentences in taken]
 
 
 def test_everything_fits(tmp_path: Path) -> None:

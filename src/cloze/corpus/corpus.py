@@ -49,13 +49,18 @@ class Corpus:
     def read_batch(self, split: str, index: int) -> list[Document]:
         """The documents of one record batch."""
         with self._open(split) as file:
-            return _documents(file.get_batch(index))
+            return documents_of(file.get_batch(index))
+
+    def record_batches(self, split: str) -> Iterator[pa.RecordBatch]:
+        """All record batches in order, one in memory at a time."""
+        with self._open(split) as file:
+            for index in range(file.num_record_batches):
+                yield file.get_batch(index)
 
     def documents(self, split: str) -> Iterator[Document]:
         """All documents in order, one batch in memory at a time."""
-        with self._open(split) as file:
-            for index in range(file.num_record_batches):
-                yield from _documents(file.get_batch(index))
+        for batch in self.record_batches(split):
+            yield from documents_of(batch)
 
     def sentences(self, split: str) -> Iterator[str]:
         """All sentences in order."""
@@ -118,6 +123,7 @@ class CorpusWriter:
             self._waiting, self._characters = [], 0
 
 
-def _documents(batch: pa.RecordBatch) -> list[Document]:
+def documents_of(batch: pa.RecordBatch) -> list[Document]:
+    """The documents of a record batch."""
     columns = (batch.column(name).to_pylist() for name in ("id", "title", "sentences"))
     return [Document(*values) for values in zip(*columns, strict=True)]

@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cloze.corpus.corpus import documents_of
+
 if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
     from cloze.corpus.corpus import Corpus
     from cloze.corpus.document import Document
 
 _LARGEST_HASH = (1 << 64) - 1
+_TABLE = np.dtype([("hash", np.uint64), ("characters", np.int64)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +48,12 @@ class Sample:
 
 
 def choose_sample(corpus: Corpus, split: str, max_characters: int) -> Sample:
-    """Choose documents of one split with `max_characters` in all; never none of them, and equal documents together."""
-    pairs = ((_hash(document), document.characters) for document in corpus.documents(split))
-    table = np.fromiter(pairs, dtype=[("hash", np.uint64), ("characters", np.int64)])
+    """Choose documents of one split with `max_characters` in all; never none of them, and equal documents together.
+
+    In memory are 16 bytes a document.
+    """
+    tables = [_table(batch) for batch in corpus.record_batches(split)]
+    table = np.concatenate([np.zeros(0, _TABLE), *tables])
     table.sort(order="hash")
     running = np.cumsum(table["characters"])
     largest_hash = _LARGEST_HASH
@@ -63,9 +72,12 @@ def choose_sample(corpus: Corpus, split: str, max_characters: int) -> Sample:
 
 def sampled_documents(corpus: Corpus, split: str, sample: Sample) -> Iterator[Document]:
     """The chosen documents, in the corpus's order."""
-    for document in corpus.documents(split):
-        if sample.largest_hash == _LARGEST_HASH or _hash(document) <= sample.largest_hash:
-            yield document
+    import pyarrow as pa
+
+    for batch in corpus.record_batches(split):
+        if sample.largest_hash != _LARGEST_HASH:
+            batch = batch.filter(pa.array(_table(batch)["hash"] <= np.uint64(sample.largest_hash)))
+        yield from documents_of(batch)
 
 
 def chunks(sentence: str) -> list[str]:
@@ -79,7 +91,22 @@ def count_chunks(document: Document, counts: Counter[str]) -> None:
         counts.update(chunks(sentence))
 
 
-def _hash(document: Document) -> int:
-    """64 bits of the content; keyed, so that it is independent of the hash that chose the validation split."""
-    text = "\n".join(document.sentences).encode()
-    return int.from_bytes(blake2b(text, digest_size=8, key=b"cloze tokenizer sample").digest(), "little")
+def _table(batch: pa.RecordBatch) -> NDArray[np.void]:
+    """Of each document 64 bits of its content, and its characters.
+
+    Arrow joins the sentences: made into Python's strings one by one, they would take twice as long. The hash is
+    keyed, so that it is independent of the one that chose the validation split.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    sentences = batch.column("sentences")
+    texts = pc.binary_join(sentences, "\n")
+    table = np.zeros(len(batch), _TABLE)
+    table["hash"] = [
+        int.from_bytes(blake2b(text, digest_size=8, key=b"cloze tokenizer sample").digest(), "little")
+        for text in texts.cast(pa.binary()).to_pylist()
+    ]
+    line_breaks = np.maximum(pc.list_value_length(sentences).to_numpy() - 1, 0)
+    table["characters"] = pc.utf8_length(texts).to_numpy() - line_breaks
+    return table
