@@ -244,7 +244,7 @@ def test_every_value_is_printed_with_unit_and_source() -> None:
     task = {"name": "t", "train": "x", "test": "y"}
     lines = show(Recipe.model_validate({"name": "a", "tasks": [task]})).splitlines()
     for line in lines[1:]:
-        assert re.fullmatch(r"|\w+:  # .+|[ -]*\w+: \S.*  # [^;]+; .+", line), line
+        assert re.fullmatch(r"| *\w+:  # .+|[ -]*\w+: \S.*  # [^;]+; .+", line), line
     assert "  layers: 12                              # layers; BERT 3 (base: 12)" in lines
 
 

@@ -7,15 +7,19 @@ from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document, RawDocument
 from cloze.corpus.namumark import plain_text
 from cloze.corpus.sentences import split_sentences
+from cloze.recipe import MarkupSettings
 
 _LOST = {"lines": "extra white space", "prose": "white space", "namumark": "markup and white space"}
 """By kind of markup: what the characters are that stand in no sentence."""
 
 
-def convert(raw: RawDocument, counts: Counts) -> Document:
+_DEFAULTS = MarkupSettings()
+
+
+def convert(raw: RawDocument, counts: Counts, options: MarkupSettings = _DEFAULTS) -> Document:
     """Clean, without markup, split into sentences; what that drops or changes is entered into `counts`."""
     text = normalize(raw.text, counts, raw.id)
-    lines = (plain_text(text) if raw.markup == "namumark" else text).split("\n")
+    lines = (plain_text(text, options) if raw.markup == "namumark" else text).split("\n")
     if raw.markup == "lines":
         sentences = [sentence for line in lines if (sentence := squeeze(line))]
         breaks = text.count("\n")  # A line break ends a sentence here: it is not lost.

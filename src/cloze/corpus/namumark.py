@@ -15,6 +15,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cloze.recipe import MarkupSettings
+
+_DEFAULTS = MarkupSettings()
 _BRACES = re.compile(r"\\.|\{\{\{|\}\}\}", re.DOTALL)
 _TOKEN = re.compile(
     r"\\(?=[^\n])|\n|\{\{\{|\}\}\}|\{\{\||\|\}\}(?!\})|\[\[|\[\*|\[(?=[A-Za-z가-힣])|\]|\|+|'{2,}|__+|--+|~~+|\^\^+|,,+"
@@ -41,9 +44,9 @@ _STRIKES = ("--", "~~")
 _INLINE = ("link", "footnote")
 
 
-def plain_text(markup: str) -> str:
+def plain_text(markup: str, options: MarkupSettings = _DEFAULTS) -> str:
     """The text of an article: lines without markup, none empty, joined by line breaks. Takes any string."""
-    lines = (line.strip() for line in _Parser(markup).run().split("\n"))
+    lines = (line.strip() for line in _Parser(markup, options).run().split("\n"))
     return "\n".join(line for line in lines if line)
 
 
@@ -62,8 +65,9 @@ class _Open:
 
 
 class _Parser:
-    def __init__(self, markup: str) -> None:
+    def __init__(self, markup: str, options: MarkupSettings) -> None:
         self._markup = markup
+        self._options = options
         self._place = 0
         self._pieces: list[str] = []
         self._stack = [_Open("text", 0)]

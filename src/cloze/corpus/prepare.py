@@ -29,7 +29,7 @@ class Prepared:
 
 def prepare(raw: RawDocument, settings: CorpusSettings, counts: Counts) -> Prepared:
     """Convert a document; what that drops or changes is entered into `counts`, the document itself is not."""
-    document = convert(raw, counts)
+    document = convert(raw, counts, settings.markup)
     unwanted = ""
     if not document.sentences:
         unwanted = "empty"

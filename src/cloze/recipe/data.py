@@ -15,6 +15,17 @@ SEGMENT_FORMATS = ("segment-pair", "sentence-pair", "sentence-order")
 """Formats whose rows carry two segments and a label: does B follow A?"""
 
 
+class MarkupSettings(Settings):
+    """What of an article's markup is kept as text; for every reader of a wiki's markup."""
+
+    headings: Literal["drop", "keep"] = "drop"
+    """Titles of sections. keep: each is a line, and so a sentence, of its own. Unit: name. Source: cloze."""
+    tables: Literal["text", "drop"] = "text"
+    """text: a table's cells in reading order, a row on a line; drop: nothing of it. Unit: name. Source: cloze."""
+    strike_through: Literal["drop", "keep"] = "drop"
+    """Struck-through text, which on Namuwiki is mostly a joke, not a correction. Unit: name. Source: cloze."""
+
+
 class CorpusSettings(Settings):
     """Where raw text comes from and which documents are kept."""
 
@@ -30,6 +41,8 @@ class CorpusSettings(Settings):
     """The same: column with the title, which is not part of the text; null: none. Unit: column name. Source: cloze."""
     max_documents: Count | None = None
     """Stop after this many kept documents; null: all. Unit: documents. Source: study (20,000)."""
+    markup: MarkupSettings = MarkupSettings()
+    """namuwiki: what is kept of the markup. Unit: section. Source: cloze."""
     min_characters: Amount = 1
     """Shorter documents are dropped and counted. Unit: characters. Source: cloze."""
     validation_frac: Frac = 0.01
