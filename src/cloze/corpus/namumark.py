@@ -1,12 +1,18 @@
-r"""NamuMark, the markup of Namuwiki, to plain text in one pass.
+r"""NamuMark, the markup of Namuwiki, to plain text in one pass; with it the older syntax of Rigveda Wiki (MoniWiki).
 
 Kept: prose, the text of links, list items, quotes, table cells (a row is a line), the content of coloured, sized,
-folded and styled blocks, literal text, and footnotes, each as a line of its own behind the line it belongs to.
-Dropped: headings, struck-through text, comments, files, categories, bare addresses, macros, code and HTML.
+folded, conditional and styled blocks, the text between HTML tags, literal text ({{{ }}} without a name), and footnotes,
+each as a line of its own behind the line it belongs to. Kept or dropped by `MarkupSettings`: headings, tables,
+struck-through text. Dropped: comments, redirects, files, categories, addresses without a label, macros (for each reader
+they say something else: templates, dates, videos), formulas, and code ({{{#!syntax), which is no prose. A bracket that
+names no macro, [속보], is text, as on the site; [name(...)] in small Latin letters is taken for a macro that is new.
 
 The time is linear in the length of the text, whatever stands in it. A stack of open constructs takes the place of
 recursion, and the output is a list of pieces: closing a construct only cuts or blanks pieces at its end, so that each
-is joined at most once for a link's target or a footnote. What never closes is text, and ends with its line.
+is joined at most once for a footnote, and for a link's target only when that is short. What is looked for further on is
+looked for once (`_find`). What never closes is text, and ends with its line; a footnote ends with its paragraph.
+
+Rules: Namuwiki's help on its syntax (나무위키:문법 도움말, with its pages 심화 and 개발); MoniWiki's HelpOnFormatting.
 """
 
 from __future__ import annotations
@@ -15,31 +21,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cloze.corpus import namumark_syntax as syntax
 from cloze.recipe import MarkupSettings
 
 _DEFAULTS = MarkupSettings()
-_BRACES = re.compile(r"\\.|\{\{\{|\}\}\}", re.DOTALL)
-_TOKEN = re.compile(
-    r"\\(?=[^\n])|\n|\{\{\{|\}\}\}|\{\{\||\|\}\}(?!\})|\[\[|\[\*|\[(?=[A-Za-z가-힣])|\]|\|+|'{2,}|__+|--+|~~+|\^\^+|,,+"
-)
-_STYLE = re.compile(r"#!(?:wiki|folding)[^\n]*\n?|#[A-Za-z0-9]+(?:,#[A-Za-z0-9]+)?\s|[+-][1-5]\s")
-_FOOTNOTE_NAME = re.compile(r"[^\s\[\]{}|']*")
-_PREFIX = re.compile(r"(?:[ \t]*>)*(?:[ \t]+(?:\*+|[1aAiI]\.(?=[ \t#]))(?:#\d+)?)*[ \t]*")
-_RULE = re.compile(r"-{4,9}[ \t]*(?=\n|$)")
-_CAPTION = re.compile(r"\|([^|\n]+)\|")
-_CELL_OPTIONS = re.compile(
-    r"(?:[ \t]*<(?:-\d+|[v^]?\|\d+|[:()]|#[\w,# ]+|(?:table ?|row|col)?"
-    r"(?:align|bgcolor|bordercolor|color|width|height|nopad|keepall)[^<>\n]*)>)*",
-    re.IGNORECASE,
-)
-_MACRO = re.compile(
-    r"\[(?P<name>목차|각주|tableofcontents|toc|footnote|br|date|datetime|age|dday|include|youtube|kakaotv|nicovideo|vimeo"
-    r"|navertv|anchor|ruby|math|pagecount|clearfix)(?P<next>[\](])",
-    re.IGNORECASE,
-)
-_MACRO_CHARACTERS = 2_000
-_NO_TEXT = re.compile(r"\s*(?:파일|분류|file|category|이미지|image):|\s*https?://", re.IGNORECASE)
-_NO_LABEL = re.compile(r"\s*(?:파일|분류|file|category|이미지|image):", re.IGNORECASE)
+_TARGET_CHARACTERS = 1_000
 _STRIKES = ("--", "~~")
 _INLINE = ("link", "footnote")
 
@@ -56,37 +42,67 @@ class _Open:
 
     kind: Literal["text", "braces", "link", "footnote"]
     first: int
+    start: int = 0
+    """Place in the markup behind what began it."""
     target: str | None = None
     """Link: what stands before the first |."""
-    outer_table: bool = False
-    """Braces: whether they stand in a table."""
-    marks: dict[str, int] = field(default_factory=dict)
-    """Open __ -- ~~ ^^ ,, -> their place in the pieces; those of earlier lines mean nothing."""
+    literal: bool = False
+    """Link: has an escaped character, so that # : and / of its target mean themselves."""
+    brackets: int = 0
+    """Footnote: brackets that are text and wait for theirs."""
+    outer_row: tuple[int, int] | None = None
+    """Braces: the row of the table that they stand in."""
+    marks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Open __ -- ~~ ^^ ,, -> their place in the pieces and in the notes; those of earlier lines mean nothing."""
 
 
 class _Parser:
     def __init__(self, markup: str, options: MarkupSettings) -> None:
         self._markup = markup
         self._options = options
-        self._place = 0
+        directives = syntax.DIRECTIVES.match(markup)
+        self._place = directives.end() if directives else 0
         self._pieces: list[str] = []
         self._stack = [_Open("text", 0)]
         self._notes: list[str] = []
         self._inline = 0  # links and footnotes on the stack
         self._line = 0  # place in the pieces where the current line begins
-        self._table = False
-        self._cell = -1  # place in the markup where the newest cell of the line begins
-        self._macro_end = -1
-        self._braces = _matching_braces(markup)
+        self._row: tuple[int, int] | None = None  # in a table: where its row begins in the pieces and in the notes
+        self._row_start = -1  # place in the markup of the bars that begin the row
+        self._cell = -1  # where the newest cell of the line begins, but for the first one of the row
+        self._caption_end = -1
+        self._old_link_end = -1
+        self._found: dict[str, int] = {}
+        self._braces = syntax.matching(syntax.BRACES, "{{{", markup)
+        self._brackets: dict[int, int] | None = None
         self._ends: list[int] = []  # where the open braces close
+        self._handlers = {
+            "\\": self._escape,
+            "\n": self._break,
+            "{": self._open_braces,
+            "}": self._close_braces,
+            "[": self._open_bracket,
+            "]": self._close_bracket,
+            "|": self._bars,
+            "<": self._formula,
+            "h": self._address,
+            "w": self._old_title,
+            **dict.fromkeys("_-~^,", self._mark),
+        }
 
-    def run(self) -> str:
-        markup, pieces = self._markup, self._pieces
-        self._begin_line()
-        while match := _TOKEN.search(markup, self._place):
-            pieces.append(markup[self._place : match.start()])
-            self._place = match.end()
-            self._token(match.group(), match.start())
+    def run(self, *, title: bool = False) -> str:
+        """The text; `title`: the markup is that of a heading, where nothing means anything by beginning a line."""
+        markup, pieces, handlers = self._markup, self._pieces, self._handlers
+        if not title:
+            self._begin_line()
+        while match := syntax.TOKEN.search(markup, self._place):
+            start, end = match.span()
+            if start > self._place:
+                pieces.append(markup[self._place : start])
+            self._place = end
+            # none for '' ''' (italic, bold), attachment:file and {{| (text box): they go
+            if handler := handlers.get(markup[start]):
+                handler(match.group(), start)
         pieces.append(markup[self._place :])
         self._place = len(markup)
         while len(self._stack) > 1:
@@ -94,72 +110,107 @@ class _Parser:
         self._end_line()
         return "".join(pieces)
 
-    def _token(self, token: str, start: int) -> None:
-        match token[0]:
-            case "\\":
-                self._pieces.append(self._markup[self._place])
-                self._place += 1
-            case "\n":
-                self._end_line()
-                self._pieces.append("\n")
-                self._line = len(self._pieces)
-                self._begin_line()
-            case "[" if token == "[[":
-                self._open("link", token)
-            case "[" if token == "[*":
-                name = _FOOTNOTE_NAME.match(self._markup, self._place)
-                self._place = name.end() if name else self._place
-                self._open("footnote", self._markup[start : self._place])
-            case "[":
-                self._macro(start)
-            case "]":
-                self._close_bracket()
-            case "|" if token[-1] == "|":
-                self._bars(token)
-            case "{" if token == "{{{":
-                self._open_braces(start)
-            case "}":
-                self._close_braces(start)
-            case "_" | "-" | "~" | "^" | ",":
-                self._mark(token)
-            case _:
-                pass  # '' and ''' (italic, bold), {{| and |}} (text box)
+    def _find(self, text: str, place: int) -> int:
+        """The next occurrence, or the end of the markup; each stretch of it is searched once for each text."""
+        found = self._found.get(text, -1)
+        if found < place:
+            found = self._markup.find(text, place)
+            self._found[text] = found = found if found >= 0 else len(self._markup)
+        return found
 
     # Lines
 
     def _begin_line(self) -> None:
         """Take what means something at the beginning of a line only."""
         markup, start = self._markup, self._place
-        end = markup.find("\n", start)
-        line = markup[start : end if end >= 0 else len(markup)]
-        if line.startswith("##") or _is_heading(line) or _RULE.match(line):
-            self._place += len(line)
+        if markup[start : start + 1] not in syntax.LINE_MARKUP:
             return
-        prefix = _PREFIX.match(markup, start)
+        end = self._find("\n", start)
+        line = markup[start:end]
+        if (title := syntax.heading(line)) is not None:
+            if self._options.headings == "keep":
+                self._pieces.append(_Parser(title, self._options).run(title=True))
+            self._row = None
+            self._place = end
+            return
+        if line.startswith("##") or syntax.RULE.match(line):
+            self._place = end
+            return
+        prefix = syntax.PREFIX.match(markup, start)
         self._place = prefix.end() if prefix else start
         if markup.startswith("||", self._place):
-            self._table = True
-        elif caption := _CAPTION.match(markup, self._place):
-            self._table = True
-            self._pieces += (caption.group(1), "\n")
-            self._begin_cell(caption.end())
+            if self._row is None:
+                self._row = (len(self._pieces), len(self._notes))
+                self._row_start = self._place
+        elif caption := syntax.CAPTION.match(markup, self._place):
+            self._row = (len(self._pieces), len(self._notes))
+            self._caption_end = caption.end()
+            self._place += 1
+
+    def _break(self, token: str, start: int) -> None:
+        self._end_line()
+        self._pieces.append("\n")
+        self._line = len(self._pieces)
+        self._begin_line()
 
     def _end_line(self) -> None:
-        while self._stack[-1].kind in _INLINE:
+        markup, place, stack = self._markup, self._place, self._stack
+        while stack[-1].kind == "link" or (stack[-1].kind == "footnote" and syntax.PARAGRAPH_END.match(markup, place)):
             self._abandon()
-        if not self._inline:
+        if self._row is not None:
+            if self._cell >= 0 and not markup[self._cell : place].strip():
+                self._end_row()
+            elif markup.startswith("\n", place):  # a cell may have empty lines; a row that never ends is none
+                bars = self._find("||", place)
+                if bars == len(markup) or markup[bars - 1] == "\n":
+                    self._row = None
+        self._cell = self._caption_end = -1
+        if self._notes and not self._inline:
             for note in self._notes:
                 self._pieces += ("\n", note)
             self._notes.clear()
-        row_ended = self._cell >= 0 and not self._markup[self._cell : self._place].strip()
-        if row_ended or self._markup.startswith("\n", self._place):
-            self._table = False
-        self._cell = -1
+            if self._row:
+                self._row = (self._row[0], 0)
+
+    def _escape(self, token: str, start: int) -> None:
+        self._pieces.append(self._markup[self._place])
+        self._place += 1
+        self._stack[-1].literal = True
 
     # Links, footnotes, macros
 
+    def _open_bracket(self, token: str, start: int) -> None:
+        markup = self._markup
+        if token == "[[":
+            self._link(start)
+        elif token == "[*":
+            name = syntax.FOOTNOTE_NAME.match(markup, self._place)
+            self._place = name.end() if name else self._place
+            self._open("footnote", markup[start : self._place])
+        elif macro := syntax.MACRO.match(markup, start):
+            self._macro(macro, start)
+        elif link := syntax.OLD_LINK.match(markup, start):
+            self._old_link(link, start)
+        else:
+            self._bracket_text()
+
+    def _link(self, start: int) -> None:
+        markup = self._markup
+        link = syntax.LINK.match(markup, start)
+        if link is None or not syntax.is_plain(link):
+            self._open("link", "[[")
+            return
+        self._place = end = link.end()
+        alone = markup[start - 1 : start] in ("", "\n") and markup[end : end + 1] in ("", "\n")
+        if not (alone and link[1] in syntax.OLD_CONTENTS):
+            self._pieces.append(syntax.link_text(link[1], link[2]))
+
+    def _bracket_text(self) -> None:
+        self._pieces.append("[")
+        self._stack[-1].brackets += 1
+
     def _open(self, kind: Literal["link", "footnote"], text: str) -> None:
-        self._stack.append(_Open(kind, len(self._pieces)))
+        self._stack.append(_Open(kind, len(self._pieces), self._place))
         self._pieces.append(text)  # blanked when it closes
         self._inline += 1
 
@@ -170,134 +221,176 @@ class _Parser:
         if construct.target is not None:
             self._pieces[construct.first] += f"{construct.target}|"
 
-    def _close_bracket(self) -> None:
+    def _close_bracket(self, token: str, start: int) -> None:
         newest = self._stack[-1]
-        if newest.kind == "footnote":
+        if start == self._old_link_end:
+            return
+        if newest.kind == "footnote" and not newest.brackets:
             self._notes.append("".join(self._pieces[newest.first + 1 :]))
             del self._pieces[newest.first :]
         elif newest.kind == "link" and self._markup.startswith("]", self._place):
             self._place += 1
             self._close_link(newest)
         else:
+            newest.brackets -= newest.brackets > 0
             self._pieces.append("]")
             return
         self._stack.pop()
         self._inline -= 1
 
     def _close_link(self, link: _Open) -> None:
-        """Leave the label, or the target where there is none; nothing of files, categories and bare addresses."""
-        pieces = self._pieces
-        target = link.target if link.target is not None else "".join(pieces[link.first + 1 : link.first + 2])
-        if (_NO_LABEL if link.target is not None else _NO_TEXT).match(target):
-            del pieces[link.first :]
+        """As `_link_text`, for a link with markup in it; its pieces stay, so that links in links are not joined."""
+        pieces, first = self._pieces, link.first
+        head = link.target if link.target is not None else "".join(pieces[first + 1 : first + 2])
+        if syntax.FILE.match(head) or (link.target is None and syntax.ADDRESS.match(head)):
+            del pieces[first:]
             return
-        pieces[link.first] = ""
-        if link.target is None and target.startswith(":"):  # [[:분류:...]]: a link to the category itself
-            pieces[link.first + 1] = target[1:]
+        pieces[first] = ""
+        if link.target is None and not link.literal and head:
+            pieces[first + 1] = syntax.shown_title(head) if len(pieces) == first + 2 else head.removeprefix(":")
 
-    def _macro(self, start: int) -> None:
-        macro = _MACRO.match(self._markup, start)
-        if macro is None:
-            self._pieces.append("[")
+    def _old_link(self, link: re.Match[str], start: int) -> None:
+        end = link.end()
+        if link["label"] is not None:
+            self._old_link_end = self._find("]", end)
+            if not syntax.LETTER.search(self._markup, end, self._old_link_end):  # [http://address #]
+                end = self._old_link_end
+        elif self._markup.startswith("]", end):
+            self._old_link_end = end
+            self._pieces.append(link["title"] or link["name"] or "")
+        else:
+            self._bracket_text()
             return
-        name = macro["name"].lower()
+        self._place = end
+
+    def _macro(self, macro: re.Match[str], start: int) -> None:
+        name, place = (macro["name"] or "").lower(), macro.end()
         if macro["next"] == "]":
             self._pieces.append(" " if name == "br" else "")
-            self._place = macro.end()
+            self._place = place
             return
-        if self._macro_end < macro.end():  # looked for once for all macros before it, so that it stays linear
-            found = self._markup.find(")]", macro.end())
-            self._macro_end = found if found >= 0 else len(self._markup) + _MACRO_CHARACTERS
-        argument = self._markup[macro.end() : min(self._macro_end, macro.end() + _MACRO_CHARACTERS)]
-        if self._macro_end - macro.end() >= _MACRO_CHARACTERS or "\n\n" in argument:
-            self._pieces.append("[")
+        end, paragraph = self._find(")]", place), self._find("\n\n", place)
+        if end == len(self._markup) or paragraph < end:
+            self._bracket_text()
             return
-        self._pieces.append(argument.split(",")[0] if name == "ruby" else "")
-        self._place = self._macro_end + len(")]")
+        argument = self._markup[place:end]
+        if "[" in argument:  # [include(name, a=[[b(c)]])]
+            if self._brackets is None:
+                self._brackets = syntax.matching(syntax.BRACKETS, "[", self._markup)
+            last = self._brackets.get(start, 0) - 1
+            if place <= last < paragraph and self._markup[last] == ")":
+                end = last
+        if name == "ruby" and (text := syntax.FIRST_ARGUMENT.match(argument)):
+            self._pieces.append(text.group().replace("'''", "").replace("\\,", ","))
+        self._place = end + len(")]")
+
+    def _formula(self, token: str, start: int) -> None:
+        end = self._find("</math>", self._place)
+        if end == len(self._markup) or self._find("\n\n", start) < end:
+            self._pieces.append(token)
+        else:
+            self._place = end + len("</math>")
+
+    def _address(self, token: str, start: int) -> None:
+        """An address in the text stays, but that of a picture, which old pages show in its place."""
+        if not syntax.IMAGE.search(token):
+            self._pieces.append(token)
+
+    def _old_title(self, token: str, start: int) -> None:
+        self._pieces.append(token[len('wiki:"') : -1])
 
     # Tables
 
-    def _bars(self, token: str) -> None:
-        """| and ||: the end of a cell, or the end of a link's target, or text."""
-        if self._table and len(token) > 1:
+    def _bars(self, token: str, start: int) -> None:
+        """| and ||: the end of a cell or a caption, or the end of a link's target, or text."""
+        newest = self._stack[-1]
+        if token[-1] != "|":  # |}}, the end of a text box
+            return
+        if start == self._caption_end or (self._row and len(token) > 1):
             while self._stack[-1].kind in _INLINE:
                 self._abandon()
-            self._pieces.append(" ")
-            self._begin_cell(self._place)
-        elif self._stack[-1].kind == "link" and self._stack[-1].target is None:
-            link = self._stack[-1]
-            link.target = "".join(self._pieces[link.first + 1 :])
-            link.marks.clear()
-            del self._pieces[link.first + 1 :]
+            self._stack[-1].marks.clear()
+            self._pieces.append("\n" if start == self._caption_end else " ")
+            self._cell = self._place if start != self._row_start else -1
+            if options := syntax.CELL_OPTIONS.match(self._markup, self._place):
+                self._place = options.end()
+        elif newest.kind == "link" and newest.target is None and start - newest.start <= _TARGET_CHARACTERS:
+            newest.target = "".join(self._pieces[newest.first + 1 :])
+            newest.marks.clear()
+            del self._pieces[newest.first + 1 :]
             self._pieces.append(token[1:])
         else:
             self._pieces.append(token)
 
-    def _begin_cell(self, place: int) -> None:
-        options = _CELL_OPTIONS.match(self._markup, place)
-        self._place = self._cell = options.end() if options else place
+    def _end_row(self) -> None:
+        if self._row and self._options.tables == "drop":
+            del self._pieces[self._row[0] :]
+            del self._notes[self._row[1] :]
+        self._row = None
 
     # Braces
 
-    def _open_braces(self, start: int) -> None:
+    def _open_braces(self, token: str, start: int) -> None:
+        markup, place = self._markup, self._place
         end = self._braces.get(start)
-        if end is None:
+        if token != "{{{" or end is None:
             return
-        if style := _STYLE.match(self._markup, self._place, end):
-            self._stack.append(_Open("braces", len(self._pieces), outer_table=self._table))
-            self._ends.append(end)
-            self._table = False
-            self._place = style.end()
-            if style.group().endswith("\n"):
-                self._begin_line()
+        if markup.startswith("#!", place):
+            content = self._content(place, end)
+        else:
+            style = syntax.COLOUR_OR_SIZE.match(markup, place, end)
+            content = style.end() if style else -1
+            if style is None:
+                self._pieces.append(markup[place:end])
+        if content < 0:
+            self._place = end + len("}}}")
             return
-        if not self._markup.startswith("#!", self._place):  # {{{#!html, {{{#!syntax and the like are no prose
-            self._pieces.append(self._markup[self._place : end])
-        self._place = end + len("}}}")
+        self._stack.append(_Open("braces", len(self._pieces), content, outer_row=self._row))
+        self._ends.append(end)
+        self._row = None
+        self._place = content
+        if markup[content - 1] == "\n":
+            self._begin_line()
 
-    def _close_braces(self, start: int) -> None:
+    def _content(self, place: int, end: int) -> int:
+        """Where the markup of {{{#!name ... begins; -1 if there is none, and its text, if any, is in the pieces."""
+        markup = self._markup
+        name = markup[place : place + len("#!folding")].lower()
+        if wiki := syntax.WIKI.match(markup, place, end):
+            return wiki.end()
+        if name.startswith(("#!folding", "#!if")):
+            line_end = self._find("\n", place)
+            if line_end < end:
+                return line_end + 1
+            folding = syntax.FOLDING.match(markup, place, end)
+            return folding.end() if folding else -1
+        if name.startswith("#!html"):
+            self._pieces.append(syntax.html_text(markup[place + len("#!html") : end]))
+        return -1
+
+    def _close_braces(self, token: str, start: int) -> None:
         if not self._ends or self._ends[-1] != start:
             return
         self._ends.pop()
         while self._stack[-1].kind in _INLINE:
             self._abandon()
-        self._table = self._stack.pop().outer_table
+        self._row = self._stack.pop().outer_row
 
     # Pairs of __ -- ~~ ^^ ,,
 
-    def _mark(self, token: str) -> None:
+    def _mark(self, token: str, start: int) -> None:
         """The second mark of a pair within a line takes both away, and between dashes or tildes what they strike."""
         marks = self._stack[-1].marks
-        if len(token) != 2 or marks.get(token, -1) < self._line:
+        if len(token) != 2 or marks.get(token, (-1, 0))[0] < self._line:
             if len(token) == 2:
-                marks[token] = len(self._pieces)
+                marks[token] = (len(self._pieces), len(self._notes))
             self._pieces.append(token)
             return
-        first = marks.pop(token)
-        if token in _STRIKES:
+        first, notes = marks.pop(token)
+        if token in _STRIKES and self._options.strike_through == "drop":
             del self._pieces[first:]
-            for mark in [mark for mark, place in marks.items() if place > first]:
+            del self._notes[notes:]
+            for mark in [mark for mark, (place, _) in marks.items() if place > first]:
                 del marks[mark]
         else:
             self._pieces[first] = ""
-
-
-def _matching_braces(markup: str) -> dict[int, int]:
-    """Place of each {{{ that closes -> place of its }}}."""
-    matching: dict[int, int] = {}
-    begun: list[int] = []
-    for match in _BRACES.finditer(markup):
-        if match.group() == "{{{":
-            begun.append(match.start())
-        elif match.group() == "}}}" and begun:
-            matching[begun.pop()] = match.start()
-    return matching
-
-
-def _is_heading(line: str) -> bool:
-    """From one to six = on both sides, as many, with spaces or # (folded) between them and the title."""
-    line = line.rstrip()
-    level = len(line) - len(line.lstrip("="))
-    if not 1 <= level <= 6 or len(line) <= 2 * level or not line.endswith("=" * level):
-        return False
-    return line[level] in " #" and line[-level - 1] in " #"
