@@ -18,7 +18,7 @@ Rules: Namuwiki's help on its syntax (나무위키:문법 도움말, with its pa
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from cloze.corpus import namumark_syntax as syntax
@@ -52,7 +52,7 @@ class _Open:
     """Footnote: brackets that are text and wait for theirs."""
     outer_row: tuple[int, int] | None = None
     """Braces: the row of the table that they stand in."""
-    marks: dict[str, tuple[int, int]] = field(default_factory=dict)
+    marks: dict[str, tuple[int, int]] | None = None
     """Open __ -- ~~ ^^ ,, -> their place in the pieces and in the notes; those of earlier lines mean nothing."""
 
 
@@ -309,14 +309,14 @@ class _Parser:
         if start == self._caption_end or (self._row and len(token) > 1):
             while self._stack[-1].kind in _INLINE:
                 self._abandon()
-            self._stack[-1].marks.clear()
+            self._stack[-1].marks = None
             self._pieces.append("\n" if start == self._caption_end else " ")
             self._cell = self._place if start != self._row_start else -1
             if options := syntax.CELL_OPTIONS.match(self._markup, self._place):
                 self._place = options.end()
         elif newest.kind == "link" and newest.target is None and start - newest.start <= _TARGET_CHARACTERS:
             newest.target = "".join(self._pieces[newest.first + 1 :])
-            newest.marks.clear()
+            newest.marks = None
             del self._pieces[newest.first + 1 :]
             self._pieces.append(token[1:])
         else:
@@ -380,7 +380,8 @@ class _Parser:
 
     def _mark(self, token: str, start: int) -> None:
         """The second mark of a pair within a line takes both away, and between dashes or tildes what they strike."""
-        marks = self._stack[-1].marks
+        newest = self._stack[-1]
+        marks = newest.marks = newest.marks or {}
         if len(token) != 2 or marks.get(token, (-1, 0))[0] < self._line:
             if len(token) == 2:
                 marks[token] = (len(self._pieces), len(self._notes))
