@@ -27,6 +27,7 @@ from cloze.recipe import MarkupSettings
 _DEFAULTS = MarkupSettings()
 _TARGET_CHARACTERS = 1_000
 _STRIKES = ("--", "~~")
+_OLD_WORDS = syntax.OLD_CONTENTS | syntax.OLD_BREAKS
 _INLINE = ("link", "footnote")
 
 
@@ -73,8 +74,9 @@ class _Parser:
         self._caption_end = -1
         self._old_link_end = -1
         self._found: dict[str, int] = {}
-        self._braces = syntax.matching(syntax.BRACES, "{{{", markup)
-        self._brackets: dict[int, int] | None = None
+        self._braces = syntax.matching(syntax.BRACES, "{{{", markup, 0, len(markup)) if "{{{" in markup else {}
+        self._brackets: dict[int, int] = {}  # of the paragraph that ends at:
+        self._brackets_end = -1
         self._ends: list[int] = []  # where the open braces close
         self._handlers = {
             "\\": self._escape,
@@ -95,19 +97,28 @@ class _Parser:
         markup, pieces, handlers = self._markup, self._pieces, self._handlers
         if not title:
             self._begin_line()
-        while match := syntax.TOKEN.search(markup, self._place):
-            start, end = match.span()
-            if start > self._place:
-                pieces.append(markup[self._place : start])
-            self._place = end
-            # none for '' ''' (italic, bold), attachment:file and {{| (text box): they go
-            if handler := handlers.get(markup[start]):
-                handler(match.group(), start)
-        pieces.append(markup[self._place :])
+        place, jumped = self._place, True
+        while jumped:
+            jumped = False
+            for match in syntax.TOKEN.finditer(markup, place):
+                start, end = match.span()
+                if start > place:
+                    pieces.append(markup[place:start])
+                place = end
+                if match.lastindex and (shown := match[match.lastindex]) not in _OLD_WORDS:
+                    pieces.append(shown)
+                elif handler := handlers.get(markup[start]):  # none for '' ''' attachment:file and {{|: they go
+                    self._place = end
+                    handler(match.group(), start)
+                    place = self._place
+                    if place != end:
+                        jumped = True
+                        break
+        pieces.append(markup[place:])
         self._place = len(markup)
         while len(self._stack) > 1:
             self._abandon()
-        self._end_line()
+        self._end_line(len(markup))
         return "".join(pieces)
 
     def _find(self, text: str, place: int) -> int:
@@ -122,46 +133,57 @@ class _Parser:
 
     def _begin_line(self) -> None:
         """Take what means something at the beginning of a line only."""
+        start = self._place
+        if prefix := syntax.PREFIX.match(self._markup, start):
+            self._place = prefix.end()
+        self._begin_block(indented=self._place > start)
+
+    def _begin_block(self, indented: bool) -> None:
         markup, start = self._markup, self._place
-        if markup[start : start + 1] not in syntax.LINE_MARKUP:
+        if markup.startswith("|", start):
+            self._begin_row()
+        elif indented:
             return
-        end = self._find("\n", start)
-        line = markup[start:end]
-        if (title := syntax.heading(line)) is not None:
-            if self._options.headings == "keep":
-                self._pieces.append(_Parser(title, self._options).run(title=True))
-            self._row = None
-            self._place = end
-            return
-        if line.startswith("##") or syntax.RULE.match(line):
-            self._place = end
-            return
-        prefix = syntax.PREFIX.match(markup, start)
-        self._place = prefix.end() if prefix else start
-        if markup.startswith("||", self._place):
+        elif markup.startswith("##", start):
+            self._place = self._find("\n", start)
+        elif rule := syntax.RULE.match(markup, start):
+            self._place = rule.end()
+        elif markup.startswith("=", start):
+            end = self._find("\n", start)
+            if (title := syntax.heading(markup[start:end])) is not None:
+                if self._options.headings == "keep":
+                    self._pieces.append(_Parser(title, self._options).run(title=True))
+                self._row = None
+                self._place = end
+
+    def _begin_row(self) -> None:
+        if self._markup.startswith("||", self._place):
             if self._row is None:
                 self._row = (len(self._pieces), len(self._notes))
                 self._row_start = self._place
-        elif caption := syntax.CAPTION.match(markup, self._place):
+        elif caption := syntax.CAPTION.match(self._markup, self._place):
             self._row = (len(self._pieces), len(self._notes))
             self._caption_end = caption.end()
             self._place += 1
 
     def _break(self, token: str, start: int) -> None:
-        self._end_line()
-        self._pieces.append("\n")
-        self._line = len(self._pieces)
-        self._begin_line()
+        if self._row or self._notes or len(self._stack) > 1:
+            self._end_line(start)
+        pieces, place = self._pieces, self._place
+        pieces.append("\n")
+        self._line = len(pieces)
+        if self._markup[place : place + 1] in syntax.LINE_MARKUP:
+            self._begin_block(indented=len(token) > 1)
 
-    def _end_line(self) -> None:
-        markup, place, stack = self._markup, self._place, self._stack
-        while stack[-1].kind == "link" or (stack[-1].kind == "footnote" and syntax.PARAGRAPH_END.match(markup, place)):
+    def _end_line(self, end: int) -> None:
+        markup, stack = self._markup, self._stack
+        while stack[-1].kind == "link" or (stack[-1].kind == "footnote" and syntax.PARAGRAPH_END.match(markup, end)):
             self._abandon()
         if self._row is not None:
-            if self._cell >= 0 and not markup[self._cell : place].strip():
+            if self._cell >= 0 and not markup[self._cell : end].strip():
                 self._end_row()
-            elif markup.startswith("\n", place):  # a cell may have empty lines; a row that never ends is none
-                bars = self._find("||", place)
+            elif markup.startswith("\n\n", end):  # a cell may have empty lines; a row that never ends is none
+                bars = self._find("||", end)
                 if bars == len(markup) or markup[bars - 1] == "\n":
                     self._row = None
         self._cell = self._caption_end = -1
@@ -173,15 +195,14 @@ class _Parser:
                 self._row = (self._row[0], 0)
 
     def _escape(self, token: str, start: int) -> None:
-        self._pieces.append(self._markup[self._place])
-        self._place += 1
+        self._pieces.append(token[1])
         self._stack[-1].literal = True
 
     # Links, footnotes, macros
 
     def _open_bracket(self, token: str, start: int) -> None:
         markup = self._markup
-        if token == "[[":
+        if token.startswith("[["):
             self._link(start)
         elif token == "[*":
             name = syntax.FOOTNOTE_NAME.match(markup, self._place)
@@ -197,13 +218,15 @@ class _Parser:
     def _link(self, start: int) -> None:
         markup = self._markup
         link = syntax.LINK.match(markup, start)
-        if link is None or not syntax.is_plain(link):
+        text = syntax.link_text(link[1], link[2]) if link else None
+        if link is None or text is None:
             self._open("link", "[[")
             return
         self._place = end = link.end()
-        alone = markup[start - 1 : start] in ("", "\n") and markup[end : end + 1] in ("", "\n")
-        if not (alone and link[1] in syntax.OLD_CONTENTS):
-            self._pieces.append(syntax.link_text(link[1], link[2]))
+        if link[1] in syntax.OLD_CONTENTS:
+            alone = markup[start - 1 : start] in ("", "\n") and markup[end : end + 1] in ("", "\n")
+            text = "" if alone else text
+        self._pieces.append(text)
 
     def _bracket_text(self) -> None:
         self._pieces.append("[")
@@ -275,8 +298,9 @@ class _Parser:
             return
         argument = self._markup[place:end]
         if "[" in argument:  # [include(name, a=[[b(c)]])]
-            if self._brackets is None:
-                self._brackets = syntax.matching(syntax.BRACKETS, "[", self._markup)
+            if self._brackets_end != paragraph:
+                self._brackets = syntax.matching(syntax.BRACKETS, "[", self._markup, start, paragraph)
+                self._brackets_end = paragraph
             last = self._brackets.get(start, 0) - 1
             if place <= last < paragraph and self._markup[last] == ")":
                 end = last
@@ -304,15 +328,16 @@ class _Parser:
     def _bars(self, token: str, start: int) -> None:
         """| and ||: the end of a cell or a caption, or the end of a link's target, or text."""
         newest = self._stack[-1]
-        if token[-1] != "|":  # |}}, the end of a text box
+        if token == "|}}":  # the end of a text box
             return
-        if start == self._caption_end or (self._row and len(token) > 1):
+        if (self._row and len(token) > 1) or start == self._caption_end:
             while self._stack[-1].kind in _INLINE:
                 self._abandon()
             self._stack[-1].marks = None
-            self._pieces.append("\n" if start == self._caption_end else " ")
+            self._pieces.append(" ")
             self._cell = self._place if start != self._row_start else -1
-            if options := syntax.CELL_OPTIONS.match(self._markup, self._place):
+            if start == self._caption_end and (options := syntax.CELL_OPTIONS.match(self._markup, self._place)):
+                self._pieces[-1] = "\n"
                 self._place = options.end()
         elif newest.kind == "link" and newest.target is None and start - newest.start <= _TARGET_CHARACTERS:
             newest.target = "".join(self._pieces[newest.first + 1 :])
@@ -331,20 +356,17 @@ class _Parser:
     # Braces
 
     def _open_braces(self, token: str, start: int) -> None:
-        markup, place = self._markup, self._place
-        end = self._braces.get(start)
-        if token != "{{{" or end is None:
+        if token == "{{|":
             return
-        if markup.startswith("#!", place):
-            content = self._content(place, end)
-        else:
-            style = syntax.COLOUR_OR_SIZE.match(markup, place, end)
-            content = style.end() if style else -1
-            if style is None:
-                self._pieces.append(markup[place:end])
-        if content < 0:
-            self._place = end + len("}}}")
+        markup, content, end = self._markup, self._place, self._braces.get(start)
+        if end is None:
+            self._place = start + len("{{{")
             return
+        if token == "{{{":
+            content = self._content(start + len("{{{"), end)
+            if content < 0:
+                self._place = end + len("}}}")
+                return
         self._stack.append(_Open("braces", len(self._pieces), content, outer_row=self._row))
         self._ends.append(end)
         self._row = None
@@ -355,6 +377,9 @@ class _Parser:
     def _content(self, place: int, end: int) -> int:
         """Where the markup of {{{#!name ... begins; -1 if there is none, and its text, if any, is in the pieces."""
         markup = self._markup
+        if not markup.startswith("#!", place):
+            self._pieces.append(markup[place:end])
+            return -1
         name = markup[place : place + len("#!folding")].lower()
         if wiki := syntax.WIKI.match(markup, place, end):
             return wiki.end()
