@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from cloze.corpus.counts import Counts
+from cloze.corpus.document import RawDocument
 from cloze.corpus.namumark import plain_text
-from cloze.recipe import MarkupSettings
+from cloze.corpus.prepare import prepare
+from cloze.recipe import CorpusSettings, MarkupSettings
 
 CASES = {
     "bold": ("'''밤의 정원'''은 ''좋은'' '''''영화'''''다.", "밤의 정원은 좋은 영화다."),
@@ -175,3 +178,9 @@ def test_construct_of_rigveda_wiki(markup: str, want: str) -> None:
 @pytest.mark.parametrize(("options", "markup", "want"), OPTION_CASES.values(), ids=OPTION_CASES)
 def test_option(options: MarkupSettings, markup: str, want: str) -> None:
     assert plain_text(markup, options) == want
+
+
+def test_the_recipe_decides_what_is_kept() -> None:
+    raw = RawDocument("a:1", "가", "== 나 ==\n~~다~~ 라\n||마||", "namumark")
+    for markup, want in ((MarkupSettings(), ["라", "마"]), (KEEP, ["나", "다 라", "마"]), (DROP_TABLES, ["라"])):
+        assert prepare(raw, CorpusSettings(markup=markup), Counts()).document.sentences == want
