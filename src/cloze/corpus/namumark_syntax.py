@@ -16,10 +16,13 @@ _CELL_OPTIONS = (
     r"|(?:table ?|row|col)?(?:(?:align|textalign|bgcolor|bordercolor|color|width|height|style|class|id|span)"
     r"[ \t]*[=#:][^<>\n]*|nopad|keepall))>)*+)"
 )
+_ANY_OLD_NAME = "include|youtube|nicovideo|html|wikicommons|math|tableofcontents|pagecount"
+_DATED_OLD_NAME = "date|datetime|anchor|footnote|age|dday"
+_OLD_NAME = rf"(?i:{_ANY_OLD_NAME}|{_DATED_OLD_NAME})"
 # Each alternative begins with a character of its own: so the engine skips prose by a set of them, twice as fast.
 TOKEN = re.compile(
     rf"\n{_PREFIX}"
-    r"|\[\[(?:(?:https?:)?[^\[\]|\n{}\\:]*\|)?([^\W_][^\[\]|\n{}\\#:/()'_~^,<-]*)\]\]"
+    rf"|\[\[(?:(?:https?:)?[^\[\]|\n{{}}\\:]*\|)?((?!{_OLD_NAME}\()[^\W_][^\[\]|\n{{}}\\#:'_~^,<-]*)\]\]"
     r"|\[\[(?:파일|분류):[^\[\]\n{}\\]*()\]\]|\[[\[*]?|\]"
     rf"|\|(?:\}}\}}(?!\}})|\|+{_CELL_OPTIONS})?"
     r"|''+|\{\{(?:\{(?:#[A-Za-z0-9]+(?:,#?[A-Za-z0-9]+)?\s|[+-][1-5]\s)?|\|)|\}\}\}|__+|--+|~~+|\^\^+|,,+|\\[^\n]|<math>"
@@ -51,11 +54,8 @@ OLD_LINK = re.compile(  # ["title" label], [wiki:title label], [http://address l
     r"\[(?:(?:wiki:)?\"(?P<title>[^\"\n\[\]]+)\"|wiki:(?P<name>[^\s\[\]\"]+)|(?:https?|ftp)://[^\s\[\]]+"
     r"|attachment:(?:\"[^\"\n\[\]]*\"|[^\s\[\]\"]+))(?:[ \t]+(?P<label>(?=[^\n\[\]]+\])))?"
 )
-OLD_MACRO = re.compile(
-    r"(?:include|youtube|nicovideo|html|wikicommons|math|tableofcontents|pagecount)\(.*\)"
-    r"|(?:date|datetime|anchor|footnote|age|dday)\([\x20-\x7e]*\)",
-    re.I,
-)
+OLD_MACRO = re.compile(rf"(?:{_ANY_OLD_NAME})\(.*\)|(?:{_DATED_OLD_NAME})\([\x20-\x7e]*\)", re.I)
+"""Some names are also those of articles, Anchor(밴드): so their argument must be in ASCII."""
 OLD_BREAKS = frozenset(["br", "Br", "BR"])
 OLD_CONTENTS = frozenset(["목차", "TableOfContents", "tableofcontents", "각주", "FootNote", "footnote"])
 LINK = re.compile(r"\[\[([^\[\]|\n{}\\]*)(?:\|([^\[\]|\n{}\\]*))?\]\]")
