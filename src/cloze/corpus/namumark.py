@@ -88,7 +88,6 @@ class _Parser:
             "|": self._bars,
             "<": self._formula,
             "h": self._address,
-            "w": self._old_title,
             **dict.fromkeys("_-~^,", self._mark),
         }
 
@@ -229,6 +228,7 @@ class _Parser:
         self._pieces.append(text)
 
     def _bracket_text(self) -> None:
+        """The bracket is none of markup; in a footnote its ] is not the footnote's."""
         self._pieces.append("[")
         self._stack[-1].brackets += 1
 
@@ -243,6 +243,10 @@ class _Parser:
         self._inline -= construct.kind in _INLINE
         if construct.target is not None:
             self._pieces[construct.first] += f"{construct.target}|"
+
+    def _abandon_inline(self) -> None:
+        while self._stack[-1].kind in _INLINE:
+            self._abandon()
 
     def _close_bracket(self, token: str, start: int) -> None:
         newest = self._stack[-1]
@@ -262,7 +266,7 @@ class _Parser:
         self._inline -= 1
 
     def _close_link(self, link: _Open) -> None:
-        """As `_link_text`, for a link with markup in it; its pieces stay, so that links in links are not joined."""
+        """As `syntax.link_text`, for a link with markup in it; its pieces stay, so that links in links are not joined."""
         pieces, first = self._pieces, link.first
         head = link.target if link.target is not None else "".join(pieces[first + 1 : first + 2])
         if syntax.FILE.match(head) or (link.target is None and syntax.ADDRESS.match(head)):
@@ -320,9 +324,6 @@ class _Parser:
         if not syntax.IMAGE.search(token):
             self._pieces.append(token)
 
-    def _old_title(self, token: str, start: int) -> None:
-        self._pieces.append(token[len('wiki:"') : -1])
-
     # Tables
 
     def _bars(self, token: str, start: int) -> None:
@@ -331,8 +332,7 @@ class _Parser:
         if token == "|}}":  # the end of a text box
             return
         if (self._row and len(token) > 1) or start == self._caption_end:
-            while self._stack[-1].kind in _INLINE:
-                self._abandon()
+            self._abandon_inline()
             self._stack[-1].marks = None
             self._pieces.append(" ")
             self._cell = self._place if start != self._row_start else -1
@@ -397,8 +397,7 @@ class _Parser:
         if not self._ends or self._ends[-1] != start:
             return
         self._ends.pop()
-        while self._stack[-1].kind in _INLINE:
-            self._abandon()
+        self._abandon_inline()
         self._row = self._stack.pop().outer_row
 
     # Pairs of __ -- ~~ ^^ ,,

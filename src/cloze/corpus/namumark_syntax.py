@@ -26,9 +26,9 @@ TOKEN = re.compile(
     r"|\[\[(?:파일|분류):[^\[\]\n{}\\]*()\]\]|\[[\[*]?|\]"
     rf"|\|(?:\}}\}}(?!\}})|\|+{_CELL_OPTIONS})?"
     r"|''+|\{\{(?:\{(?:#[A-Za-z0-9]+(?:,#?[A-Za-z0-9]+)?\s|[+-][1-5]\s)?|\|)|\}\}\}|__+|--+|~~+|\^\^+|,,+|\\[^\n]|<math>"
-    r"|https?://[!#-&(-+\--;=?-Z_a-z]*|attachment:(?:\"[^\"\n]*\"|[^\s|\[\]{}\"']+)|wiki:\"[^\"\n]*\"",
+    r"|https?://[!#-&(-+\--;=?-Z_a-z]*|attachment:(?:\"[^\"\n]*\"|[^\s|\[\]{}\"']+)|wiki:\"([^\"\n]*)\"",
 )
-"""The next sign that may mean something, with what belongs to it; its only group: what a plain link shows."""
+"""The next sign that may mean something, with what belongs to it; the group that matched: what a plain link shows."""
 PREFIX = re.compile(_PREFIX)
 CELL_OPTIONS = re.compile(_CELL_OPTIONS)
 PAIR = re.compile(r"''|__|--|~~|\^\^|,,|<math>|attachment:|wiki:\"|https?://")
