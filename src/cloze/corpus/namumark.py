@@ -203,10 +203,8 @@ class _Parser:
         markup = self._markup
         if token.startswith("[["):
             self._link(start)
-        elif token == "[*":
-            name = syntax.FOOTNOTE_NAME.match(markup, self._place)
-            self._place = name.end() if name else self._place
-            self._open("footnote", markup[start : self._place])
+        elif token.startswith("[*"):
+            self._open("footnote", token)
         elif macro := syntax.MACRO.match(markup, start):
             self._macro(macro, start)
         elif link := syntax.OLD_LINK.match(markup, start):
@@ -266,7 +264,7 @@ class _Parser:
         self._inline -= 1
 
     def _close_link(self, link: _Open) -> None:
-        """As `syntax.link_text`, for a link with markup in it; its pieces stay, so that links in links are not joined."""
+        """As `syntax.link_text`, for a link with markup in it; its pieces are not joined: links may stand in links."""
         pieces, first = self._pieces, link.first
         head = link.target if link.target is not None else "".join(pieces[first + 1 : first + 2])
         if syntax.FILE.match(head) or (link.target is None and syntax.ADDRESS.match(head)):

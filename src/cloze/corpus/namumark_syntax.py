@@ -23,7 +23,7 @@ _OLD_NAME = rf"(?i:{_ANY_OLD_NAME}|{_DATED_OLD_NAME})"
 TOKEN = re.compile(
     rf"\n{_PREFIX}"
     rf"|\[\[(?:(?:https?:)?[^\[\]|\n{{}}\\:]*\|)?((?!{_OLD_NAME}\()[^\W_][^\[\]|\n{{}}\\#:'_~^,<-]*)\]\]"
-    r"|\[\[(?:파일|분류):[^\[\]\n{}\\]*()\]\]|\[[\[*]?|\]"
+    r"|\[\[(?:파일|분류):[^\[\]\n{}\\]*()\]\]|\[(?:목차|각주|clearfix)()\]|\[(?:\[|\*[^\s\[\]{}|']*)?|\]"
     rf"|\|(?:\}}\}}(?!\}})|\|+{_CELL_OPTIONS})?"
     r"|''+|\{\{(?:\{(?:#[A-Za-z0-9]+(?:,#?[A-Za-z0-9]+)?\s|[+-][1-5]\s)?|\|)|\}\}\}|__+|--+|~~+|\^\^+|,,+|\\[^\n]|<math>"
     r"|https?://[!#-&(-+\--;=?-Z_a-z]*|attachment:(?:\"[^\"\n]*\"|[^\s|\[\]{}\"']+)|wiki:\"([^\"\n]*)\"",
@@ -40,7 +40,6 @@ FOLDING = re.compile(r"#!folding[ \t]*(?:\[[^\[\]{}\n]*\])?[ \t]*", re.I)
 _TAG = re.compile(r"<[^<>]*>|&#?\w{1,10};")
 _GAP = re.compile(r"&|</?(?:br|p|div|li|t[dr])\b", re.I)
 _CODE = re.compile(r"<(?:script|style)\b", re.I)
-FOOTNOTE_NAME = re.compile(r"[^\s\[\]{}|']*")
 LINE_MARKUP = frozenset("=#-|")
 RULE = re.compile(r"-{4,}[ \t]*(?=\n|$)")
 PARAGRAPH_END = re.compile(r"\n[ \t]*(?:\n|=|$)|$")
