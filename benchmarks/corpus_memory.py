@@ -27,8 +27,9 @@ from cloze.corpus.sample.articles import article
 from cloze.corpus.sample.world import make_world
 from cloze.progress import Silent
 from cloze.recipe import CorpusSettings, StoreSettings, TokenizerSettings
+from cloze.tokens.quality import quality
 from cloze.tokens.store import build_store
-from cloze.tokens.tokenizer import train_tokenizer
+from cloze.tokens.tokenizer import Tokenizer, train_tokenizer
 from cloze.workers import available_cores
 
 SAMPLE_ARTICLES = 1_000
@@ -109,9 +110,11 @@ def make_corpus(folder: Path, processes: int, sample_characters: int) -> None:
 
 
 def make_tokenizer(folder: Path, processes: int, sample_characters: int) -> None:
-    """The tokenizer stage."""
+    """The tokenizer stage, with its report on the tokenizer's quality."""
+    corpus = Corpus(folder / "corpus")
     settings = TokenizerSettings(vocabulary_size=VOCABULARY, sample_characters=sample_characters)
-    train_tokenizer(Corpus(folder / "corpus"), settings, folder / "tokenizer", Silent())
+    train_tokenizer(corpus, settings, folder / "tokenizer", Silent())
+    quality(Tokenizer.load(folder / "tokenizer"), corpus)
 
 
 def make_store(folder: Path, processes: int, sample_characters: int) -> None:
