@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 ATTEMPTS = 3
 """How often a call is made when its worker dies under it."""
 AHEAD = 2
-"""Calls waiting or done for each one under way, so that no worker waits for the next."""
+"""Items in hand for each worker: while it has one, another is on its way to it, or to the disk."""
 
 
 class WorkerDied(Exception):
@@ -78,9 +78,24 @@ class Workers:
         self._all: set[_Worker] = set()
         self._closed = False
         self._lock = threading.Lock()
+        self._free = threading.Semaphore(processes)
 
     def call(self, function: Callable[..., T], *arguments: object) -> T:
         """The result of a call; function, arguments and result must be picklable."""
+        with self._free:
+            return self._call(function, arguments)
+
+    def close(self) -> None:
+        """Kill all workers; calls under way end with WorkerDied."""
+        with self._lock:
+            self._closed = True
+            workers = list(self._all)
+        for worker in workers:
+            worker.process.kill()
+        for worker in workers:
+            worker.process.join()
+
+    def _call(self, function: Callable[..., T], arguments: tuple[object, ...]) -> T:
         for _ in range(ATTEMPTS):
             try:
                 worker = self._take()
@@ -100,16 +115,6 @@ class Workers:
                 return result
             raise answer
         raise WorkerDied(f"{ATTEMPTS} workers died of it, one after another")
-
-    def close(self) -> None:
-        """Kill all workers; calls under way end with WorkerDied."""
-        with self._lock:
-            self._closed = True
-            workers = list(self._all)
-        for worker in workers:
-            worker.process.kill()
-        for worker in workers:
-            worker.process.join()
 
     def _take(self) -> _Worker:
         with suppress(IndexError):
@@ -133,14 +138,15 @@ class Workers:
 def in_order(callers: Callers, function: Callable[[Item], T], items: Iterable[Item]) -> Generator[T]:
     """What `function` gives for every item, in the order of the items.
 
-    Each is run in a thread, where it may wait for `callers`. Items are taken by the thread that iterates, as far ahead
-    as keeps all workers busy. Whatever ends the iteration, `close()` and errors too, ends the workers.
+    Each is run in a thread, where it may wait for `callers`. There are more threads than workers, so that a result can
+    be written to the disk while its worker goes on. Items are taken by the thread that iterates, as far ahead as keeps
+    all workers busy. Whatever ends the iteration, `close()` and errors too, ends the workers.
     """
     if isinstance(callers, Here):
         yield from map(function, items)
         return
     waiting: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(callers.at_once, thread_name_prefix="caller") as threads:
+    with ThreadPoolExecutor(callers.at_once * AHEAD, thread_name_prefix="caller") as threads:
         try:
             for item in items:
                 waiting.append(threads.submit(function, item))
