@@ -15,3 +15,7 @@ class RecipeError(ClozeError):
 
 class DamagedError(ClozeError):
     """A file of cloze's own is incomplete or was changed after it was written."""
+
+
+class SourceDamaged(ClozeError):
+    """A source ends in the middle or cannot be read any further: what came before is good."""

@@ -80,16 +80,6 @@ def test_damaged_file_is_named(tmp_path: Path, pack: Pack, kind: str) -> None:
         unpacked(path)
 
 
-@pytest.mark.parametrize(
-    ("start", "kind"),
-    [(b"7z\xbc\xaf\x27\x1c", "7z"), (b"PK\x03\x04", "zip")],
-)
-def test_other_archives_are_refused_with_the_way_out(tmp_path: Path, start: bytes, kind: str) -> None:
-    (tmp_path / "dump").write_bytes(start + b"0123456789")
-    with pytest.raises(ClozeError, match=rf"dump is .*{kind}.*Unpack it first: .* dump"):
-        unpacked(tmp_path / "dump")
-
-
 def test_folder_gives_its_text_files_sorted(tmp_path: Path) -> None:
     for name in ("b.txt", "a.json", "sub/c.txt.gz", "sub/d.ZST", "README.md", ".hidden.txt", ".git/e.txt"):
         (tmp_path / "texts" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -122,3 +112,23 @@ def test_folder_without_text_files(tmp_path: Path, names: list[str], said: str) 
 def test_folder_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ClozeError, match="cannot be read"):
         unpacked(tmp_path)
+
+
+def test_patterns_give_what_fits_them_once(tmp_path: Path) -> None:
+    for name in ("wiki/a.json", "wiki/b.json", "wiki/deep/c.json", "wiki/.hidden.json", "other.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+
+    def found(*patterns: str) -> list[str]:
+        settings = CorpusSettings(sources=[Path(pattern) for pattern in patterns])
+        return [path.relative_to(tmp_path).as_posix() for path in source_files(settings, tmp_path)]
+
+    assert found("wiki/*.json", "wiki/a.json") == ["wiki/a.json", "wiki/b.json"]
+    assert found("**/*.json") == ["wiki/a.json", "wiki/b.json", "wiki/deep/c.json"]
+    assert found(f"{tmp_path}/wiki/[b]*") == ["wiki/b.json"]
+    with pytest.raises(ClozeError, match=r"wiki/\*\.xml fits nothing in .*/wiki, which holds .hidden.json, a.json"):
+        found("wiki/*.xml")
+    with pytest.raises(ClozeError, match=r"a pattern with `\.\.`"):
+        found("../*.txt")
+    (tmp_path / "a[1].txt").write_text("x")
+    assert found("a[1].txt") == ["a[1].txt"], "a file may be called like a pattern"

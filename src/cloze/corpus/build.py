@@ -21,18 +21,12 @@ from cloze.corpus.corpus import SPLITS, Corpus, CorpusWriter, Split
 from cloze.corpus.counts import Counts, Tally
 from cloze.corpus.prepare import Prepared, Selection, content_hash
 from cloze.corpus.shards import prepared_shards
-from cloze.corpus.sources import ignored_files, source_files
+from cloze.corpus.sources import fingerprint, ignored_files, packed_bytes, source_files
 from cloze.errors import ClozeError
-from cloze.files import hash_json, sha256_file
 from cloze.progress import Meter, Progress
 from cloze.recipe import CorpusSettings
 
 __all__ = ["build_corpus", "fingerprint", "source_files"]
-
-
-def fingerprint(paths: list[Path]) -> str:
-    """Hash of the names (which become part of the documents' ids) and contents of source files, in order."""
-    return hash_json([(path.name, sha256_file(path)) for path in paths])
 
 
 def build_corpus(settings: CorpusSettings, data: Path, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -46,7 +40,7 @@ def build_corpus(settings: CorpusSettings, data: Path, folder: Path, progress: P
     unread. Raises ClozeError for sources that cannot be read or that give no document, and if workers keep dying.
     """
     paths = source_files(settings, data)
-    total_bytes = sum(path.stat().st_size for path in paths)
+    total_bytes = packed_bytes(paths)
     counts = Counts(kept={split: Tally() for split in SPLITS})
     border = settings.validation_frac * 2.0**64
     nearest: dict[Split, int] = {}

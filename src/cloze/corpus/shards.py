@@ -22,7 +22,7 @@ from cloze.corpus.counts import Counts, Tally
 from cloze.corpus.document import Document, Markup, RawDocument
 from cloze.corpus.prepare import Prepared, prepare
 from cloze.corpus.readers import open_reader
-from cloze.errors import ClozeError, DamagedError
+from cloze.errors import ClozeError, DamagedError, SourceDamaged
 from cloze.files import write_bytes
 from cloze.recipe import CorpusSettings
 from cloze.workers import Callers, Here, WorkerDied, Workers, available_cores, in_order
@@ -101,13 +101,23 @@ def read_shards(paths: list[Path], settings: CorpusSettings) -> Iterator[Shard]:
     counts, number, characters = Counts(), 0, 0
     raw: Packed = []
     for path in paths:
-        for document in open_reader(path, settings).read(counts):
+        for document in _read(path, settings, counts):
             raw.append((document.id, document.title, document.text, document.markup))
             characters += len(document.text)
             if characters >= SHARD_CHARACTERS or len(raw) >= min(most, SHARD_DOCUMENTS):
                 yield _shard(number, raw, counts)
                 number, raw, characters = number + 1, [], 0
     yield _shard(number, raw, counts)
+
+
+def _read(path: Path, settings: CorpusSettings, counts: Counts) -> Iterator[RawDocument]:
+    """The documents of a source; of one that is cut off those before that, if `corpus.tolerate` says so."""
+    try:
+        yield from open_reader(path, settings).read(counts)
+    except SourceDamaged as error:
+        if settings.tolerate != "cut files":
+            raise SourceDamaged(f"{error} corpus.tolerate: cut files would go on with what came before.") from None
+        counts.drop("the rest of a source that is cut off or damaged", example=str(error))
 
 
 def make_shard(raw: Packed, name: str, settings: CorpusSettings) -> bytes:

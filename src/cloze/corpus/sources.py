@@ -1,20 +1,28 @@
-"""Source files: which ones there are, and opening them by content, whatever their names say."""
+"""Source files: which ones there are, and opening them by content, whatever their names say.
+
+A source is a file, a folder, or a pattern (wiki/*.json.gz, **/*.txt); the files of a .7z or .zip archive are sources of
+their own, written as paths below it.
+"""
 
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
+import itertools
 import lzma
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from cloze.corpus.archives import SEVEN_ZIP, ZIP, archive_of, members, open_member
 from cloze.corpus.counts import Counts
 from cloze.corpus.licences import SOURCE_FILE
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, SourceDamaged
+from cloze.files import hash_json, sha256_file
 from cloze.recipe import CorpusSettings
 
 if TYPE_CHECKING:
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (
     *(".txt", ".json", ".jsonl", ".csv", ".tsv", ".parquet", ".arrow"),
-    *(".gz", ".zst", ".bz2", ".xz"),
+    *(".gz", ".zst", ".bz2", ".xz", ".7z", ".zip"),
 )
 """Files with these endings are taken from a folder; a file that is named itself may have any name."""
 
@@ -31,27 +39,79 @@ _GZIP = b"\x1f\x8b"
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _BZIP2 = b"BZh"
 _XZ = b"\xfd7zXZ\x00"
-_UNSUPPORTED = {
-    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "7z x"),
-    b"PK\x03\x04": ("a zip archive", "unzip"),
-}
+_PATTERN = frozenset("*?[")
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+BOMB_BYTES, BOMB_RATIO = 1 << 30, 1_000
+"""More unpacked bytes than the first, and this many times the packed ones, are no text that anybody wrote."""
 
 
 def source_files(settings: CorpusSettings, data: Path) -> list[Path]:
-    """The files of `settings.sources` in order; a folder stands for its text files, at any depth, sorted by path.
+    """The files of `settings.sources` in order, each once; a folder stands for its text files, at any depth, sorted by
+    path, a pattern for the files and folders that fit it, and an archive for the files in it.
 
-    Hidden files are left out. Raises ClozeError for a source that is missing or has no text file, and for no sources.
+    Hidden files are left out. Raises ClozeError for a source that is missing or has no text file, for no sources, and
+    for an archive that cannot be opened.
     """
     if not settings.sources:
         raise ClozeError("corpus.sources is empty: name at least one file or folder of text, relative to `data`.")
-    return [path for source in settings.sources for path in _text_files(data / source)]
+    found = [path for source in settings.sources for match in _matches(data, source) for path in _text_files(match)]
+    return [path for place in dict.fromkeys(found) for path in _unpacked(place)]
+
+
+def fingerprint(paths: list[Path]) -> str:
+    """Hash of the names (which become part of the documents' ids) and contents of source files, in order."""
+    archives = {archive: sha256_file(archive) for archive in {archive_of(path) for path in paths} if archive}
+    whole = ((path, archive_of(path)) for path in paths)
+    return hash_json([(path.name, archives[archive] if archive else sha256_file(path)) for path, archive in whole])
+
+
+def packed_bytes(paths: list[Path]) -> int:
+    """What source files take on the disk; an archive counts once."""
+    return sum(path.stat().st_size for path in {archive_of(path) or path for path in paths})
 
 
 def ignored_files(settings: CorpusSettings, data: Path) -> list[Path]:
     """Files in source folders that `source_files` leaves out."""
     taken = set(source_files(settings, data))
-    folders = (data / source for source in settings.sources)
+    taken |= {archive for path in taken if (archive := archive_of(path))}
+    folders = (match for source in settings.sources for match in _matches(data, source))
     return [path for folder in folders if folder.is_dir() for path in _files(folder) if path not in taken]
+
+
+def _matches(data: Path, source: Path) -> list[Path]:
+    """What a source names, or all that fits its pattern, sorted. Raises ClozeError if nothing does."""
+    if _PATTERN.isdisjoint(str(source)) or (data / source).exists():
+        return [data / source]
+    if ".." in source.parts:
+        raise ClozeError(f"The corpus source {source} is a pattern with `..`. Name the folder from the root instead.")
+    root, pattern = (Path("/"), source.relative_to("/")) if source.is_absolute() else (data, source)
+    found = sorted(match for match in root.glob(str(pattern)) if not _hidden(match, root))
+    if not found:
+        inside = data / Path(*itertools.takewhile(lambda part: _PATTERN.isdisjoint(part), source.parts))
+        raise ClozeError(
+            f"The corpus source {source} fits nothing in {inside}, which {_listed(inside)}. Check corpus.sources; a "
+            "relative one starts from `data`."
+        )
+    return found
+
+
+def _unpacked(path: Path) -> list[Path]:
+    """A file itself, or the files in it if it is an archive."""
+    try:
+        inside = members(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if inside == []:
+        raise ClozeError(f"The archive {path} holds no file. Check corpus.sources.")
+    return [path] if inside is None else inside
+
+
+def _listed(folder: Path) -> str:
+    """What a folder holds, in words."""
+    if not folder.is_dir():
+        return "is not there"
+    names = sorted(path.name for path in folder.iterdir())
+    return f"holds {', '.join(names[:5]) or 'nothing'}" + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
 
 
 def _text_files(source: Path) -> list[Path]:
@@ -84,29 +144,29 @@ def _hidden(path: Path, folder: Path) -> bool:
 
 @contextmanager
 def open_source(path: Path, counts: Counts) -> Iterator[io.BufferedReader]:
-    """The unpacked bytes of a plain, gzip, bzip2, xz or Zstandard file; those taken from the disk go into `counts`.
+    """The unpacked bytes of a file: plain, gzip, bzip2, xz or Zstandard, also in an archive; UTF-16 becomes UTF-8.
 
-    Raises ClozeError, also while reading inside the block: a file that cannot be read, that is cut off or damaged, or
-    that is packed in another way.
+    Bytes taken from the disk go into `counts`. Raises ClozeError, also while reading inside the block: for a file that
+    cannot be read, and SourceDamaged for one that is cut off or damaged.
     """
+    archive = archive_of(path)
     magic = b""
     try:
-        with io.BufferedReader(cast(Any, _Metered(path, counts)), _BUFFER_BYTES) as packed:
+        with ExitStack() as stack:
+            packed = stack.enter_context(io.BufferedReader(cast(Any, _Metered(archive or path, counts)), _BUFFER_BYTES))
+            if archive is not None:
+                inside = stack.enter_context(open_member(path, archive, packed))
+                packed = io.BufferedReader(cast(Any, _Watched(inside, path, counts)), _BUFFER_BYTES)
             magic = packed.peek(8)[:8]
-            for start, (what, command) in _UNSUPPORTED.items():
-                if magic.startswith(start):
-                    raise ClozeError(f"{path} is {what}, which is not read. Unpack it first: {command} {path.name}")
-            if magic.startswith(_GZIP):
-                yield io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=packed)), _BUFFER_BYTES)
-            elif magic.startswith(_BZIP2):
-                yield io.BufferedReader(cast(Any, bz2.BZ2File(packed)), _BUFFER_BYTES)
-            elif magic.startswith(_XZ):
-                with lzma.LZMAFile(packed) as unpacked:
-                    yield io.BufferedReader(cast(Any, unpacked), _BUFFER_BYTES)
-            elif magic.startswith(_ZSTANDARD):
-                yield io.BufferedReader(_Zstandard(packed, path), _BUFFER_BYTES)
-            else:
-                yield packed
+            if magic.startswith((SEVEN_ZIP, *ZIP)):
+                raise ClozeError(f"{path} is an archive within an archive. Unpack the outer one first.")
+            unpacked = _unpacker(magic, packed, path)
+            if unpacked is not packed:
+                unpacked = io.BufferedReader(cast(Any, _Watched(unpacked, path, counts)), _BUFFER_BYTES)
+            if unpacked.peek(2).startswith(_UTF16):
+                counts.change("decoded from UTF-16", documents=1, example=path.name)
+                unpacked = io.BufferedReader(cast(Any, _Recoded(unpacked, path)), _BUFFER_BYTES)
+            yield unpacked
     except EOFError:
         kind = "bzip2" if magic.startswith(_BZIP2) else "xz" if magic.startswith(_XZ) else "gzip"
         raise _cut_off(path, kind) from None
@@ -117,22 +177,93 @@ def open_source(path: Path, counts: Counts) -> Iterator[io.BufferedReader]:
     except OSError as error:
         if error.errno is None and magic.startswith(_BZIP2):  # what bz2 raises for a damaged stream
             raise _damaged(path, "bzip2", "bzip2", error) from None
-        raise ClozeError(
-            f"{path} cannot be read ({error.strerror or error}). Expected a file of text; check corpus.sources."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unpacker(magic: bytes, packed: io.BufferedReader, path: Path) -> io.BufferedReader:
+    """The stream that unpacks `packed`, by its first bytes; `packed` itself if nothing packs it."""
+    if magic.startswith(_GZIP):
+        return cast(io.BufferedReader, gzip.GzipFile(fileobj=packed))
+    if magic.startswith(_BZIP2):
+        return cast(io.BufferedReader, bz2.BZ2File(packed))
+    if magic.startswith(_XZ):
+        return cast(io.BufferedReader, lzma.LZMAFile(packed))
+    if magic.startswith(_ZSTANDARD):
+        return cast(io.BufferedReader, _Zstandard(packed, path))
+    return packed
+
+
+def _unreadable(path: Path, error: OSError) -> ClozeError:
+    return ClozeError(
+        f"{path} cannot be read ({error.strerror or error}). Expected a file of text; check corpus.sources."
+    )
 
 
 def _damaged(path: Path, kind: str, command: str, error: Exception) -> ClozeError:
-    return ClozeError(
+    return SourceDamaged(
         f"{path} is a damaged {kind} file ({error}). Fetch or write it again; `{command} -t {path.name}` tests it."
     )
 
 
 def _cut_off(path: Path, kind: str) -> ClozeError:
-    return ClozeError(
-        f"{path} ends in the middle of its {kind} stream, after {path.stat().st_size:,} bytes: it was cut off. "
-        "Fetch or write it again."
+    size = (archive_of(path) or path).stat().st_size
+    return SourceDamaged(
+        f"{path} ends in the middle of its {kind} stream, after {size:,} bytes: it was cut off. Fetch or write it "
+        "again."
     )
+
+
+class _Watched(io.RawIOBase):
+    """Unpacked bytes, as long as they are not too many for the packed ones (a zip bomb)."""
+
+    def __init__(self, unpacked: BinaryIO, path: Path, counts: Counts) -> None:
+        self._unpacked, self._path, self._counts = unpacked, path, counts
+        self._packed_before = counts.bytes_read
+        self._bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        size = self._unpacked.readinto(buffer)  # type: ignore[attr-defined]
+        self._bytes += size
+        packed = max(_BUFFER_BYTES, self._counts.bytes_read - self._packed_before)
+        if self._bytes > BOMB_BYTES and self._bytes > BOMB_RATIO * packed:
+            raise ClozeError(
+                f"{self._path} unpacks to more than {self._bytes:,} bytes from {packed:,}: that is no text but a zip "
+                "bomb. If it is yours, unpack it first."
+            )
+        return int(size)
+
+
+class _Recoded(io.RawIOBase):
+    """UTF-16 as UTF-8."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file, self._path = file, path
+        self._decoder = codecs.getincrementaldecoder("utf-16")("strict")
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        while not self._rest:
+            chunk = self._file.read(1 << 17)
+            try:
+                text = self._decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                raise SourceDamaged(
+                    f"{self._path} begins as UTF-16 but is cut off or damaged ({error.reason}). Fetch it again."
+                ) from None
+            self._rest = memoryview(text.encode())
+            if not chunk:
+                break
+        view = memoryview(buffer).cast("B")
+        size = min(len(view), len(self._rest))
+        view[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
 
 
 class _Metered(io.FileIO):
@@ -186,7 +317,7 @@ class _Zstandard(io.RawIOBase):
         try:
             unpacked = self._frame.decompress(chunk)
         except zstandard.ZstdError as error:
-            raise ClozeError(
+            raise SourceDamaged(
                 f"{self._path} is a damaged Zstandard file ({error}). Fetch or write it again; "
                 f"`zstd -t {self._path.name}` tests it."
             ) from None

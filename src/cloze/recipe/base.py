@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,3 +36,15 @@ def refuse(problems: list[tuple[str, str]]) -> None:
     if problems:
         text = "; ".join(message for _, message in problems)
         raise PydanticCustomError("unfit", "{text}", {"text": text, "problems": problems})
+
+
+def check_encoding(name: str) -> str:
+    """The name of an encoding of text that Python knows, or auto. Raises ValueError."""
+    if name != "auto":
+        try:
+            "".encode(codecs.lookup(name).name)
+        except (LookupError, TypeError):
+            raise ValueError(
+                f"{name!r} is no encoding of text; expected auto, utf-8, cp949, euc-kr or the like"
+            ) from None
+    return name

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from cloze.recipe.base import Amount, Count, Frac, Settings, refuse
+from cloze.recipe.base import Amount, Count, Frac, Settings, check_encoding, refuse
 
 MIN_VOCABULARY = 64
 """Entries that a tokenizer must have at least."""
@@ -39,6 +39,12 @@ class CorpusSettings(Settings):
     """jsonl, csv, tsv, parquet, arrow: column with the text. Unit: column name. Source: cloze."""
     title_column: str | None = None
     """The same: column with the title, which is not part of the text; null: none. Unit: column name. Source: cloze."""
+    encoding: Annotated[str, AfterValidator(check_encoding)] = "auto"
+    """Encoding of sources that are not Parquet or Arrow. auto: UTF-8, UTF-16 by its mark, and CP949 where that is
+    certain, document by document. Unit: name of an encoding. Source: cloze."""
+    tolerate: Literal["nothing", "records", "cut files"] = "records"
+    """What is let pass and counted. nothing: any mistake ends the run; records: bad records are left out; cut files:
+    also the missing rest of a source that is cut off or damaged. Unit: name. Source: cloze."""
     max_documents: Count | None = None
     """Stop after this many kept documents; null: all. Unit: documents. Source: study (20,000)."""
     markup: MarkupSettings = MarkupSettings()

@@ -10,7 +10,7 @@ import pytest
 
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, SourceDamaged
 
 Read = Callable[..., tuple[list[Document], Counts]]
 
@@ -75,38 +75,54 @@ def test_record_of_a_wrong_type_is_skipped_counted_and_named(read: Read, wrong: 
     assert counts.dropped["malformed record"].examples == [f"d.json, record 2: {problem}"]
 
 
-@pytest.mark.parametrize("length", [0, 1, 30, 75, len(GOOD) - 60, len(GOOD) - 1])
-def test_truncated_json_names_the_record_and_the_byte(read: Read, length: int) -> None:
-    cut = GOOD[:length]
-    while True:  # do not cut inside a character; that is another error
-        try:
-            complete = cut.decode().count("}")
-            break
-        except UnicodeDecodeError:
-            cut = cut[:-1]
-    message = rf"d\.json ends in the middle: it was cut off, after record {complete} and before byte {len(cut)} "
-    with pytest.raises(ClozeError, match=message):
-        read(cut, kind="namuwiki", name="d.json")
-
-
-def test_json_cut_inside_a_character(read: Read) -> None:
-    place = GOOD.index("가".encode())
+@pytest.mark.parametrize("length", [1, 30, 75, len(GOOD) - 60, len(GOOD) - 1])
+def test_truncated_json_names_the_record(read: Read, length: int) -> None:
     with pytest.raises(
-        ClozeError, match=r"d\.json ends in the middle: it was cut off, after record \d+ and before byte"
+        SourceDamaged, match=r"d\.json ends in the middle of its array, after record \d: it was cut off"
     ):
-        read(GOOD[: place + 2], name="d.json")
+        read(GOOD[:length], kind="namuwiki", name="d.json")
 
 
-@pytest.mark.parametrize("data", [GOOD.replace(b'"title"', b"title", 1), GOOD + b"x", GOOD.replace(b"},", b"}", 1)])
-def test_damaged_json_is_an_error(read: Read, data: bytes) -> None:
-    with pytest.raises(ClozeError, match=r"source is not valid JSON \(.*after record [0123] and before byte"):
-        read(data)
+@pytest.mark.parametrize("old", ['"title": "나', '"title":', '"namespace": "0", "title": "나"', "}, "])
+@pytest.mark.parametrize("new", [b"", b'"', b"}", b"{{["])
+def test_a_mistake_costs_no_record_but_its_own(read: Read, old: str, new: bytes) -> None:
+    """What is broken is in the second record, or between the first and it."""
+    first = GOOD.index(b"}") + 1
+    data = GOOD[:first] + GOOD[first:].replace(old.encode(), new, 1)
+    documents, counts = read(data, kind="namuwiki")
+    titles = [document.title for document in documents]
+    assert (titles[0], titles[-1]) == ("가", "다")
+    assert len(documents) == 3 or counts.dropped["malformed record"].documents
 
 
-def test_broken_utf8_names_the_byte(read: Read) -> None:
-    place = GOOD.index("셋".encode())
-    with pytest.raises(ClozeError, match=rf"byte {place} of the .* is not UTF-8.*iconv"):
-        read(GOOD[:place] + "셋".encode("cp949") + GOOD[place + 3 :])
+def test_one_wrong_record_of_many_is_named_by_place(read: Read) -> None:
+    many = dump(*[record(f"{n}", '글이다. {{{ [[ \\ " ' * (n % 7)) for n in range(500)])
+    broken = many.replace(b'"title": "250"', b'"title": "250', 1)
+    documents, counts = read(broken, kind="namuwiki", name="d")
+    assert [document.title for document in documents] == [f"{n}" for n in range(500) if n != 250]
+    assert counts.dropped["malformed record"].examples[0].startswith("d, record 251: no JSON")
+
+
+def test_text_behind_the_array_is_counted(read: Read) -> None:
+    documents, counts = read(GOOD + b" x")
+    assert len(documents) == 3 and "behind the array's end" in counts.dropped["malformed record"].examples[0]
+
+
+def test_a_record_of_another_encoding_is_read(read: Read) -> None:
+    data = GOOD.replace("셋째".encode(), "셋째".encode("cp949"))
+    documents, counts = read(data, name="d")
+    assert [document.title for document in documents] == ["가", "나"], "two encodings in one record are none"
+    assert "neither UTF-8 nor" in counts.dropped["malformed record"].examples[0]
+    documents, counts = read(GOOD.decode().encode("cp949"))
+    assert [document.title for document in documents] == ["가", "나", "다"]
+    assert counts.changed["decoded from CP949"].characters > 0
+
+
+def test_lone_surrogates_and_nul_are_taken_out(read: Read) -> None:
+    data = rb'[{"namespace": "0", "title": "a\ud800b\u0000", "text": "c\udfffd.\u0000"}]'
+    documents, counts = read(data)
+    assert (documents[0].title, documents[0].sentences) == ("ab", ["cd."])
+    assert counts.dropped["unprintable characters"].characters == 4
 
 
 @pytest.mark.parametrize("data", [b'{"namespace": "0"}', b'"abc"', b"text of no kind", "글".encode()])
@@ -130,5 +146,5 @@ def test_only_one_record_is_in_memory_at_a_time(read: Read, tmp_path: Any) -> No
     documents = open_reader(path, CorpusSettings()).read(counts := Counts())
     assert next(documents).title == "0"
     assert counts.bytes_read <= path.stat().st_size
-    with pytest.raises(ClozeError, match="after record 90"):
+    with pytest.raises(SourceDamaged, match="after record 90"):
         list(documents)

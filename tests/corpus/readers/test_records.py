@@ -16,6 +16,7 @@ from pyarrow import parquet
 
 from cloze.corpus.counts import Counts
 from cloze.corpus.readers import open_reader
+from cloze.corpus.readers import table as table_reader
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 
@@ -93,9 +94,10 @@ def test_bad_lines_of_json_are_named_and_the_rest_goes_on(read: Read) -> None:
         b'{"text": "c."}',
     ]
     documents, counts = read(b"\n".join(lines), kind="jsonl", name="a")
-    assert [document.id for document in documents] == ["a:1", "a:8"]
+    assert [document.id for document in documents] == ["a:1", "a:7", "a:8"]
+    assert documents[1].sentences == [] and counts.changed["bytes of an unknown encoding"].examples == ["a, line 7"]
     tally = counts.dropped["malformed record"]
-    assert tally.documents == 5
+    assert tally.documents == 4
     assert tally.examples[0].startswith("a, record 2: no JSON")
     assert tally.examples[1:] == ["a, record 4: an array, expected an object", "a, record 5: text is a number"]
 
@@ -110,7 +112,6 @@ def test_bad_rows_of_csv_are_named_and_the_rest_goes_on(read: Read) -> None:
     ("name", "data", "told"),
     [
         ("a.csv", b'text,label\n"a,1\n', "line 2: unexpected end of data"),
-        ("a.csv", b"text,label\n\xb0\xa1,1\n", "byte 0xb0 is not UTF-8"),
         ("a.csv", b"", "has no column 'text'; it has none"),
         ("a", parquet_bytes()[:-20], "cannot be read as a Parquet file"),
         ("a", arrow_bytes(pa.ipc.new_file)[:100], "cannot be read as an Arrow file"),
@@ -157,3 +158,23 @@ def test_any_text_in_json_is_read(tmp_path_factory: pytest.TempPathFactory, text
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     documents = list(open_reader(path, CorpusSettings()).read(counts := Counts()))
     assert len(documents) == len(texts) and "malformed record" not in counts.dropped
+
+
+def test_tables_may_be_in_cp949(read: Read) -> None:
+    for name, data in (("a.csv", "text,label\n가나 다,1\n"), ("a.jsonl", '{"text": "가나 다"}\n')):
+        documents, counts = read(data.encode("cp949"), name=name)
+        assert documents[0].sentences == ["가나 다"]
+        assert counts.changed["decoded from CP949"].documents == 0 < counts.changed["decoded from CP949"].characters
+
+
+def test_no_record_is_left_out_where_nothing_may_be(read: Read) -> None:
+    with pytest.raises(ClozeError, match=r"record 2: no JSON .* With corpus\.tolerate: records it would be left out"):
+        read(b'{"text": "a"}\n{\n', kind="jsonl", tolerate="nothing")
+
+
+def test_a_line_that_is_too_long_is_left_out_and_the_rest_goes_on(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_reader, "MAX_BYTES", 40)
+    lines = [b'{"text": "a."}', b'{"text": "' + b"b" * 200 + b'"}', b'{"text": "c."}']
+    documents, counts = read(b"\n".join(lines), kind="jsonl", name="a")
+    assert [document.sentences for document in documents] == [["a."], ["c."]]
+    assert counts.dropped["malformed record"].examples == ["a, line 2: 40 bytes or more"]

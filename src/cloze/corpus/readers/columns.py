@@ -41,7 +41,7 @@ class ParquetReader:
                     number += 1
                     if text is None:
                         problem = f"{self.settings.text_column} is null"
-                        drop_record(counts, self.path.name, number, problem)
+                        drop_record(counts, self.settings, self.path, number, problem)
                     else:
                         yield RawDocument(f"{self.path.name}:{number}", str(title or ""), text, "prose")
         counts.bytes_read += size - before

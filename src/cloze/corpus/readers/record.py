@@ -1,15 +1,44 @@
-"""What readers of records share: what is no text is counted."""
+"""What readers of records share: what is no document is counted, or ends the run if the recipe says so."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from cloze.corpus.counts import Counts
+from cloze.corpus.encoding import decode
+from cloze.errors import ClozeError
+from cloze.recipe import CorpusSettings
+
+REPLACED = "bytes of an unknown encoding"
 
 
-def drop_record(counts: Counts, file: str, number: int, problem: str) -> None:
-    """Enter a record that cannot be a document."""
-    counts.drop("malformed record", documents=1, example=f"{file}, record {number:,}: {problem}")
+def drop_record(
+    counts: Counts, settings: CorpusSettings, path: Path, number: int, problem: str, unit: str = "record"
+) -> None:
+    """Enter a record that cannot be a document. Raises ClozeError where `corpus.tolerate` lets none pass."""
+    if settings.tolerate == "nothing":
+        raise ClozeError(f"{path}, {unit} {number:,}: {problem}. With corpus.tolerate: records it would be left out.")
+    counts.drop("malformed record", documents=1, example=f"{path.name}, {unit} {number:,}: {problem}")
+
+
+def decode_line(data: bytes, counts: Counts, settings: CorpusSettings, path: Path, number: int) -> str:
+    """The text of a line; bytes that are in no encoding become U+FFFD, which cleaning takes out, and are counted.
+
+    Raises ClozeError for those where `corpus.tolerate` lets nothing pass.
+    """
+    where = f"{path.name}, line {number:,}"
+    if (text := decode(data, settings.encoding, counts, where)) is not None:
+        return text
+    encoding = "utf-8" if settings.encoding == "auto" else settings.encoding
+    if settings.tolerate == "nothing":
+        raise ClozeError(
+            f"{path}, line {number:,} holds bytes that are neither UTF-8 nor, for certain, CP949. Set corpus.encoding "
+            "if you know what they are; with corpus.tolerate: records they would be taken out."
+        )
+    text = data.decode(encoding, errors="replace")
+    counts.change(REPLACED, characters=text.count("\ufffd"), example=where)
+    return text
 
 
 def json_type(value: Any) -> str:

@@ -12,7 +12,7 @@ from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
 from cloze.corpus.readers.record import drop_record, json_type
 from cloze.corpus.sources import open_source
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, SourceDamaged
 from cloze.recipe import CorpusSettings
 
 
@@ -20,7 +20,7 @@ class SquadReader:
     """A file of questions, plain or compressed."""
 
     def __init__(self, path: Path, settings: CorpusSettings) -> None:
-        self.path = path
+        self.path, self.settings = path, settings
 
     def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its contexts. Raises ClozeError for JSON that is cut or damaged, or that has no articles."""
@@ -32,7 +32,7 @@ class SquadReader:
                 for articles, article in enumerate(ijson.items(file, "data.item", use_float=True), start=1):
                     paragraphs = article.get("paragraphs") if isinstance(article, dict) else None
                     if not isinstance(paragraphs, list):
-                        drop_record(counts, self.path.name, articles, "an article without a list of paragraphs")
+                        drop_record(counts, self.settings, self.path, articles, "no list of paragraphs", "article")
                         continue
                     for paragraph in paragraphs:
                         number += 1
@@ -41,9 +41,9 @@ class SquadReader:
                             title = str(article.get("title") or "").replace("_", " ")
                             yield RawDocument(f"{self.path.name}:{number}", title, context, "prose")
                         else:
-                            drop_record(counts, self.path.name, number, f"context is {json_type(context)}")
+                            drop_record(counts, self.settings, self.path, number, f"context is {json_type(context)}")
             except (ijson.JSONError, UnicodeDecodeError) as error:
-                raise ClozeError(
+                raise SourceDamaged(
                     f"{self.path} is cut off or no valid JSON, after article {articles:,} "
                     f"({str(error).strip().splitlines()[0]}). Fetch it again."
                 ) from None

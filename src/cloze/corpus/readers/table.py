@@ -1,4 +1,4 @@
-"""Tables of text, a document a row: JSON lines, and CSV or TSV with a header. UTF-8, plain or compressed.
+"""Tables of text, a document a row: JSON lines, and CSV or TSV with a header. Plain or compressed.
 
 A row that cannot be read is named by its place, left out and counted; a missing column is an error.
 """
@@ -15,13 +15,13 @@ from typing import Any
 
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
-from cloze.corpus.readers.record import drop_record, json_type
+from cloze.corpus.readers.record import decode_line, drop_record, json_type
 from cloze.corpus.sources import open_source
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 
 MAX_BYTES = 1 << 28
-"""A longer line of JSON, or field of CSV, is an error: it would have to be in memory as a whole."""
+"""A longer line of JSON is left out, a longer field of CSV is an error: it would have to be in memory as a whole."""
 
 
 class JsonLinesReader:
@@ -35,15 +35,15 @@ class JsonLinesReader:
         checked = False
         with open_source(self.path, counts) as file:
             for number, line in enumerate(iter(lambda: file.readline(MAX_BYTES), b""), start=1):
-                if len(line) == MAX_BYTES:
-                    raise ClozeError(
-                        f"{self.path}, line {number:,} has {MAX_BYTES:,} bytes or more. Break it up first."
-                    )
+                if len(line) == MAX_BYTES and not line.endswith(b"\n"):
+                    drop_record(counts, self.settings, self.path, number, f"{MAX_BYTES:,} bytes or more", "line")
+                    skip_line(file)
+                    continue
                 if not (line := line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).strip():
                     continue
-                record, problem = _parse(line)
+                record, problem = _parse(decode_line(line, counts, self.settings, self.path, number))
                 if problem:
-                    drop_record(counts, self.path.name, number, problem)
+                    drop_record(counts, self.settings, self.path, number, problem)
                     continue
                 if not checked:
                     _check_columns(self.path, list(record), self.settings)
@@ -51,7 +51,7 @@ class JsonLinesReader:
                 title, text = _columns(record, self.settings)
                 if not isinstance(text, str):
                     found = json_type(text) if self.settings.text_column in record else "missing"
-                    drop_record(counts, self.path.name, number, f"{self.settings.text_column} is {found}")
+                    drop_record(counts, self.settings, self.path, number, f"{self.settings.text_column} is {found}")
                     continue
                 yield RawDocument(f"{self.path.name}:{number}", title, text, "prose")
 
@@ -65,10 +65,10 @@ class CsvReader:
         self.path, self.settings = path, settings
 
     def read(self, counts: Counts) -> Iterator[RawDocument]:
-        """Its rows. Raises ClozeError for a missing column, bytes that are not UTF-8, and quotes that never close."""
+        """Its rows. Raises ClozeError for a missing column and for quotes that never close."""
         csv.field_size_limit(MAX_BYTES)
         with open_source(self.path, counts) as file:
-            rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), self.dialect, strict=True)
+            rows = csv.reader(self._lines(file, counts), self.dialect, strict=True)
             try:
                 header = next(rows, [])
                 _check_columns(self.path, header, self.settings)
@@ -77,7 +77,7 @@ class CsvReader:
                         continue
                     if len(row) != len(header):
                         problem = f"{len(row)} fields, expected {len(header)}, before line {rows.line_num + 1:,}"
-                        drop_record(counts, self.path.name, number, problem)
+                        drop_record(counts, self.settings, self.path, number, problem)
                         continue
                     title, text = _columns(dict(zip(header, row, strict=True)), self.settings)
                     yield RawDocument(f"{self.path.name}:{number}", title, text, "prose")
@@ -86,11 +86,11 @@ class CsvReader:
                     f"{self.path}, line {rows.line_num:,}: {error}. Expected {self._expected}; check the quotes, or "
                     "set corpus.kind to another format."
                 ) from None
-            except UnicodeDecodeError as error:
-                raise ClozeError(
-                    f"{self.path}, after line {rows.line_num:,}: byte 0x{error.object[error.start]:02x} is not UTF-8. "
-                    f"Convert it first: iconv -f CP949 -t UTF-8 {self.path.name} > {self.path.stem}.utf8.csv"
-                ) from None
+
+    def _lines(self, file: io.BufferedReader, counts: Counts) -> Iterator[str]:
+        for number, line in enumerate(iter(lambda: file.readline(MAX_BYTES), b""), start=1):
+            text = decode_line(line, counts, self.settings, self.path, number)
+            yield text.removeprefix("\ufeff") if number == 1 else text
 
     _expected = "comma-separated fields, in double quotes where they hold commas or line breaks"
 
@@ -106,12 +106,16 @@ class TsvReader(CsvReader):
     _expected = "tab-separated fields without quotes"
 
 
-def _parse(line: bytes) -> tuple[dict[str, Any], str]:
+def skip_line(file: io.BufferedReader) -> None:
+    """Read on to the end of a line that is too long to be held."""
+    while (rest := file.readline(MAX_BYTES)) and not rest.endswith(b"\n"):
+        pass
+
+
+def _parse(line: str) -> tuple[dict[str, Any], str]:
     """The object of a line, or what is wrong with it."""
     try:
-        record = json.loads(line)
-    except UnicodeDecodeError as error:
-        return {}, f"byte 0x{line[error.start]:02x} is not UTF-8"
+        record = json.loads(line, strict=False)
     except (ValueError, RecursionError) as error:
         return {}, f"no JSON ({error})"
     return (record, "") if isinstance(record, dict) else ({}, f"{json_type(record)}, expected an object")

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
+from cloze.corpus.encoding import decode
+from cloze.corpus.readers.record import decode_line
 from cloze.corpus.sources import open_source
-from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 
 MAX_LINES = 10_000
 """A longer document becomes several, so that memory stays bounded in a file without blank lines."""
 MAX_BYTES = 1 << 24
-"""A document that is longer becomes several, too; a line that is longer is an error."""
+"""A document or a line that is longer becomes several, too."""
 
 
 _SPACES = "".join(character for character in map(chr, range(0x3001)) if character.isspace()).encode()
@@ -28,14 +29,20 @@ def _is_blank(line: bytes) -> bool:
     return not line.strip(_SPACES) and line.decode(errors="replace").isspace()
 
 
+def _rest_of_character(file: io.BufferedReader) -> bytes:
+    """Bytes that continue a character of UTF-8, so that a cut does not go through it."""
+    following = file.peek(3)[:3]
+    return file.read(len(following) - len(following.lstrip(bytes(range(0x80, 0xC0)))))
+
+
 class TextReader:
-    """A file of UTF-8 lines."""
+    """A file of lines."""
 
     def __init__(self, path: Path, settings: CorpusSettings) -> None:
-        self.path = path
+        self.path, self.settings = path, settings
 
     def read(self, counts: Counts) -> Iterator[RawDocument]:
-        """Its documents. Raises ClozeError for bytes that are not UTF-8, naming the line and the byte."""
+        """Its documents."""
         with open_source(self.path, counts) as file:
             for number, block in enumerate(self._blocks(file, counts), start=1):
                 yield RawDocument(f"{self.path.name}:{number}", "", block, "lines")
@@ -49,14 +56,19 @@ class TextReader:
         for line in iter(lambda: file.readline(MAX_BYTES), b""):
             blank = _is_blank(line)
             full = len(lines) == MAX_LINES or size + len(line) > MAX_BYTES
-            if len(line) == MAX_BYTES:
-                raise self._long_line(line_number + len(lines) + 1)
+            if len(line) == MAX_BYTES and not line.endswith(b"\n"):
+                line += _rest_of_character(file)
+                counts.change(
+                    "long line cut in pieces",
+                    documents=1,
+                    example=f"{self.path.name}, line {line_number + len(lines) + 1:,}",
+                )
             if lines and (blank or full):
                 if not blank:
                     counts.change(
                         "long document cut in pieces", documents=1, example=f"{self.path.name}, byte {place:,}"
                     )
-                yield self._decode(b"".join(lines), place, line_number)
+                yield self._decode(b"".join(lines), line_number, counts)
                 place, line_number = place + size, line_number + len(lines)
                 lines, size = [], 0
             if blank:
@@ -65,26 +77,13 @@ class TextReader:
                 lines.append(line)
                 size += len(line)
         if lines:
-            yield self._decode(b"".join(lines), place, line_number)
+            yield self._decode(b"".join(lines), line_number, counts)
 
-    def _decode(self, data: bytes, place: int, line_number: int) -> str:
-        try:
-            return data.decode()
-        except UnicodeDecodeError as error:
-            if error.reason == "unexpected end of data":  # Only the file's end can be inside a character and no error.
-                raise ClozeError(
-                    f"{self.path} ends in the middle of a character, at byte {place + error.start:,} of the (unpacked) "
-                    "text: it was cut off. Fetch it again, or remove the last line."
-                ) from None
-            name, line = self.path.name, line_number + data.count(b"\n", 0, error.start) + 1
-            raise ClozeError(
-                f"{self.path}, line {line:,}: byte {place + error.start:,} of the (unpacked) text, "
-                f"0x{data[error.start]:02x}, is not UTF-8. Text in the older Korean encoding must be converted first: "
-                f"iconv -f CP949 -t UTF-8 {name} > {self.path.stem}.utf8.txt (unpack before; UTF-16 needs -f UTF-16)."
-            ) from None
-
-    def _long_line(self, line: int) -> ClozeError:
-        return ClozeError(
-            f"{self.path}, line {line:,} has {MAX_BYTES:,} bytes or more. Expected one sentence a line and a "
-            "blank line between documents; break the text into lines first."
-        )
+    def _decode(self, data: bytes, line_number: int, counts: Counts) -> str:
+        """A document's text: as a whole, or line by line where its lines are of different encodings."""
+        encoding = self.settings.encoding
+        where = f"{self.path.name}, line {line_number + 1:,}"
+        if (text := decode(data, encoding, counts, where)) is not None:
+            return text
+        lines = enumerate(data.splitlines(keepends=True), start=line_number + 1)
+        return "".join(decode_line(line, counts, self.settings, self.path, number) for number, line in lines)
