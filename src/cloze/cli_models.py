@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -40,10 +41,16 @@ def predict(
 
     lines, loaded = _lines(file), load(model)
     texts = [_pair(line, number) for number, line in enumerate(lines, start=1)] if pairs else lines
-    if loaded.regresses:
+    if loaded.task == "regression":
         for line, number in zip(lines, loaded.score(texts), strict=True):
             record = {"text": line, "score": number}
             print(json.dumps(record, ensure_ascii=False) if as_json else f"{number:.4f}\t{line}")
+        return
+    if loaded.task == "tagging":
+        for line, entities in zip(lines, loaded.tag(lines), strict=True):
+            record = {"text": line, "entities": [asdict(entity) for entity in entities]}
+            shown = ", ".join(f"{entity.text}/{entity.label}" for entity in entities)
+            print(json.dumps(record, ensure_ascii=False) if as_json else f"{shown}\t{line}")
         return
     for line, found in zip(lines, loaded.predict(texts), strict=True):
         if as_json:

@@ -33,6 +33,11 @@ _HINTS = {
 }
 
 
+def files_below(path: Path) -> list[Path]:
+    """A file alone, or all files in a folder and its folders, in the order of their names."""
+    return sorted(found for found in path.rglob("*") if found.is_file()) if path.is_dir() else [path]
+
+
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file's content, in hex."""
     with path.open("rb") as file:

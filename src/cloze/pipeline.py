@@ -233,15 +233,14 @@ def _guesses(recipe: Recipe, prepared: Prepared, step: int, model: PretrainingMo
 
 def _check_tasks(recipe: Recipe, stages: Mapping[str, Stage]) -> None:
     """Read the labelled files of unfinished tasks: a mistake in them must not show after hours of pretraining."""
-    from cloze.tasks.datasets import read_table
     from cloze.tasks.task import kind_of
 
     if is_main():
         for task in recipe.tasks:
             if read_manifest(stages[f"task-{task.name}"].folder) is None:
-                columns = (task.text_column, task.label_column, task.second_text_column)
-                train, test = (read_table(recipe.data / path, *columns) for path in (task.train, task.test))
-                kind_of(task.kind).label(train, test)
+                kind = kind_of(task.kind)
+                train, test = (kind.read(recipe.data / path, task) for path in (task.train, task.test))
+                kind.classes(train, test)
 
 
 def _task(recipe: Recipe, task: TaskSettings, model_folder: Path, progress: Progress, folder: Path) -> dict[str, Any]:

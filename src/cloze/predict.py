@@ -27,14 +27,25 @@ if TYPE_CHECKING:
 
     from cloze.inputs.batch import Batch
     from cloze.models import PretrainingModel
-    from cloze.models.classifier import Classifier
+    from cloze.models.classifier import Classifier, TokenClassifier
     from cloze.tasks.features import Features
+    from cloze.tasks.tagging import Entity, Unit
+    from cloze.tasks.task import Layout
     from cloze.tokens.tokenizer import Tokenizer
 
 GAP = re.compile(r"\s*(?:\[MASK\]|<mask>)")
 """A gap, in BERT's and in RoBERTa's spelling; both work with every tokenizer. A space before it belongs to it."""
 
 
+GIVES = {
+    "classification": ("a class", "predict"),
+    "multi_label": ("several labels", "labels"),
+    "regression": ("a number", "score"),
+    "tagging": ("entities", "tag"),
+    "question_answering": ("answers", "answer"),
+    "multiple_choice": ("a choice", "choose"),
+}
+"""Kind of task -> what a model of it gives, and by which method."""
 Text = str | tuple[str, str]
 """What a model reads: a text, or a pair of texts."""
 
@@ -60,7 +71,9 @@ class Guess:
 class LoadedModel:
     """A model and its tokenizer, ready to use. Texts longer than `length` tokens are cut, with a warning."""
 
-    def __init__(self, model: PretrainingModel | Classifier, tokenizer: Tokenizer, *, name: str = "this model") -> None:
+    def __init__(
+        self, model: PretrainingModel | Classifier | TokenClassifier, tokenizer: Tokenizer, *, name: str = "this model"
+    ) -> None:
         self.model, self.tokenizer, self.name = model, tokenizer, name
         self._module = cast("nn.Module", model)
 
@@ -75,17 +88,15 @@ class LoadedModel:
         return getattr(self.model, "classes", ())
 
     @property
-    def regresses(self) -> bool:
-        """Whether the model gives a number, by `score`, and not a class."""
-        return getattr(self.model, "objective", None) == "regression"
+    def task(self) -> str | None:
+        """Kind of task that the model was fine-tuned on, which decides the method to call; None: pretrained only."""
+        return getattr(self.model, "objective", None)
 
     def predict(self, texts: Sequence[Text]) -> list[Prediction]:
         """The class of each text or pair. Raises ClozeError if the model has no classifier."""
         from cloze.tasks.metrics import log_softmax
 
-        model = self._fine_tuned()
-        if self.regresses:
-            raise ClozeError(f"{self.name} gives a number ({self.classes[0]}), not a class. Call score.")
+        model = self._fine_tuned("classification")
         found = []
         for row in np.exp(log_softmax(self._map(model.logits, texts))) if texts else ():
             best = int(row.argmax())
@@ -95,10 +106,21 @@ class LoadedModel:
 
     def score(self, texts: Sequence[Text]) -> list[float]:
         """The number of each text or pair. Raises ClozeError if the model is no regression."""
-        model = self._fine_tuned()
-        if not self.regresses:
-            raise ClozeError(f"{self.name} gives a class ({', '.join(self.classes)}), not a number. Call predict.")
+        model = self._fine_tuned("regression")
         return self._map(model.logits, texts)[:, 0].tolist() if texts else []
+
+    def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
+        """The entities of each text, of any length, with their places. Raises ClozeError if the model is no tagger."""
+        from cloze.tasks.features import map_rows
+        from cloze.tasks.tagging import align, entities, units_of
+
+        model = self._fine_tuned("tagging")
+        unit: Unit = "word" if model.settings.get("unit") == "word" else "character"
+        units = [units_of(text, unit) for text in texts]
+        aligned = align(texts, units, self._layout, stride=self.length // 2)
+        outputs = map_rows(model.logits, aligned.features, device=self._device, per_token=True)
+        tags = iter(aligned.tags(outputs, self.classes))
+        return [entities(text, places, [next(tags) for _ in places]) for text, places in zip(texts, units, strict=True)]
 
     def encode(self, texts: Sequence[Text]) -> NDArray[np.float32]:
         """A vector for each text or pair, [texts, width]: the mean of its last hidden states, specials included."""
@@ -121,9 +143,9 @@ class LoadedModel:
         """
         import torch
 
-        from cloze.models.classifier import Classifier
+        from cloze.models.classifier import Classifier, TokenClassifier
 
-        if isinstance(self.model, Classifier):
+        if isinstance(self.model, Classifier | TokenClassifier):
             raise ClozeError(
                 f"{self.name} cannot fill gaps: it is a classifier ({', '.join(self.classes)}), and fine-tuning leaves "
                 "the head for masked words behind. Use the pretrained model, in runs/NAME/pretraining/model."
@@ -142,15 +164,27 @@ class LoadedModel:
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
 
-    def _fine_tuned(self) -> Classifier:
-        from cloze.models.classifier import Classifier
+    def _fine_tuned(self, task: str) -> Classifier | TokenClassifier:
+        """The model, if it is of that kind of task."""
+        from cloze.models.classifier import Classifier, TokenClassifier
 
-        if not isinstance(self.model, Classifier):
+        if not isinstance(self.model, Classifier | TokenClassifier):
             raise ClozeError(
                 f"{self.name} has no classifier: it was pretrained ({self.model.family}), not fine-tuned. Add a task "
                 "to the recipe and run `cloze run RECIPE`; the classifier is then in runs/NAME/tasks/TASK/model."
             )
+        if self.model.objective != task:
+            gives, method = GIVES[self.model.objective]
+            raise ClozeError(
+                f"{self.name} gives {gives} ({', '.join(self.classes)}), not {GIVES[task][0]}. Call {method}."
+            )
         return self.model
+
+    @property
+    def _layout(self) -> Layout:
+        from cloze.tasks.task import Layout
+
+        return Layout(self.tokenizer, self.length, self.model.encoder.config.segment_types)
 
     def _map(self, function: Callable[[Batch], Tensor], texts: Sequence[Text]) -> NDArray[np.float32]:
         """`function` over all texts, in flat batches of similar length; warns about texts that had to be cut."""

@@ -22,6 +22,7 @@ from cloze.errors import ClozeError
 from cloze.files import (
     PARTIAL,
     check_files,
+    files_below,
     finish_folder,
     hash_json,
     open_lock,
@@ -108,7 +109,8 @@ def plan_stages(recipe: Recipe) -> dict[str, Stage]:
     shared = {key: settings[key] for key in ("seed", "inputs", "masking", "model")}
     add("pretraining", of={**shared, "training": training}, inputs=start, after=("tokenizer", "store"))
     for task, own in zip(recipe.tasks, settings["tasks"], strict=True):
-        files = fingerprint([recipe.data / own.pop("train"), recipe.data / own.pop("test")])
+        both = [recipe.data / own.pop("train"), recipe.data / own.pop("test")]
+        files = fingerprint([file for path in both for file in files_below(path)])
         of = {
             **own,
             "length": task.length or recipe.inputs.length,
@@ -175,7 +177,8 @@ def _check_sources(recipe: Recipe) -> None:
     missing = {key: recipe.data / path for key, path in named.items() if not (recipe.data / path).exists()}
     for place, task in enumerate(recipe.tasks):
         files = {f"tasks.{place}.train": task.train, f"tasks.{place}.test": task.test}
-        missing |= {key: recipe.data / path for key, path in files.items() if not (recipe.data / path).is_file()}
+        there = Path.exists if task.kind == "multiple_choice" else Path.is_file
+        missing |= {key: recipe.data / path for key, path in files.items() if not there(recipe.data / path)}
     if missing:
         from cloze.corpus.catalogue import sets_of
 

@@ -23,6 +23,7 @@ from cloze.models.roberta import Roberta
 from cloze.objectives import Sums
 from cloze.recipe import ModelSettings
 from cloze.tasks.finetuning import Start, _classifier
+from cloze.tasks.task import kind_of
 from tests.models.test_encoder import batch, config, filled
 from tests.parity.conftest import VOCABULARY
 
@@ -195,9 +196,8 @@ def test_fine_tuning_a_modernbert_goes_on_with_the_head_of_pretraining() -> None
     pretrained = build(settings, vocabulary_size=VOCABULARY, length=12, pad_id=0, pairs=False, seed=5)
     recipe = SimpleNamespace(model=SimpleNamespace(attention="auto"))
     task = SimpleNamespace(dropout=None)
-    labels, kind = SimpleNamespace(classes=("a", "b")), SimpleNamespace(name="classification")
     shared: Any = SimpleNamespace(
-        settings=task, model=pretrained, recipe=recipe, labels=labels, kind=kind, device="cpu"
+        settings=task, model=pretrained, recipe=recipe, classes=("a", "b"), kind=kind_of("classification"), device="cpu"
     )
     first, fresh = (_classifier(shared, start, 1).state_dict() for start in get_args(Start))
     for name in ("dense", "norm"):

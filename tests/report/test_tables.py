@@ -57,6 +57,16 @@ def test_confusion_is_a_share_of_the_true_class(make_run: MakeRun) -> None:
     assert table.rows[0] == ("부정", "88.6", "11.4", "24,827")
 
 
+def test_scores_of_parts_are_means_over_seeds(make_run: MakeRun) -> None:
+    task = read_run(make_run()).tasks[0]
+    assert task_tables.parts_table(task) is None
+    parts = [{"PS": {"f1": 0.5, "count": 7}}, {"PS": {"f1": 0.7, "count": 7}, "LC": {"f1": 1.0, "count": 1}}]
+    task.results["pretrained"] = {"seeds": [{"test": {"parts": of_seed}} for of_seed in parts]}
+    table = task_tables.parts_table(task)
+    assert table is not None and table.columns == ("", "F1", "Count")
+    assert table.rows == [("PS", "60.00", "7"), ("LC", "–", "–")]
+
+
 def test_headline_of_a_run_without_tasks_is_its_validation(make_run: MakeRun) -> None:
     run = read_run(make_run())
     run.tasks.clear()

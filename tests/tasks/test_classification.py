@@ -22,9 +22,9 @@ def labelled(tmp_path: Path, name: str, labels: list[str]) -> Examples:
 
 def test_classes_are_ordered_by_number_or_name(tmp_path: Path) -> None:
     numbers = labelled(tmp_path, "a.txt", ["10", "2", "-1", "2"])
-    assert class_names(numbers, numbers) == ["-1", "2", "10"]
+    assert class_names(numbers, numbers) == ("-1", "2", "10")
     words = labelled(tmp_path, "b.txt", ["hate", "10", "none"])
-    assert class_names(words, words) == ["10", "hate", "none"]
+    assert class_names(words, words) == ("10", "hate", "none")
     assert class_indices(["none", "10"], ["10", "hate", "none"]) == [2, 0]
 
 
@@ -37,7 +37,7 @@ def test_one_class_or_an_unknown_label_cannot_be_trained(tmp_path: Path) -> None
         ClozeError, match=r"strange\.txt, line 4: the label 'ironic' never occurs in .*two\.txt.*'0', '1'"
     ):
         class_names(two, strange)
-    assert class_names(two, one) == ["0", "1"], "a test set need not hold every class"
+    assert class_names(two, one) == ("0", "1"), "a test set need not hold every class"
 
 
 def test_scores_of_a_hand_made_table() -> None:

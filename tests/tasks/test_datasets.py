@@ -69,7 +69,7 @@ def test_broken_files_are_named_with_their_place(tmp_path: Path, text: str | byt
 def test_missing_file_and_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(ClozeError, match=r"none\.txt cannot be read"):
         read(tmp_path / "none.txt")
-    with pytest.raises(ClozeError, match="is a folder; expected a tab-separated file"):
+    with pytest.raises(ClozeError, match="is a folder; expected a file"):
         read(tmp_path)
 
 

@@ -217,7 +217,8 @@ def test_a_rows_logits_do_not_depend_on_its_company(data: Path) -> None:
     shared = shared_task(data)
     classifier = _classifier(shared, "pretrained", 1).eval()
     together, apart = (
-        map_rows(classifier.logits, shared.train, device=torch.device("cpu"), tokens=tokens) for tokens in (10_000, 1)
+        map_rows(classifier.logits, shared.train.features, device=torch.device("cpu"), tokens=tokens)
+        for tokens in (10_000, 1)
     )
     np.testing.assert_allclose(together, apart, atol=1e-5)
 

@@ -17,7 +17,7 @@ from cloze.progress import Silent
 from cloze.recipe import Recipe, TaskSettings
 from cloze.tasks.datasets import read_table
 from cloze.tasks.finetuning import finetune
-from cloze.tasks.regression import KIND
+from cloze.tasks.regression import KIND, score
 from tests.tasks.conftest import BAD, FILLER, GOOD
 
 
@@ -80,7 +80,7 @@ def test_it_learns_pairs_and_the_saved_model_gives_the_same_numbers(data: Path, 
 
 def test_measures_of_a_hand_made_table() -> None:
     outputs, labels = np.array([[1.0], [2.0], [4.0], [3.0]], dtype=np.float32), np.array([1, 2, 3, 9], dtype=np.float32)
-    found = KIND.score(outputs, labels)
+    found = score(outputs, labels)
     assert found["spearman"] == pytest.approx(0.8)
     assert found["pearson"] == pytest.approx(np.corrcoef(outputs[:, 0], labels)[0, 1])
     want = torch.nn.functional.mse_loss(torch.from_numpy(outputs[:, 0]), torch.from_numpy(labels)).item()
@@ -89,8 +89,8 @@ def test_measures_of_a_hand_made_table() -> None:
 
 def test_a_constant_has_no_correlation() -> None:
     flat, labels = np.ones((3, 1), dtype=np.float32), np.arange(3, dtype=np.float32)
-    assert KIND.score(flat, labels)["spearman"] is None
-    assert KIND.score(labels[:, None], np.ones(3, dtype=np.float32))["pearson"] is None
+    assert score(flat, labels)["spearman"] is None
+    assert score(labels[:, None], np.ones(3, dtype=np.float32))["pearson"] is None
 
 
 @pytest.mark.parametrize("label", ["high", "nan", "1e400", "3,5"])
@@ -99,7 +99,7 @@ def test_what_is_no_number_is_told(tmp_path: Path, label: str) -> None:
     path.write_text(f"document\tlabel\n가\t1.5\n나\t{label}\n", encoding="utf-8")
     examples = read_table(path, "document", "label")
     with pytest.raises(ClozeError, match=rf"a\.tsv, line 3: the label '{label}' is not a number"):
-        KIND.label(examples, examples)
+        KIND.classes(examples, examples)
 
 
 def test_one_number_is_nothing_to_learn(tmp_path: Path) -> None:
@@ -107,4 +107,4 @@ def test_one_number_is_nothing_to_learn(tmp_path: Path) -> None:
     path.write_text("document\tlabel\n가\t1.5\n나\t1.50\n", encoding="utf-8")
     examples = read_table(path, "document", "label")
     with pytest.raises(ClozeError, match="nothing to learn"):
-        KIND.label(examples, examples)
+        KIND.classes(examples, examples)

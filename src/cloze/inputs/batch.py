@@ -38,7 +38,8 @@ class Target:
     positions: Tensor
     """Int64 [M]: flat token positions, ascending; the rows' first tokens for objectives on whole rows."""
     labels: Tensor
-    """Int64 [M]: token ids or classes; float32 [M] for a regression."""
+    """Int64 [M]: token ids or classes; float32 [M] for a regression, [M, C] for several labels at once; int64 [M, 2]
+    for the start and the end of an answer."""
     left: Tensor | None = None
     """Int64 [M]: flat position of the token just before the target's span; span_boundary alone."""
     right: Tensor | None = None
@@ -69,9 +70,10 @@ class Batch:
     rows: Int64
     """Int64 [R], numpy: numbers of the rows in their plan or file, for messages."""
     targets: dict[str, Target] = field(default_factory=dict)
-    """By objective: "masked_tokens", "span_boundary", "sentence_pair", "classification"."""
+    """By objective: "masked_tokens", "span_boundary", "sentence_pair"; in fine-tuning the name of the task's kind."""
     parts: Int64 | None = None
-    """Int64 [R], numpy: rows of attention in each row, where rows are cut; None: one each, so A = R."""
+    """Int64 [R], numpy: rows of attention in each row, where rows are cut, or are the options of a question; None: one
+    each, so A = R."""
 
     @property
     def tokens(self) -> int:

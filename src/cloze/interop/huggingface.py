@@ -6,7 +6,7 @@ file; config.json is read and written in `configuration.py`, tensors in `weights
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from cloze.models import PretrainingModel
-    from cloze.models.classifier import Classifier
+    from cloze.models.classifier import Classifier, TokenClassifier
     from cloze.models.encoder import EncoderConfig
     from cloze.models.family import Names, Part, Pooling
     from cloze.tokens.tokenizer import Tokenizer
@@ -46,8 +46,16 @@ __all__ = [
     "to_huggingface",
 ]
 
-PROBLEM_TYPES = {"classification": "single_label_classification", "regression": "regression"}
-"""Objective -> what transformers calls it; it also takes a model with one label for a regression."""
+PROBLEM_TYPES = {
+    "classification": "single_label_classification",
+    "regression": "regression",
+    "multi_label": "multi_label_classification",
+}
+"""Objective over rows -> what transformers calls it; it also takes a model with one label for a regression."""
+TASK_ENTRY = "cloze_task"
+"""Entry of config.json with what a kind of task keeps with a model; transformers ignores it."""
+_OUTPUTS = {"ForQuestionAnswering": ("start", "end"), "ForMultipleChoice": ("option",)}
+"""Outputs of the heads that have no classes."""
 _UNNAMED_CLASSES = {"0": "LABEL_0", "1": "LABEL_1"}
 """transformers leaves these out of config.json."""
 
@@ -71,24 +79,26 @@ def save_model(folder: Path, model: PretrainingModel, tokenizer: Tokenizer) -> N
         write_json(place / CONFIG_FILE, describe(model.family, part.config, part.carrier, part.head, tokenizer))
 
 
-def save_classifier(folder: Path, classifier: Classifier, tokenizer: Tokenizer) -> None:
-    """Write a fine-tuned classifier, its classes as id2label, into the existing `folder`."""
+def save_classifier(folder: Path, classifier: Classifier | TokenClassifier, tokenizer: Tokenizer) -> None:
+    """Write a fine-tuned model, its classes as id2label, into the existing `folder`."""
     from cloze.models import family_of
+    from cloze.models.family import HEADS
 
-    config = classifier.encoder.config
+    config, head = classifier.encoder.config, HEADS[classifier.objective]
     carrier = family_of(classifier.family).carrier(config)
-    labels = {
-        "id2label": {str(i): name for i, name in enumerate(classifier.classes)},
-        "label2id": {name: i for i, name in enumerate(classifier.classes)},
-        "problem_type": PROBLEM_TYPES[classifier.objective],
-        carrier.classifier_dropout: classifier.head.dropout.share,
-    }
+    entries: dict[str, Any] = {carrier.classifier_dropout: classifier.head.dropout.share}
+    if head not in _OUTPUTS:
+        entries["id2label"] = {str(i): name for i, name in enumerate(classifier.classes)}
+        entries["label2id"] = {name: i for i, name in enumerate(classifier.classes)}
+    if classifier.objective in PROBLEM_TYPES:
+        entries["problem_type"] = PROBLEM_TYPES[classifier.objective]
     if classifier.pooling != "first":
-        labels["classifier_pooling"] = classifier.pooling
-    write_tensors(folder, classifier.state_dict(), names_of(classifier.family, config, classifier=True))
+        entries["classifier_pooling"] = classifier.pooling
+    if classifier.settings:
+        entries[TASK_ENTRY] = classifier.settings
+    write_tensors(folder, classifier.state_dict(), names_of(classifier.family, config, head=head))
     tokenizer.save(folder, segments=config.segment_types)
-    described = describe(classifier.family, config, carrier, "ForSequenceClassification", tokenizer)
-    write_json(folder / CONFIG_FILE, described | labels)
+    write_json(folder / CONFIG_FILE, describe(classifier.family, config, carrier, head, tokenizer) | entries)
 
 
 def load_model(folder: Path) -> tuple[PretrainingModel, Tokenizer]:
@@ -101,7 +111,7 @@ def load_model(folder: Path) -> tuple[PretrainingModel, Tokenizer]:
 
     folder = Path(folder)
     described, config, family = read_config(folder)
-    if _classifies(described):
+    if _head(described) is not None:
         raise ClozeError(
             f"{folder} holds a fine-tuned classifier, without a head for masked tokens. Pass the pretrained folder."
         )
@@ -113,42 +123,63 @@ def load_model(folder: Path) -> tuple[PretrainingModel, Tokenizer]:
     return model, _read_tokenizer(folder, config)
 
 
-def load_classifier(folder: Path) -> tuple[Classifier, Tokenizer]:
-    """A fine-tuned classifier and its tokenizer; classes in the order of id2label. Raises like `load_model`."""
+def load_classifier(folder: Path) -> tuple[Classifier | TokenClassifier, Tokenizer]:
+    """A fine-tuned model and its tokenizer; classes in the order of id2label. Raises like `load_model`."""
     from cloze.models import from_config
-    from cloze.models.classifier import Classifier
+    from cloze.models.classifier import classifier_of
 
     folder = Path(folder)
     described, config, family = read_config(folder)
-    if not _classifies(described):
+    head = _head(described)
+    if head is None:
         raise ClozeError(
             f"{folder} holds {described.get('architectures')}, not a classifier. Pass a fine-tuned folder."
         )
     labels = described.get("id2label") or _UNNAMED_CLASSES
     try:
-        classes = [str(labels[i]) for i in sorted(labels, key=int)]
+        named = [str(labels[i]) for i in sorted(labels, key=int)]
     except (TypeError, ValueError):
         raise ClozeError(f"{folder / CONFIG_FILE} has id2label {labels!r}; expected a name for each number.") from None
+    classes = _OUTPUTS.get(head, named)
     dropout = described.get(family.carrier(config).classifier_dropout)
     share = config.dropout if dropout is None else float(dropout)
     pooling: Pooling = "mean" if described.get("classifier_pooling") == "mean" else "first"
-    regression = described.get("problem_type") == "regression" or len(classes) == 1
-    objective = "regression" if regression else "classification"
-    model = from_config(family.name, config, pairs=False)
-    classifier = Classifier(model, classes, share, objective=objective, pooling=pooling)
-    names = names_of(family.name, config, classifier=True)
+    settings = described.get(TASK_ENTRY)
+    classifier = classifier_of(
+        _objective(head, described, classes),
+        from_config(family.name, config, pairs=False),
+        classes,
+        share,
+        pooling=pooling,
+        settings=settings if isinstance(settings, dict) else None,
+    )
+    names = names_of(family.name, config, head=head)
     tensors, base = read_tensors(folder), family.carrier(config).base
     fill(classifier, collect(folder, classifier.state_dict(), names, tensors, base=base))
     return classifier, _read_tokenizer(folder, config)
 
 
 def is_classifier(folder: Path) -> bool:
-    """True if the folder's config.json names a sequence classifier."""
-    return _classifies(read_config(folder)[0])
+    """True if the folder's config.json names a fine-tuned model."""
+    return _head(read_config(folder)[0]) is not None
 
 
-def _classifies(described: Mapping[str, Any]) -> bool:
-    return "SequenceClassification" in str(described.get("architectures"))
+def _head(described: Mapping[str, Any]) -> str | None:
+    """End of the name of the fine-tuned class that config.json names; None for a pretrained one."""
+    from cloze.models.family import HEADS
+
+    return next((head for head in HEADS.values() if head in str(described.get("architectures"))), None)
+
+
+def _objective(head: str, described: Mapping[str, Any], classes: Sequence[str]) -> str:
+    from cloze.models.family import HEADS
+
+    if head != HEADS["classification"]:
+        return next(objective for objective, found in HEADS.items() if found == head)
+    if described.get("problem_type") == PROBLEM_TYPES["multi_label"]:
+        return "multi_label"
+    regression = described.get("problem_type") == PROBLEM_TYPES["regression"] or len(classes) == 1
+    return "regression" if regression else "classification"
 
 
 def _holds_pairs(names: Names, tensors: Mapping[str, Tensor]) -> bool:

@@ -35,14 +35,14 @@ def to_huggingface(state: Mapping[str, Tensor], names: Names) -> dict[str, Tenso
     return tensors
 
 
-def names_of(family: str, config: EncoderConfig, *, classifier: bool = False) -> Names:
-    """The table of the family's own folder, with the classifier's head where there is one."""
+def names_of(family: str, config: EncoderConfig, *, head: str | None = None) -> Names:
+    """The table of the family's own folder; `head`: with that of this fine-tuned class (`family.HEADS`)."""
     from cloze.models import family_of
 
     carrier = family_of(family).carrier(config)
     table = carrier.names(config)
-    if classifier:
-        modules = carrier.classifier.items()
+    if head is not None:
+        modules = carrier.heads[head].items()
         table |= {f"{ours}.{kind}": (f"{theirs}.{kind}",) for ours, theirs in modules for kind in ("weight", "bias")}
     return table
 

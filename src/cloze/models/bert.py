@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cloze.models.encoder import Encoder, EncoderConfig
-from cloze.models.family import Carrier, Family, Names, Part, has_pairs, plain_pooler, whole
+from cloze.models.family import Carrier, Family, Names, Part, has_pairs, plain_pooler, task_heads, whole
 from cloze.models.heads import MaskedTokensHead
 from cloze.models.masked import PairsModel
 
@@ -81,7 +81,7 @@ CARRIER = Carrier(
     class_name="Bert",
     base="bert.",
     names=lambda config: huggingface_names(config.layers),
-    classifier={"head.linear": "classifier"},
+    heads=task_heads({"head.linear": "classifier"}),
     counts=COUNTS,
     numbers=NUMBERS,
     defaults={"initializer_range": 0.02, "hidden_act": "gelu"},

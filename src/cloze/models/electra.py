@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from cloze.errors import ClozeError
 from cloze.models import bert
 from cloze.models.encoder import Embeddings, Encoder, EncoderConfig
-from cloze.models.family import Family, Names, Part
+from cloze.models.family import Family, Names, Part, task_heads
 from cloze.models.heads import GeluPooler, MaskedTokensHead, ReplacedTokensHead
 from cloze.objectives import Sums
 from cloze.objectives.replaced_tokens import FIGURES, replace_tokens, replaced_tokens
@@ -155,7 +155,10 @@ CARRIER = replace(
     class_name="Electra",
     base="electra.",
     names=discriminator_names,
-    classifier={"pooler.dense": "classifier.dense", "head.linear": "classifier.out_proj"},
+    heads=task_heads(
+        {"pooler.dense": "classifier.dense", "head.linear": "classifier.out_proj"},
+        choices={"pooler.dense": "sequence_summary.summary", "head.linear": "classifier"},
+    ),
     amounts=("embedding_size",),
     defaults={**bert.CARRIER.defaults, "embedding_size": 128},
     problems=lambda found: [] if found["embedding_size"] else ["embedding_size is 0, expected a whole number above 0"],

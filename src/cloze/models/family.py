@@ -24,6 +24,15 @@ Pooling = Literal["first", "mean"]
 """What a classifier makes of a row's hidden states: those of the first token, or their mean."""
 
 
+HEADS = {
+    "classification": "ForSequenceClassification",
+    "regression": "ForSequenceClassification",
+    "multi_label": "ForSequenceClassification",
+    "tagging": "ForTokenClassification",
+    "question_answering": "ForQuestionAnswering",
+    "multiple_choice": "ForMultipleChoice",
+}
+"""Objective of fine-tuning -> end of the name of the class that carries it in transformers."""
 TOKENS = {"pad_token_id": "pad_id", "bos_token_id": "cls_id", "eos_token_id": "sep_id"}
 
 
@@ -42,8 +51,9 @@ class Carrier:
     """First part of the names of the encoder's tensors; without it stand the heads."""
     names: Callable[[EncoderConfig], Names]
     """All tensors of a pretraining model, those of optional heads too."""
-    classifier: Mapping[str, str]
-    """Modules of our classifier's head -> its modules; the encoder's are in `names`."""
+    heads: Mapping[str, Mapping[str, str]]
+    """End of the name of a fine-tuned class (HEADS) -> modules of our head and its modules; the encoder's, and what is
+    called as in pretraining, are in `names`. See `task_heads`."""
     counts: Mapping[str, str]
     """Whole numbers above 0."""
     numbers: Mapping[str, str]
@@ -101,12 +111,31 @@ class Family:
     pooler: Callable[[EncoderConfig], nn.Module]
     """What fine-tuning puts on a row's vector, where pretraining left no `pooler`: [R, D] -> [R, D]."""
     pooling: Pooling = "first"
+    pools_tokens: bool = False
+    """Whether the pooler stands before a head over single tokens too."""
     drops_before_pooler: bool = False
-    """Whether a classifier drops values before its pooler too."""
+    """Whether a classifier of rows drops values before its pooler too."""
     kept: Mapping[str, str] = field(default_factory=dict)
     """Tensors of a pretrained model -> those of a classifier's head that begin as they are, beyond equal names."""
     generator_folder: str | None = None
     """Subfolder with a second encoder, which becomes `EncoderConfig.generator`; it may be absent."""
+
+
+def task_heads(
+    sequence: Mapping[str, str],
+    *,
+    tokens: Mapping[str, str] | None = None,
+    answers: Mapping[str, str] | None = None,
+    choices: Mapping[str, str] | None = None,
+) -> Mapping[str, Mapping[str, str]]:
+    """`Carrier.heads`; what is not given is called as transformers calls it in most of its models."""
+    plain = {"head.linear": "classifier"}
+    return {
+        "ForSequenceClassification": sequence,
+        "ForTokenClassification": tokens or plain,
+        "ForQuestionAnswering": answers or {"head.linear": "qa_outputs"},
+        "ForMultipleChoice": choices or plain,
+    }
 
 
 def plain_pooler(config: EncoderConfig) -> nn.Module:

@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     from cloze.inputs.batch import Target
 
 
+def losses_in_groups(values: Tensor, sizes: Tensor, longest: int, labels: Tensor) -> Sums:
+    """Sums of cross-entropies over groups of consecutive values, of which one is right, for each of C questions.
+
+    values [N, C], sizes int64 [G] with sum N and maximum `longest`, labels int64 [G, C]: places within the group.
+    """
+    groups = torch.repeat_interleave(
+        torch.arange(len(sizes), device=values.device), sizes.long(), output_size=len(values)
+    )
+    places = torch.arange(len(values), device=values.device) - (sizes.cumsum(0) - sizes)[groups]
+    padded = values.new_full((len(sizes), longest, values.shape[1]), -torch.inf, dtype=torch.float32)
+    padded = padded.index_put((groups, places), values.float())
+    correct = (padded.argmax(dim=1) == labels).sum()
+    return Sums(F.cross_entropy(padded, labels, reduction="sum"), labels.numel(), correct)
+
+
 class MaskedTokensHead(nn.Module):
     """Dense, activation, norm, then the token table as output matrix with its own bias (BERT, run_pretraining.py)."""
 
@@ -127,7 +142,7 @@ class GeluPooler(nn.Module):
 
 
 class RowHead(nn.Module):
-    """Dropout and one linear layer over a vector a row: next-sentence prediction, classification."""
+    """Dropout and one linear layer over a vector a row, or a token: next-sentence prediction, all of fine-tuning."""
 
     def __init__(self, width: int, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -148,3 +163,9 @@ class RowHead(nn.Module):
         """pooled [R, D], labels float32 [R], for a head of one class -> Sums over rows; none of them is "correct"."""
         outputs = self(pooled).float().squeeze(1)
         return Sums(F.mse_loss(outputs, labels, reduction="sum"), labels.shape[0], outputs.new_zeros(()))
+
+    def binary_losses(self, pooled: Tensor, labels: Tensor) -> Sums:
+        """pooled [R, D], labels float32 [R, C], each 0 or 1 -> Sums over rows and classes, each judged by itself."""
+        logits = self(pooled).float()
+        loss = F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+        return Sums(loss, labels.numel(), ((logits > 0) == (labels > 0.5)).sum())

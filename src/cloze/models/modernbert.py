@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from cloze.models.encoder import Encoder, EncoderConfig
-from cloze.models.family import TOKENS, Carrier, Family, Names, whole
+from cloze.models.family import TOKENS, Carrier, Family, Names, task_heads, whole
 from cloze.models.heads import MaskedTokensHead
 from cloze.models.masked import MaskedTokensModel
 
@@ -153,12 +153,14 @@ def _write(config: EncoderConfig) -> dict[str, Any]:
     }
 
 
+_HEAD = {"pooler.dense": "head.dense", "pooler.norm": "head.norm", "head.linear": "classifier"}
+"""The same in all its fine-tuned classes."""
 CARRIER = Carrier(
     model_type="modernbert",
     class_name="ModernBert",
     base="model.",
     names=lambda config: huggingface_names(config.layers),
-    classifier={"pooler.dense": "head.dense", "pooler.norm": "head.norm", "head.linear": "classifier"},
+    heads=task_heads(_HEAD, tokens=_HEAD, answers=_HEAD, choices=_HEAD),
     counts={
         "vocab_size": "vocabulary_size",
         "hidden_size": "width",
@@ -226,5 +228,6 @@ FAMILY = Family(
     parts=lambda model: whole(model, CARRIER, "ForMaskedLM"),
     pooler=NormedPooler,
     pooling="mean",
+    pools_tokens=True,
     kept={f"masked_tokens.{name}.weight": f"pooler.{name}.weight" for name in ("dense", "norm")},
 )

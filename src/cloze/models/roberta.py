@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloze.models import bert
 from cloze.models.encoder import Encoder, EncoderConfig
-from cloze.models.family import Carrier, Family, Names, plain_pooler, whole
+from cloze.models.family import Carrier, Family, Names, plain_pooler, task_heads, whole
 from cloze.models.heads import MaskedTokensHead
 from cloze.models.masked import MaskedTokensModel
 
@@ -81,7 +81,7 @@ CARRIER = replace(
     class_name="Roberta",
     base="roberta.",
     names=lambda config: huggingface_names(config.layers, pre_norm=False),
-    classifier={"pooler.dense": "classifier.dense", "head.linear": "classifier.out_proj"},
+    heads=task_heads({"pooler.dense": "classifier.dense", "head.linear": "classifier.out_proj"}),
     amounts=("pad_token_id",),
     defaults={**bert.CARRIER.defaults, "pad_token_id": 1},
     read=_read,

@@ -9,25 +9,41 @@ from pydantic import Field, model_validator
 
 from cloze.recipe.base import Amount, Count, Decay, Frac, Name, Positive, Settings, Share, refuse
 
+OWN_SETTINGS = {
+    "tag_format": ("tagging",),
+    "stride": ("tagging", "question_answering"),
+}
+"""Settings that only some kinds of task read: setting one elsewhere is a mistake."""
+
 
 class TaskSettings(Settings):
     """One fine-tuning task."""
 
     name: Name
     """Name in tables and folders. Unit: letters, digits, dot, dash, underscore. Source: cloze."""
-    kind: Literal["classification", "regression"] = "classification"
-    """What is predicted of a text or a pair of texts. classification: one of several classes; regression: a number.
-    Unit: name. Source: BERT 4.1."""
+    kind: Literal["classification", "multi_label", "regression", "tagging", "question_answering", "multiple_choice"] = (
+        "classification"
+    )
+    """What is predicted. classification: one of several classes for a text or a pair of texts; regression: a number for
+    either; tagging: a tag for each word or character. Unit: name. Source: BERT 4.1, 5.3."""
     train: Path
-    """Training file (tab-separated with a header), relative to `data`. Unit: path. Source: cloze."""
+    """Training file, relative to `data`: a table whose first line names the columns; for tagging see `tag_format`.
+    Unit: path. Source: cloze."""
     test: Path
-    """Test file, same columns. Unit: path. Source: cloze."""
+    """Test file, in the same format. Unit: path. Source: cloze."""
     text_column: str = "document"
     """Column with the text; an empty text is kept and counted. Unit: column name. Source: NSMC."""
     second_text_column: str | None = None
     """Column with the second text of a pair; null: one text. Unit: column name. Source: BERT 4.1."""
     label_column: str = "label"
     """Column with the class or the number. Unit: column name. Source: NSMC."""
+    tag_format: Literal["sentences", "words", "characters"] = "sentences"
+    """How a tagging file is written. sentences: one a line, its words, a tab, their tags (Naver NER); words: a word and
+    its tag a line, blank between sentences (CoNLL 2003); characters: a character, a tab, its tag (KLUE-NER). Unit:
+    name. Source: cloze."""
+    stride: Count = 128
+    """Distance from the start of a window over a long text to the start of the next. Unit: tokens. Source: BERT
+    run_squad.py (doc_stride)."""
     epochs: Positive = 3.0
     """Passes over the training file. Unit: epochs. Source: BERT A.3 (2-4; study 5)."""
     batch_rows: Count = 32
@@ -49,6 +65,14 @@ class TaskSettings(Settings):
     from_random_weights: bool = False
     """Also train the same classifier from random weights, to show what pretraining gives. Unit: yes/no. Source:
     cloze."""
+
+    @model_validator(mode="after")
+    def _own_settings(self) -> TaskSettings:
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        given = [pair for pair in OWN_SETTINGS.items() if getattr(self, pair[0]) != defaults[pair[0]]]
+        wrong = [(name, kinds) for name, kinds in given if self.kind not in kinds]
+        refuse([(name, f"{name} is for {' and '.join(kinds)}, and this kind is {self.kind}") for name, kinds in wrong])
+        return self
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> TaskSettings:

@@ -15,7 +15,14 @@ from cloze.report.guesses import gaps
 from cloze.report.health import alarm_texts, health_table
 from cloze.report.plots import POINTS, finetuning_plots, learning_plots, speed_plots
 from cloze.report.run import RunData, TaskRun, read_run
-from cloze.report.task_tables import confusion_table, finetuning_tables, gain, seeds_table, task_counts_table
+from cloze.report.task_tables import (
+    confusion_table,
+    finetuning_tables,
+    gain,
+    parts_table,
+    seeds_table,
+    task_counts_table,
+)
 
 if TYPE_CHECKING:
     from cloze.report.cells import Table
@@ -99,7 +106,7 @@ def _task_values(task: TaskRun) -> dict[str, Any]:
         "random": any(line.get("start") == "random" for line in task.curves),
         "details": [
             table
-            for table in (seeds_table(task), confusion_table(task), task_counts_table(task))
+            for table in (seeds_table(task), confusion_table(task), parts_table(task), task_counts_table(task))
             if table and table.rows
         ],
     }

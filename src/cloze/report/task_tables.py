@@ -8,6 +8,7 @@ from __future__ import annotations
 from cloze.report.cells import Figure, Table, as_list, as_object, sentences, side_by_side
 from cloze.report.run import TaskRun, dig, number
 from cloze.report.wording import LOSSES, MEASURES, decimal, duration, humanised, percent, whole, with_spread
+from cloze.tasks.metrics import mean_and_std
 
 STARTS = {"pretrained": "From the pretrained model", "random_weights": "From random weights"}
 """Key in results.json -> title of its table."""
@@ -74,6 +75,22 @@ def confusion_table(task: TaskRun) -> Table | None:
         total = sum(sums)
         rows.append((name, *(percent(value / total if total else None, 1) for value in sums), whole(total / len(runs))))
     return Table("Which classes are confused", ("True class", *classes, "Texts"), rows, "In % of the true class, test.")
+
+
+def parts_table(task: TaskRun) -> Table | None:
+    """Scores of the test's parts (types of entities, labels, questions with and without an answer), mean over seeds."""
+    runs = [as_object(dig(run, "test", "parts")) for run in as_list(dig(task.results, "pretrained", "seeds"))]
+    if not runs or not any(runs):
+        return None
+    names = list(dict.fromkeys(name for run in runs for name in run))
+    keys = [key for key in as_object(next(filter(None, runs))[names[0]]) if key != "count"]
+    rows = []
+    for name in names:
+        found = [as_object(run.get(name)) for run in runs]
+        means = [mean_and_std([number(part.get(key)) for part in found])[0] for key in keys]
+        rows.append((name, *map(percent, means), whole(number(found[0].get("count")))))
+    columns = ("", *(MEASURES.get(key, humanised(key)) for key in keys), "Count")
+    return Table("By part", columns, rows, "In %, test, mean over seeds.")
 
 
 def task_counts_table(task: TaskRun) -> Table | None:

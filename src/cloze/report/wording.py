@@ -11,9 +11,28 @@ OBJECTIVES = {
     "span_boundary": ("SBO", "tokens of masked spans"),
 }
 """Objectives of pretraining by their name in metrics.jsonl: what papers call them, and what their means are over."""
-MEASURES = {"accuracy": "Accuracy", "spearman": "Spearman's rho", "pearson": "Pearson's r", "loss": "Loss"}
+MEASURES = {
+    "accuracy": "Accuracy",
+    "spearman": "Spearman's rho",
+    "pearson": "Pearson's r",
+    "entity_f1": "Entity F1",
+    "entity_macro_f1": "Entity macro F1",
+    "tag_f1": "Tag macro F1",
+    "exact_match": "Exact match",
+    "f1": "F1",
+    "micro_f1": "Micro F1",
+    "macro_f1": "Macro F1",
+    "loss": "Loss",
+}
 """Measures of fine-tuning by their name in results.json. All but the loss are shown in per cent."""
-LOSSES = {"classification": "nats, mean over texts", "regression": "squared error, mean over texts"}
+LOSSES = {
+    "classification": "nats, mean over texts",
+    "multi_label": "nats, mean over labels",
+    "regression": "squared error, mean over texts",
+    "tagging": "nats, mean over tokens with a tag",
+    "question_answering": "nats, mean over starts and ends",
+    "multiple_choice": "nats, mean over questions",
+}
 """What the loss of a kind of task is."""
 FIGURES = {
     "replaced_tokens/fake_frac": ("Replaced tokens", "all tokens"),

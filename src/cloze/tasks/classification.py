@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples
 from cloze.tasks.metrics import log_softmax
-from cloze.tasks.task import Labelled, Labels, TaskKind
+from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, read_texts, rows_of_texts
+
+if TYPE_CHECKING:
+    from cloze.recipe import TaskSettings
 
 
-def class_names(train: Examples, test: Examples) -> list[str]:
+def class_names(train: Examples, test: Examples) -> tuple[str, ...]:
     """The classes of `train`, in numeric order when all are whole numbers, otherwise in code-point order.
 
     Raises ClozeError when training has one class only, or when `test` has a label that training never saw.
@@ -33,7 +36,7 @@ def class_names(train: Examples, test: Examples) -> list[str]:
                 f"{test.path}, line {line}: the label {label!r} never occurs in {train.path}, which has "
                 f"{len(classes):,} class(es): {shown}. No classifier can predict it: correct the label, or train on it."
             )
-    return classes
+    return tuple(classes)
 
 
 def class_indices(labels: Sequence[str], classes: Sequence[str]) -> list[int]:
@@ -46,13 +49,12 @@ def _is_whole_number(name: str) -> bool:
     return name.isascii() and name.removeprefix("-").isdigit()
 
 
-def _label(train: Examples, test: Examples) -> Labelled:
-    classes = class_names(train, test)
-    labels = [np.array(class_indices(examples.labels, classes)) for examples in (train, test)]
-    return Labelled(tuple(classes), *labels)
+def _inputs(examples: Examples, classes: tuple[str, ...], layout: Layout, task: TaskSettings) -> Inputs:
+    labels = np.array(class_indices(examples.labels, classes))
+    return Inputs(rows_of_texts(examples, layout), labels, partial(score, labels=labels))
 
 
-def score(logits: NDArray[np.float32], labels: Labels) -> Mapping[str, Any]:
+def score(logits: Outputs, labels: Labels) -> Mapping[str, Any]:
     """`logits` [N, C] against class indices `labels` [N], in float64; N is at least 1.
 
     accuracy: share of rows whose largest logit is the label's, the first of equal ones; loss: mean cross-entropy, nats;
@@ -67,5 +69,10 @@ def score(logits: NDArray[np.float32], labels: Labels) -> Mapping[str, Any]:
 
 
 KIND = TaskKind(
-    name="classification", measures=("accuracy", "loss"), learned=("accuracy", "loss"), label=_label, score=score
+    name="classification",
+    measures=("accuracy", "loss"),
+    learned=("accuracy", "loss"),
+    read=read_texts,
+    classes=class_names,
+    inputs=_inputs,
 )

@@ -94,11 +94,11 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _tsv_rows(path: Path) -> list[tuple[int, list[str]]]:
-    return [(number, line.split("\t")) for number, line in enumerate(_lines(path), start=1)]
+    return [(number, line.split("\t")) for number, line in enumerate(read_lines(path), start=1)]
 
 
 def _csv_rows(path: Path) -> list[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         return [(reader.line_num, fields) for fields in reader if fields]
     except csv.Error as error:
@@ -109,7 +109,7 @@ def _objects(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """JSON lines as rows; the columns are those of the first object, and a number becomes the text it is written as."""
     columns: list[str] = []
     rows = []
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         try:
@@ -124,19 +124,23 @@ def _objects(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return columns, rows
 
 
-def _lines(path: Path) -> list[str]:
-    """Lines without their ends. Only \\n and \\r\\n end one: texts hold U+2028, where splitlines would cut."""
-    return [line.removesuffix("\r") for line in _text(path).removesuffix("\n").split("\n")]
+def read_lines(path: Path) -> list[str]:
+    """Lines of a UTF-8 file, without their ends.
+
+    Only \\n and \\r\\n end one: texts hold U+2028, where splitlines would cut.
+    """
+    return [line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n")]
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A UTF-8 file's text. Raises ClozeError for one that is missing, empty or of another encoding."""
     if path.is_dir():
-        raise ClozeError(f"{path} is a folder; expected a tab-separated file. Name the file in it that the task reads.")
+        raise ClozeError(f"{path} is a folder; expected a file. Name the file in it that the task reads.")
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ClozeError(
-            f"{path} cannot be read ({error.strerror}); expected a tab-separated file. Check the task's path; "
+            f"{path} cannot be read ({error.strerror}). Check the task's path; "
             "a relative one starts from the recipe's `data` folder."
         ) from error
     try:
@@ -148,5 +152,5 @@ def _text(path: Path) -> str:
             f"first, for example: iconv -f CP949 -t UTF-8 {path.name} > {path.stem}.utf8{path.suffix}"
         ) from error
     if not text.strip():
-        raise ClozeError(f"{path} is empty; expected a tab-separated file whose first line names the columns.")
+        raise ClozeError(f"{path} is empty; expected labelled examples.")
     return text

@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from cloze.errors import ClozeError, DamagedError
-from cloze.files import hash_json, read_manifest, sha256_file, write_folder, write_json, write_text
+from cloze.files import files_below, hash_json, read_manifest, sha256_file, write_folder, write_json, write_text
 from cloze.interop.huggingface import WEIGHTS_FILE, load_model, save_classifier
 from cloze.models import family_of, from_config
-from cloze.models.classifier import Classifier
+from cloze.models.classifier import Classifier, TokenClassifier, classifier_of
 from cloze.models.encoder import initialise_normal
-from cloze.tasks.datasets import read_table
-from cloze.tasks.features import Features, featurise, map_rows, training_batches
+from cloze.tasks.features import map_rows, training_batches
 from cloze.tasks.metrics import mean_and_std
-from cloze.tasks.task import Labelled, TaskKind, kind_of
+from cloze.tasks.task import Inputs, Layout, TaskKind, kind_of
 from cloze.training.cpu import choose_dtype, prepare_cpu
 from cloze.training.distributed import Ranks, choose_device
 from cloze.training.optimizer import make_optimizer
@@ -59,20 +58,20 @@ class _Task:
 
     recipe: Recipe
     settings: TaskSettings
-    kind: TaskKind
+    kind: TaskKind[Any]
     model: PretrainingModel
     """As pretraining left it; runs copy its weights and never change it."""
     tokenizer: Tokenizer
-    labels: Labelled
-    train: Features
-    test: Features
+    classes: tuple[str, ...]
+    train: Inputs
+    test: Inputs
     device: torch.device
     fingerprint: str
     """Hash of all that decides a run's numbers, its seed and start aside."""
 
     @property
     def epoch_steps(self) -> int:
-        return math.ceil(len(self.labels.train) / self.settings.batch_rows)
+        return math.ceil(len(self.train.features.sizes) / self.settings.batch_rows)
 
     @property
     def steps(self) -> int:
@@ -116,9 +115,9 @@ def finetune(
 def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_Task, dict[str, Any]]:
     """Read and tokenise both files and load the model; also returns the counts of both files."""
     files = [recipe.data / task.train, recipe.data / task.test]
-    train, test = (read_table(path, task.text_column, task.label_column, task.second_text_column) for path in files)
     kind = kind_of(task.kind)
-    labels = kind.label(train, test)
+    train, test = (kind.read(path, task) for path in files)
+    classes = kind.classes(train, test)
     model, tokenizer = load_model(model_folder)
     length = task.length or recipe.inputs.length
     if length > model.encoder.config.max_length:
@@ -127,17 +126,14 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
             f"{model.encoder.config.max_length}. Set the task's length to that or less, or pretrain with a larger "
             "model.max_length."
         )
-    segments = model.encoder.config.segment_types
-    features = [
-        featurise(examples.texts, tokenizer, length, second=examples.second, segments=segments)
-        for examples in (train, test)
-    ]
+    layout = Layout(tokenizer, length, model.encoder.config.segment_types)
+    learned, tested = (kind.inputs(examples, classes, layout, task) for examples in (train, test))
     decides = {
         "task": task.model_dump(exclude={"name", "train", "test", "seeds", "from_random_weights"}),
         "training": recipe.training.model_dump(include=_TRAINING_FIELDS),
         "length": length,
         "tokenizer": tokenizer.fingerprint,
-        "files": [sha256_file(path) for path in [*files, model_folder / WEIGHTS_FILE]],
+        "files": [sha256_file(file) for path in [*files, model_folder / WEIGHTS_FILE] for file in files_below(path)],
     }
     shared = _Task(
         recipe=recipe,
@@ -145,13 +141,13 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
         kind=kind,
         model=model,
         tokenizer=tokenizer,
-        labels=labels,
-        train=features[0],
-        test=features[1],
+        classes=classes,
+        train=learned,
+        test=tested,
         device=choose_device(recipe.training.device),
         fingerprint=hash_json(decides),
     )
-    counts = {"train": train.counts | features[0].counts, "test": test.counts | features[1].counts}
+    counts = {"train": train.counts | learned.features.counts, "test": test.counts | tested.features.counts}
     return shared, counts
 
 
@@ -166,12 +162,12 @@ def _run(
     curve: list[dict[str, Any]] = []
     elapsed_s, examples = 0.0, 0
     for epoch in range(math.ceil(shared.steps / shared.epoch_steps)):
-        lines, train = _epoch(shared, learner, epoch, elapsed_s, f"{start}, seed {seed}", meter, request)
+        lines, train, rows = _epoch(shared, learner, epoch, elapsed_s, f"{start}, seed {seed}", meter, request)
         test = _score(shared, classifier)
         measured = {f"{shared.kind.name}/{measure}": test[measure] for measure in shared.kind.measures}
         end = {key: value for key, value in lines[-1].items() if "/" not in key} | {"kind": "test"} | measured
         curve += [who | line for line in (*lines, end)]
-        elapsed_s, examples = end["elapsed_s"], examples + train.count
+        elapsed_s, examples = end["elapsed_s"], examples + rows
     if keep is not None:
         with write_folder(keep, manifest={"task": shared.settings.name, **made_of}) as aside:
             save_classifier(aside, classifier, shared.tokenizer)
@@ -187,18 +183,24 @@ def _run(
 
 def _epoch(
     shared: _Task, learner: Learner, epoch: int, elapsed_s: float, who: str, meter: Meter, request: StopRequest
-) -> tuple[list[dict[str, Any]], Mean]:
-    """Learn from every row once (fewer in a last, partial epoch). Returns log lines and the mean over the epoch."""
+) -> tuple[list[dict[str, Any]], Mean, int]:
+    """Learn from every example once (fewer in a last, partial epoch).
+
+    Returns log lines, the mean over the epoch, and the number of examples.
+    """
     task, log_every_steps = shared.settings, shared.recipe.training.log_every_steps
     first, warmup_steps = epoch * shared.epoch_steps, round(task.warmup_frac * shared.steps)
-    batches = training_batches(shared.train.lengths, task.batch_rows, learner.seed, epoch)[: shared.steps - first]
+    batches = training_batches(shared.train.features.sizes, task.batch_rows, learner.seed, epoch)[
+        : shared.steps - first
+    ]
     results: list[StepResult] = []
     lines: list[dict[str, Any]] = []
     logged, started_at = 0, time.perf_counter()
     for step, rows in enumerate(batches, start=first + 1):
         peak = task.peak_learning_rate
         rate = learning_rate(step - 1, peak=peak, warmup_steps=warmup_steps, total_steps=shared.steps, kind="linear")
-        batch = shared.train.batch(rows, {shared.kind.name: shared.labels.train})
+        targets = {shared.kind.name: shared.train.labels}
+        batch = shared.train.features.batch(rows, targets, per_token=shared.kind.per_token)
         results.append(train_step(learner, [batch], step=step - 1, learning_rate=rate))
         meter.advance(1)
         if request.number is not None:
@@ -225,10 +227,10 @@ def _epoch(
         }
         named = {f"{shared.kind.name}/{measure}": value for measure, value in _learned(shared.kind, mean).items()}
         lines.append({"kind": "train", **place, "learning_rate": rate, **named})
-    return lines, _mean(results)
+    return lines, _mean(results), sum(map(len, batches))
 
 
-def _classifier(shared: _Task, start: Start, seed: int) -> Classifier:
+def _classifier(shared: _Task, start: Start, seed: int) -> Classifier | TokenClassifier:
     """Weights that are a function of the seed and, at start "pretrained", the pretrained ones put over them."""
     share = shared.settings.dropout
     config = replace(shared.model.encoder.config, attention=shared.recipe.model.attention)
@@ -237,8 +239,12 @@ def _classifier(shared: _Task, start: Start, seed: int) -> Classifier:
     pretrained = shared.model.state_dict()
     pretrained |= {here: pretrained[there] for there, here in family_of(shared.model.family).kept.items()}
     model = from_config(shared.model.family, config, pairs="pooler.dense.weight" in pretrained)
-    classifier = Classifier(
-        model, shared.labels.classes, HEAD_DROPOUT if share is None else share, objective=shared.kind.name
+    classifier = classifier_of(
+        shared.kind.name,
+        model,
+        shared.classes,
+        HEAD_DROPOUT if share is None else share,
+        settings=shared.kind.settings(shared.settings),
     )
     initialise_normal(classifier, config.initialisation_std, seed)
     if start == "pretrained":
@@ -248,7 +254,7 @@ def _classifier(shared: _Task, start: Start, seed: int) -> Classifier:
     return classifier.to(shared.device)
 
 
-def _learner(shared: _Task, classifier: Classifier, seed: int) -> Learner:
+def _learner(shared: _Task, classifier: Classifier | TokenClassifier, seed: int) -> Learner:
     """The classifier with the optimiser of pretraining and the task's decay."""
     training = shared.recipe.training
     return Learner(
@@ -269,21 +275,21 @@ def _learner(shared: _Task, classifier: Classifier, seed: int) -> Learner:
     )
 
 
-def _score(shared: _Task, classifier: Classifier) -> dict[str, Any]:
+def _score(shared: _Task, classifier: Classifier | TokenClassifier) -> dict[str, Any]:
     """Measures of the classifier on the whole test file, without dropout, in float32 as it will be used."""
     classifier.eval()
-    logits = map_rows(classifier.logits, shared.test, device=shared.device)
-    return dict(shared.kind.score(logits, shared.labels.test))
+    outputs = map_rows(classifier.logits, shared.test.features, device=shared.device, per_token=shared.kind.per_token)
+    return dict(shared.test.score(outputs))
 
 
 def _mean(results: Sequence[StepResult]) -> Mean:
-    """Loss and accuracy over the rows of some steps. Waits for the device."""
+    """Loss and accuracy over the targets of some steps. Waits for the device."""
     loss, correct = torch.stack([result.sums for result in results]).sum(dim=0)[0].tolist()
     count = sum(result.counts[0] for result in results)
     return Mean(loss / count, correct / count, count)
 
 
-def _learned(kind: TaskKind, mean: Mean) -> dict[str, float]:
+def _learned(kind: TaskKind[Any], mean: Mean) -> dict[str, float]:
     """What training adds up, by the measures' names."""
     return {measure: getattr(mean, measure) for measure in kind.learned}
 
@@ -309,7 +315,7 @@ def _results(shared: _Task, runs: dict[Start, list[dict[str, Any]]], counts: dic
         "task": shared.settings.name,
         "kind": shared.kind.name,
         "measures": list(shared.kind.measures),
-        "classes": list(shared.labels.classes),
+        "classes": list(shared.classes),
         "pretrained": _summary(shared.kind, runs["pretrained"]),
         "random_weights": _summary(shared.kind, runs["random"]) if "random" in runs else None,
         "counts": counts,
@@ -318,7 +324,7 @@ def _results(shared: _Task, runs: dict[Start, list[dict[str, Any]]], counts: dic
     }
 
 
-def _summary(kind: TaskKind, runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _summary(kind: TaskKind[Any], runs: list[dict[str, Any]]) -> dict[str, Any]:
     """The runs of one start with mean and standard deviation of their measures."""
     mean: dict[str, dict[str, float | None]] = {"train": {}, "test": {}}
     std: dict[str, dict[str, float | None]] = {"train": {}, "test": {}}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cloze.errors import ClozeError
 
 
 def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -21,3 +24,14 @@ def mean_and_std(values: Sequence[float | None]) -> tuple[float | None, float | 
     if len(known) < len(values):
         return None, None
     return statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None
+
+
+@contextmanager
+def needs_extra(extra: str, *packages: str) -> Iterator[None]:
+    """Raise ClozeError that says what to install, where the imports inside fail."""
+    try:
+        yield
+    except ImportError as error:
+        raise ClozeError(
+            f"scoring this kind of task needs {' and '.join(packages)} ({error}): pip install 'cloze[{extra}]'"
+        ) from None

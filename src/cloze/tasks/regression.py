@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples
-from cloze.tasks.task import Labelled, Labels, TaskKind
+from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, read_texts, rows_of_texts
+
+if TYPE_CHECKING:
+    from cloze.recipe import TaskSettings
 
 
 def _numbers(examples: Examples) -> NDArray[np.float32]:
@@ -35,17 +39,23 @@ def _numbers(examples: Examples) -> NDArray[np.float32]:
     return found
 
 
-def _label(train: Examples, test: Examples) -> Labelled:
+def _classes(train: Examples, test: Examples) -> tuple[str, ...]:
     numbers = _numbers(train)
     if numbers.min() == numbers.max():
         raise ClozeError(
             f"{train.path}: every one of the {len(numbers):,} examples has the number {train.labels[0]}, so there is "
             "nothing to learn. Check the task's label_column."
         )
-    return Labelled((train.label_column,), numbers, _numbers(test))
+    _numbers(test)
+    return (train.label_column,)
 
 
-def _score(outputs: NDArray[np.float32], labels: Labels) -> Mapping[str, Any]:
+def _inputs(examples: Examples, classes: tuple[str, ...], layout: Layout, task: TaskSettings) -> Inputs:
+    labels = _numbers(examples)
+    return Inputs(rows_of_texts(examples, layout), labels, partial(score, labels=labels))
+
+
+def score(outputs: Outputs, labels: Labels) -> Mapping[str, Any]:
     """Outputs [N, 1] against numbers [N], in float64."""
     from scipy import stats
 
@@ -59,5 +69,10 @@ def _score(outputs: NDArray[np.float32], labels: Labels) -> Mapping[str, Any]:
 
 
 KIND = TaskKind(
-    name="regression", measures=("spearman", "pearson", "loss"), learned=("loss",), label=_label, score=_score
+    name="regression",
+    measures=("spearman", "pearson", "loss"),
+    learned=("loss",),
+    read=read_texts,
+    classes=_classes,
+    inputs=_inputs,
 )

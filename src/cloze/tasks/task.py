@@ -1,37 +1,70 @@
 """What fine-tuning asks of a kind of task. Each kind is one file that ends with a `TaskKind`; `kind_of` finds it.
 
-A task has rows, what they are labelled with, a head that is trained on them, and measures of how well it does. How
-often, from which weights, with which seeds and what is kept is the same for all kinds: `finetuning`.
+A task has examples, rows of tokens made of them, a head that is trained on those (`models/classifier.py`), and measures
+of how well it does. How often, from which weights, with which seeds and what is kept is the same for all kinds:
+`finetuning`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cloze.tasks.features import featurise
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cloze.recipe import TaskSettings
     from cloze.tasks.datasets import Examples
+    from cloze.tasks.features import Features
+    from cloze.tokens.tokenizer import Tokenizer
 
 Labels = NDArray[np.int64] | NDArray[np.float32]
+Outputs = NDArray[np.float32]
+Score = Callable[[Outputs], Mapping[str, Any]]
+
+
+class Counted(Protocol):
+    """What a kind reads from a file."""
+
+    @property
+    def counts(self) -> dict[str, int]: ...
+
+
+E = TypeVar("E", bound=Counted)
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """What the rows of both files are labelled with, in file order."""
+class Layout:
+    """How examples become rows."""
 
-    classes: tuple[str, ...]
-    """Names of the head's outputs."""
-    train: Labels
-    test: Labels
+    tokenizer: Tokenizer
+    length: int
+    """Longest row, special tokens included."""
+    segments: int
+    """How many the model knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What one file becomes."""
+
+    features: Features
+    labels: Labels
+    """[examples, ...]; of a kind that labels tokens [tokens], IGNORED where a token has none."""
+    score: Score
+    """Outputs of the head for all rows, [rows or tokens, head's width], in their order -> the kind's `measures`, and
+    more that results.json shall hold of a seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskKind:
+class TaskKind(Generic[E]):
     """One kind of task."""
 
     name: str
@@ -40,13 +73,31 @@ class TaskKind:
     """Of the test, the one that papers report first; `report.wording.MEASURES` says what each one is."""
     learned: tuple[str, ...]
     """Of these, the ones that training adds up batch by batch."""
-    label: Callable[[Examples, Examples], Labelled]
-    """(train, test) -> their labels. Raises ClozeError, with file and line, for one that can't be."""
-    score: Callable[[NDArray[np.float32], Labels], Mapping[str, Any]]
-    """(outputs [rows, head's width], labels [rows]) -> `measures`, and more that results.json shall hold of a seed."""
+    read: Callable[[Path, TaskSettings], E]
+    """The examples of a file (or folder). Raises ClozeError for one that doesn't fit the settings."""
+    classes: Callable[[E, E], tuple[str, ...]]
+    """(train, test) -> names of the head's outputs. Raises ClozeError, with file and line, for labels that don't do."""
+    inputs: Callable[[E, tuple[str, ...], Layout, TaskSettings], Inputs]
+    """(examples, classes) -> their rows, labels and scores."""
+    per_token: bool = False
+    """Whether the head gives an output for each token, not for each row."""
+    settings: Callable[[TaskSettings], Mapping[str, Any]] = field(default=lambda task: {})
+    """What a saved model must know of its task to be used; kept in its config.json as `cloze_task`."""
 
 
-def kind_of(name: str) -> TaskKind:
+def rows_of_texts(examples: Examples, layout: Layout) -> Features:
+    """A row for every text or pair of texts."""
+    return featurise(examples.texts, layout.tokenizer, layout.length, second=examples.second, segments=layout.segments)
+
+
+def read_texts(path: Path, task: TaskSettings) -> Examples:
+    """Texts or pairs with one label each."""
+    from cloze.tasks.datasets import read_table
+
+    return read_table(path, task.text_column, task.label_column, task.second_text_column)
+
+
+def kind_of(name: str) -> TaskKind[Any]:
     """The kind called `name`."""
-    found: TaskKind = import_module(f"cloze.tasks.{name}").KIND
+    found: TaskKind[Any] = import_module(f"cloze.tasks.{name}").KIND
     return found

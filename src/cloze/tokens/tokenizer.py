@@ -154,6 +154,18 @@ class Tokenizer:
         """Token ids of each text, without [CLS] and [SEP]. A special token's name in a text is that token: [MASK]."""
         return [encoding.ids for encoding in self._library.encode_batch_fast(list(texts), add_special_tokens=False)]
 
+    def encode_with_spans(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """Ids of each text as `encode` gives them, and which characters each token is of: start and end.
+
+        White space at either end of a token is left out, so a token of nothing else has an empty span. Several tokens
+        may be of one character (bytes of byte-level BPE). Texts must be NFC, since the spans count their characters.
+        """
+        found = self._library.encode_batch(list(texts), add_special_tokens=False)
+        return [
+            (encoding.ids, [_trimmed(text, *span) for span in encoding.offsets])
+            for text, encoding in zip(texts, found, strict=True)
+        ]
+
     def decode(self, ids: Iterable[int]) -> str:
         """Text of token ids, special tokens included."""
         return str(self._library.decode([int(number) for number in ids], skip_special_tokens=False))
@@ -180,6 +192,15 @@ def train_tokenizer(corpus: Corpus, settings: TokenizerSettings, folder: Path, p
         "fingerprint": tokenizer.fingerprint,
         **counts,
     }
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """A span without the white space at its ends."""
+    while start < end and text[start].isspace():
+        start += 1
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    return start, end
 
 
 def _kind(description: Any) -> Kind:

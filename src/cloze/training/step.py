@@ -53,7 +53,7 @@ class Learner:
     def counts(self, batches: Sequence[Batch]) -> list[int]:
         """Targets of each objective; one without targets in the batches judges every token."""
         return [
-            sum(len(b.targets[name].labels) if name in b.targets else b.tokens for b in batches)
+            sum(b.targets[name].labels.numel() if name in b.targets else b.tokens for b in batches)
             for name in self.objectives
         ]
 
