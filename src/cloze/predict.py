@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cloze.models import PretrainingModel
     from cloze.models.classifier import Classifier, TokenClassifier
     from cloze.tasks.features import Features
+    from cloze.tasks.question_answering import Answer
     from cloze.tasks.tagging import Entity, Unit
     from cloze.tasks.task import Layout
     from cloze.tokens.tokenizer import Tokenizer
@@ -121,6 +122,26 @@ class LoadedModel:
         outputs = map_rows(model.logits, aligned.features, device=self._device, per_token=True)
         tags = iter(aligned.tags(outputs, self.classes))
         return [entities(text, places, [next(tags) for _ in places]) for text, places in zip(texts, units, strict=True)]
+
+    def answer(self, pairs: Sequence[tuple[str, str]], top: int = 1) -> list[list[Answer]]:
+        """The `top` best answers to each (question, context), the context of any length; at least one each.
+
+        Raises ClozeError if the model answers no questions.
+        """
+        from cloze.tasks.features import map_rows
+        from cloze.tasks.question_answering import Reading, answers, lay_out
+        from cloze.tasks.squad import Question
+
+        model = self._fine_tuned("question_answering")
+        if not pairs:
+            return []
+        known = {name: model.settings[name] for name in Reading.__slots__ if name in model.settings}
+        reading = Reading(**known)
+        questions = [Question(str(number), asked, number, (), None) for number, (asked, _) in enumerate(pairs)]
+        contexts = [context for _, context in pairs]
+        rows, _ = lay_out(questions, contexts, self._layout, reading)
+        outputs = map_rows(model.logits, rows.features, device=self._device, per_token=True)
+        return list(answers(outputs, rows, questions, contexts, reading, top))
 
     def encode(self, texts: Sequence[Text]) -> NDArray[np.float32]:
         """A vector for each text or pair, [texts, width]: the mean of its last hidden states, specials included."""

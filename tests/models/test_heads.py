@@ -197,7 +197,13 @@ def test_fine_tuning_a_modernbert_goes_on_with_the_head_of_pretraining() -> None
     recipe = SimpleNamespace(model=SimpleNamespace(attention="auto"))
     task = SimpleNamespace(dropout=None)
     shared: Any = SimpleNamespace(
-        settings=task, model=pretrained, recipe=recipe, classes=("a", "b"), kind=kind_of("classification"), device="cpu"
+        settings=task,
+        model=pretrained,
+        recipe=recipe,
+        classes=("a", "b"),
+        kept={},
+        kind=kind_of("classification"),
+        device="cpu",
     )
     first, fresh = (_classifier(shared, start, 1).state_dict() for start in get_args(Start))
     for name in ("dense", "norm"):

@@ -12,6 +12,7 @@ from cloze.recipe.base import Amount, Count, Decay, Frac, Name, Positive, Settin
 OWN_SETTINGS = {
     "tag_format": ("tagging",),
     "stride": ("tagging", "question_answering"),
+    **dict.fromkeys(("longest_question", "longest_answer", "null_threshold", "answer_rules"), ("question_answering",)),
 }
 """Settings that only some kinds of task read: setting one elsewhere is a mistake."""
 
@@ -25,7 +26,8 @@ class TaskSettings(Settings):
         "classification"
     )
     """What is predicted. classification: one of several classes for a text or a pair of texts; regression: a number for
-    either; tagging: a tag for each word or character. Unit: name. Source: BERT 4.1, 5.3."""
+    either; tagging: a tag for each word or character; question_answering: where in a text the answer stands. Unit:
+    name. Source: BERT 4."""
     train: Path
     """Training file, relative to `data`: a table whose first line names the columns; for tagging see `tag_format`.
     Unit: path. Source: cloze."""
@@ -44,6 +46,16 @@ class TaskSettings(Settings):
     stride: Count = 128
     """Distance from the start of a window over a long text to the start of the next. Unit: tokens. Source: BERT
     run_squad.py (doc_stride)."""
+    longest_question: Count = 64
+    """Tokens of a question that are read; what is cut off is counted. Unit: tokens. Source: BERT run_squad.py."""
+    longest_answer: Count = 30
+    """Longest answer that is looked for. Unit: tokens. Source: BERT run_squad.py."""
+    null_threshold: float = 0.0
+    """How far the score of "no answer" must be above the best answer's to be given, in files with questions that have
+    none. Unit: logits. Source: BERT 4.3 (tuned there on the development set)."""
+    answer_rules: Literal["squad", "korquad"] = "squad"
+    """How answers are compared. squad: F1 over words; korquad: over characters. Unit: name. Source: the official
+    evaluation scripts."""
     epochs: Positive = 3.0
     """Passes over the training file. Unit: epochs. Source: BERT A.3 (2-4; study 5)."""
     batch_rows: Count = 32

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -63,6 +63,8 @@ class _Task:
     """As pretraining left it; runs copy its weights and never change it."""
     tokenizer: Tokenizer
     classes: tuple[str, ...]
+    kept: Mapping[str, Any]
+    """What the saved model must know of the task."""
     train: Inputs
     test: Inputs
     device: torch.device
@@ -142,6 +144,7 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
         model=model,
         tokenizer=tokenizer,
         classes=classes,
+        kept=kind.settings(train, task),
         train=learned,
         test=tested,
         device=choose_device(recipe.training.device),
@@ -200,7 +203,7 @@ def _epoch(
         peak = task.peak_learning_rate
         rate = learning_rate(step - 1, peak=peak, warmup_steps=warmup_steps, total_steps=shared.steps, kind="linear")
         targets = {shared.kind.name: shared.train.labels}
-        batch = shared.train.features.batch(rows, targets, per_token=shared.kind.per_token)
+        batch = shared.train.features.batch(rows, targets, per_token=shared.kind.token_labels)
         results.append(train_step(learner, [batch], step=step - 1, learning_rate=rate))
         meter.advance(1)
         if request.number is not None:
@@ -244,7 +247,7 @@ def _classifier(shared: _Task, start: Start, seed: int) -> Classifier | TokenCla
         model,
         shared.classes,
         HEAD_DROPOUT if share is None else share,
-        settings=shared.kind.settings(shared.settings),
+        settings=shared.kept,
     )
     initialise_normal(classifier, config.initialisation_std, seed)
     if start == "pretrained":

@@ -18,6 +18,14 @@ def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
+def log_softmax_in_groups(logits: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Log of the probabilities [N, C] within groups that begin at `offsets` [G + 1], none of them empty."""
+    lengths, wide = np.diff(offsets), logits.astype(np.float64)
+    shifted = wide - np.repeat(np.maximum.reduceat(wide, offsets[:-1], axis=0), lengths, axis=0)
+    sums = np.add.reduceat(np.exp(shifted), offsets[:-1], axis=0)
+    return np.asarray(shifted - np.repeat(np.log(sums), lengths, axis=0))
+
+
 def mean_and_std(values: Sequence[float | None]) -> tuple[float | None, float | None]:
     """Mean and sample standard deviation (n - 1). One value alone has no spread, one that is missing no mean: None."""
     known = [value for value in values if value is not None]

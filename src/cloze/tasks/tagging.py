@@ -29,7 +29,7 @@ from cloze.tasks.datasets import read_lines
 from cloze.tasks.features import IGNORED, Features, RowBuilder
 from cloze.tasks.metrics import log_softmax, needs_extra
 from cloze.tasks.task import Inputs, Layout, Outputs, TaskKind
-from cloze.tasks.windows import best_windows, compose, windows
+from cloze.tasks.windows import best_windows, tokenise, windows
 
 if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
@@ -203,13 +203,11 @@ def align(texts: Sequence[str], units: Sequence[Sequence[Span]], layout: Layout,
     places: list[int] = []
     begins: list[bool] = []
     tokens_before, long = 0, 0
-    composed = [compose(text) for text in texts]
-    encoded = layout.tokenizer.encode_with_spans([one.text for one in composed])
-    for one, spans_of_units, (ids, spans) in zip(composed, units, encoded, strict=True):
+    for spans_of_units, (ids, spans) in zip(units, tokenise(texts, layout.tokenizer), strict=True):
         cut = windows(len(ids), room, stride)
         starts = np.cumsum([0, *(end - start + builder.specials for start, end in cut)]) + tokens_before
         best = best_windows(cut)
-        token_of, begins_of = _tokens_of_units(spans_of_units, [one.given(*span) for span in spans])
+        token_of, begins_of = _tokens_of_units(spans_of_units, spans.tolist())
         for token in token_of:
             window = int(best[token])
             places.append(int(starts[window]) + 1 + token - cut[window][0] if token >= 0 else -1)
@@ -309,7 +307,7 @@ def entities(text: str, units: Sequence[Span], tags: Sequence[str]) -> list[Enti
     return [Entity(label, text[start:end], start, end) for label, start, end in found]
 
 
-def _settings(task: TaskSettings) -> Mapping[str, Any]:
+def _settings(train: TaggedTexts, task: TaskSettings) -> Mapping[str, Any]:
     return {"unit": "character" if task.tag_format == "characters" else "word"}
 
 
@@ -321,5 +319,6 @@ KIND = TaskKind(
     classes=tag_names,
     inputs=_inputs,
     per_token=True,
+    token_labels=True,
     settings=_settings,
 )

@@ -81,7 +81,9 @@ class TaskKind(Generic[E]):
     """(examples, classes) -> their rows, labels and scores."""
     per_token: bool = False
     """Whether the head gives an output for each token, not for each row."""
-    settings: Callable[[TaskSettings], Mapping[str, Any]] = field(default=lambda task: {})
+    token_labels: bool = False
+    """Whether tokens have labels of their own, too."""
+    settings: Callable[[E, TaskSettings], Mapping[str, Any]] = field(default=lambda train, task: {})
     """What a saved model must know of its task to be used; kept in its config.json as `cloze_task`."""
 
 

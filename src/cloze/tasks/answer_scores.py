@@ -1,0 +1,73 @@
+"""Exact match and F1 of answers, by the rules of the official scripts.
+
+squad: lower case, no ASCII punctuation, no English articles, one space between words; F1 over words (Rajpurkar et al.
+2016, arXiv:1606.05250, section 6.1; evaluate-v1.1). Where a file has questions without an answer, evaluate-v2.0's:
+their right answer is the empty one, and two empty answers agree.
+
+korquad: brackets and quotation marks become spaces, then lower case and no ASCII punctuation; F1 over characters, white
+space aside (Lim et al. 2019, arXiv:1909.07005; evaluate-v1.0), because 세종대왕이 holds the whole of 세종대왕.
+
+A question with several right answers counts by the one that agrees best.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+Rules = Literal["squad", "korquad"]
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_MARKS = str.maketrans(dict.fromkeys("'\"《》<>〈〉()‘’", " "))
+
+
+def normalised(text: str, rules: Rules) -> str:
+    """What two answers must have in common to be an exact match."""
+    if rules == "korquad":
+        text = text.translate(_MARKS)
+    text = text.lower().translate(_PUNCTUATION)
+    if rules == "squad":
+        text = _ARTICLES.sub(" ", text)
+    return " ".join(text.split())
+
+
+def f1(given: str, wanted: str, rules: Rules, *, empty_agrees: bool = False) -> float:
+    """Harmonic mean of precision and recall of words or characters, repeated ones counted.
+
+    `empty_agrees`: an answer without any is right about another one such, as evaluate-v2.0 has it; else it is wrong.
+    """
+    sides = [normalised(text, rules) for text in (given, wanted)]
+    pieces = [text.split() if rules == "squad" else list(text.replace(" ", "")) for text in sides]
+    if empty_agrees and not all(pieces):
+        return float(pieces[0] == pieces[1])
+    common = (Counter(pieces[0]) & Counter(pieces[1])).total()
+    return 2 * common / (len(pieces[0]) + len(pieces[1])) if common else 0.0
+
+
+def answer_scores(given: Sequence[str], wanted: Sequence[Sequence[str]], rules: Rules) -> dict[str, Any]:
+    """Mean exact match and F1 over questions; `wanted` has all right answers of each, none for one without an answer.
+
+    `parts`: the same for questions with and without an answer, if there are any of the latter.
+    """
+    impossible = np.array([not answers for answers in wanted], dtype=np.bool_)
+    with_empty = bool(impossible.any())
+    scores = np.zeros((len(given), 2))
+    for place, (answer, answers) in enumerate(zip(given, wanted, strict=True)):
+        known = [text for text in answers if normalised(text, rules)] or [""] if with_empty else answers
+        exact = max(normalised(answer, rules) == normalised(text, rules) for text in known)
+        scores[place] = exact, max(f1(answer, text, rules, empty_agrees=with_empty) for text in known)
+    parts = {"with an answer": ~impossible, "without an answer": impossible} if with_empty else {}
+    return {
+        **_means(scores),
+        "parts": {name: {**_means(scores[of]), "count": int(of.sum())} for name, of in parts.items() if of.any()},
+    }
+
+
+def _means(scores: Any) -> dict[str, float]:
+    exact, overlap = scores.mean(axis=0).tolist()
+    return {"exact_match": exact, "f1": overlap}

@@ -1,0 +1,228 @@
+"""Questions: read and repaired, laid out in windows, answered in the very characters of the context, and learned."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cloze import predict
+from cloze.errors import ClozeError
+from cloze.progress import Silent
+from cloze.recipe import Recipe, TaskSettings
+from cloze.tasks.finetuning import finetune
+from cloze.tasks.metrics import log_softmax, log_softmax_in_groups
+from cloze.tasks.question_answering import KIND, Reading, answers, lay_out
+from cloze.tasks.squad import Question, read_questions
+from cloze.tasks.task import Layout
+from tests.tasks.conftest import FILLER, GOOD
+from tests.tasks.test_tagging import byte_bpe, wordpiece
+
+CONTEXT = "임종석이 서울 간다"
+
+
+def asked(number: object, text: str, start: int, **more: Any) -> dict[str, Any]:
+    return {"id": number, "question": "누가?", "answers": [{"text": text, "answer_start": start}], **more}
+
+
+def write(path: Path, *paragraphs: tuple[str, list[dict[str, Any]]]) -> Path:
+    data = [{"title": "글", "paragraphs": [{"context": context, "qas": qas} for context, qas in paragraphs]}]
+    path.write_text(json.dumps({"version": "1", "data": data}, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def settings(folder: Path = Path(), **changes: Any) -> TaskSettings:
+    given: dict[str, Any] = {"name": "qa", "kind": "question_answering", "longest_question": 6}
+    given |= {"train": folder / "train.json", "test": folder / "test.json"}
+    return TaskSettings(**(given | changes))
+
+
+def test_misplaced_answers_are_found_or_dropped_and_named(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.json",
+        (CONTEXT, [asked("1", "임종석", 0), asked(2, "서울", 4), asked("3", "부산", 5)]),
+        ("가 가", [asked("4", "가", 1), {**asked("5", "", 0), "is_impossible": True}]),
+    )
+    with pytest.warns(
+        UserWarning, match=r"article '글', question 2: '서울' found elsewhere; .*question 3: '부산' dropped"
+    ):
+        found = read_questions(path)
+    assert [(question.id, question.span) for question in found.questions] == [("1", (0, 3)), ("2", (5, 7)), ("5", None)]
+    assert found.counts == {
+        "examples": 3,
+        "contexts": 2,
+        "unanswerable": 1,
+        "empty": 0,
+        "repaired_answers": 1,
+        "dropped_answers": 2,
+        "dropped_questions": 2,
+    }
+
+
+def one_context(*qas: dict[str, Any]) -> str:
+    return json.dumps({"data": [{"paragraphs": [{"context": "가", "qas": qas}]}]})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is no JSON"),
+        ("[]", r"'data' is None, expected list"),
+        ('{"data": []}', "has no questions"),
+        ('{"data": [{"paragraphs": [{"qas": []}]}]}', r"article 0, paragraph 0: 'context' is None, expected str"),
+        (one_context({"id": 1, "question": 3}), "question 1: 'question' is 3, expected str"),
+        (one_context(asked(1, "가", 0), asked(1, "가", 0)), "question 1: the id occurs twice"),
+        (one_context({**asked(1, "", 0), "answers": []}), "question 1: no answers"),
+    ],
+)
+def test_what_is_no_such_file_is_told(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ClozeError, match=message):
+        read_questions(path)
+
+
+def test_training_must_teach_what_the_test_asks(tmp_path: Path) -> None:
+    full = read_questions(write(tmp_path / "a.json", (CONTEXT, [asked(1, "서울", 5)])))
+    none = read_questions(write(tmp_path / "b.json", (CONTEXT, [asked(7, "", 0, is_impossible=True)])))
+    assert KIND.classes(full, full) == ("start", "end")
+    with pytest.raises(ClozeError, match=r"b\.json, question 7: it has no answer, and every question of .*a\.json"):
+        KIND.classes(full, none)
+    with pytest.raises(ClozeError, match="nothing to learn"):
+        KIND.classes(none, full)
+
+
+def pointing(labels: Any, rows: Any) -> Any:
+    """Outputs [tokens, 2] that point at the labels of every row, half as surely where that is [CLS]."""
+    outputs = np.zeros((len(rows.features.ids), 2), dtype=np.float32)
+    for first, (start, end) in zip(rows.features.offsets[:-1], labels.tolist(), strict=True):
+        outputs[first + start, 0] = outputs[first + end, 1] = 8.0 if start else 4.0
+    return outputs
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("tokenizer", [wordpiece("임", "##종석", "##이", "서울", "간다", "누가", "?"), byte_bpe()])
+def test_answers_are_the_very_characters_of_the_context(tokenizer: Any, form: Any, tmp_path: Path) -> None:
+    context, wanted = (unicodedata.normalize(form, text) for text in (f"  {CONTEXT}\u00a0 {CONTEXT}!", "종석이 서울"))
+    start = context.rindex(wanted)
+    question = Question("1", "누가?", 0, (wanted,), (start, start + len(wanted)))
+    reading = Reading(stride=5, longest_question=12)
+    rows, labels = lay_out([question], [context], Layout(tokenizer, 48, 2), reading)
+    found = list(answers(pointing(labels, rows), rows, [question], [context], reading, top=3))
+    assert (found[0][0].text, found[0][0].start, found[0][0].end) == (wanted, start, start + len(wanted))
+    assert len(found[0]) == 3 and sum(answer.probability for answer in found[0]) <= 1 + 1e-9
+
+
+def test_windows_hold_the_answer_or_point_at_the_first_token() -> None:
+    tokenizer = wordpiece(*(f"w{i}" for i in range(12)), "q")
+    context = " ".join(f"w{i}" for i in range(12))
+    question = Question("1", "q", 0, ("w6 w7",), (context.index("w6"), context.index("w7") + 2))
+    reading = Reading(stride=3, longest_question=4)
+    rows, labels = lay_out([question], [context], Layout(tokenizer, 10, 2), reading)  # room for 6 tokens
+    assert rows.features.lengths.tolist() == [10, 10, 10] and rows.question_rows.tolist() == [0, 3]
+    assert rows.features.segments is not None and rows.features.segments[:10].tolist() == [0] * 3 + [1] * 7
+    assert labels.tolist() == [[0, 0], [6, 7], [3, 4]]
+    assert rows.may_start.sum() == 12, "each token may start an answer in one window"
+    with pytest.raises(ClozeError, match="no room for a context beside a question of up to 8 and 3 special tokens"):
+        lay_out([question], [context], Layout(tokenizer, 10, 2), Reading(longest_question=8))
+
+
+def test_best_answer_is_the_best_of_all_pairs_and_no_longer_than_it_may_be() -> None:
+    tokenizer = wordpiece(*(f"w{i}" for i in range(9)), "q")
+    context = " ".join(f"w{i}" for i in range(9))
+    question = Question("1", "q", 0, (), None)
+    generator = np.random.default_rng(3)
+    for longest, threshold in ((1, None), (3, None), (30, 0.0), (30, 100.0), (30, -100.0)):
+        reading = Reading(stride=2, longest_question=4, longest_answer=longest, null_threshold=threshold)
+        rows, _ = lay_out([question], [context], Layout(tokenizer, 9, 2), reading)
+        outputs = generator.standard_normal((len(rows.features.ids), 2)).astype(np.float32)
+        best, where = -np.inf, ""
+        for row, first in enumerate(rows.features.offsets[:-1]):
+            inside = [p for p in range(first, rows.features.offsets[row + 1]) if rows.tokens[p] >= 0]
+            for i in (p for p in inside if rows.may_start[p]):
+                for j in (p for p in inside if i <= p < i + longest):
+                    if (value := float(outputs[i, 0]) + float(outputs[j, 1])) > best:
+                        best, where = value, " ".join(f"w{k}" for k in range(rows.tokens[i], rows.tokens[j] + 1))
+        null = outputs[rows.features.offsets[:-1]].sum(axis=1).min()
+        silent = threshold is not None and null - best > threshold
+        found = next(answers(outputs, rows, [question], [context], reading, top=1))
+        assert found[0].text == ("" if silent else where)
+
+
+def test_an_empty_context_has_an_empty_answer() -> None:
+    question, reading = Question("1", "", 0, (), None), Reading(longest_question=4)
+    rows, labels = lay_out([question], [""], Layout(wordpiece("가"), 9, 2), reading)
+    outputs = np.ones((len(rows.features.ids), 2), dtype=np.float32)
+    assert next(answers(outputs, rows, [question], [""], reading, top=2))[0].text == ""
+    assert labels.tolist() == [[0, 0]]
+
+
+def test_log_softmax_in_groups_is_that_of_each_group() -> None:
+    logits = (np.random.default_rng(0).standard_normal((7, 2)) * 100).astype(np.float32)
+    found = log_softmax_in_groups(logits, np.array([0, 3, 4, 7]))
+    for start, end in ((0, 3), (3, 4), (4, 7)):
+        assert np.allclose(found[start:end], log_softmax(logits[start:end].T).T)
+
+
+def write_questions(path: Path, count: int, seed: int) -> None:
+    """Who is praised: the word before the praise. Every third context has none."""
+    random = Random(seed)
+    paragraphs = []
+    for number in range(count):
+        words = [random.choice(FILLER) for _ in range(random.randrange(4, 20))]
+        place = random.randrange(1, len(words))
+        words[place] = GOOD[0] if number % 3 else words[place]
+        context, start = " ".join(words), len(" ".join(words[:place]))
+        question = asked(number, GOOD[0], start + 1) | {"question": FILLER[0]}
+        if not number % 3:
+            question |= {"answers": [], "is_impossible": True}
+        paragraphs.append((context, [question]))
+    write(path, *paragraphs)
+
+
+def test_it_learns_and_the_saved_model_answers(data: Path, tmp_path: Path) -> None:
+    for name, count, seed in (("train.json", 300, 1), ("test.json", 60, 2)):
+        write_questions(tmp_path / name, count, seed)
+    changes: dict[str, Any] = {"epochs": 8, "batch_rows": 16, "peak_learning_rate": 5e-3, "length": 16, "seeds": [1]}
+    task = settings(tmp_path, stride=4, longest_answer=8, answer_rules="korquad", **changes)
+    training = {"device": "cpu", "precision": "float32"}
+    recipe = Recipe.model_validate({"name": "tiny", "data": data, "training": training, "tasks": [task]})
+    results = finetune(recipe, task, data / "model", tmp_path / "task", Silent())
+    found = results["pretrained"]["mean"]["test"]
+    assert found["exact_match"] > 0.9 and found["f1"] >= found["exact_match"]
+    parts = results["pretrained"]["seeds"][0]["test"]["parts"]
+    assert {name: part["count"] for name, part in parts.items()} == {"with an answer": 40, "without an answer": 20}
+    assert results["counts"]["test"]["rows"] > 60, "some contexts are longer than a row"
+    loaded = predict.load(tmp_path / "task" / "model")
+    context = " ".join([*FILLER, GOOD[0], *FILLER])
+    (first, *_), (nothing,) = loaded.answer([(FILLER[0], context), (FILLER[0], " ".join(FILLER))])
+    assert (first.text, context[first.start : first.end]) == (GOOD[0], GOOD[0])
+    assert (nothing.text, nothing.start, nothing.end) == ("", 0, 0)
+    with pytest.raises(ClozeError, match=r"gives answers \(start, end\), not a class\. Call answer"):
+        loaded.predict(["하나"])
+
+
+def test_korquad_is_read_whole(shared_data: Path) -> None:
+    found = read_questions(shared_data / "korquad" / "KorQuAD_v1.0_dev.json")
+    assert found.counts["examples"] == 5774 and found.counts["contexts"] == 964
+    assert found.counts["repaired_answers"] == found.counts["dropped_answers"] == found.counts["unanswerable"] == 0
+    for question in found.questions:
+        assert question.span is not None
+        assert found.contexts[question.context][slice(*question.span)] == question.answers[0]
+
+
+def test_the_right_answers_of_korquad_come_back(shared_data: Path, data: Path) -> None:
+    """Labels and back again, with a tokenizer of syllables: nothing but answers beyond the longest is lost."""
+    found = read_questions(shared_data / "korquad" / "KorQuAD_v1.0_dev.json")
+    questions = found.questions[:200]
+    reading = Reading(longest_answer=64)
+    rows, labels = lay_out(questions, found.contexts, Layout(byte_bpe(), 512, 1), reading)
+    given = answers(pointing(labels, rows), rows, questions, found.contexts, reading, top=1)
+    short = [len(question.answers[0].encode()) <= 50 for question in questions]
+    same = [best[0].text == question.answers[0] for best, question in zip(given, questions, strict=True)]
+    assert sum(short) > 180 and all(agree for agree, fits in zip(same, short, strict=True) if fits)
