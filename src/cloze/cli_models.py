@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +15,7 @@ from cloze.errors import ClozeError
 from cloze.progress import Progress, RichProgress, Silent
 
 if TYPE_CHECKING:
+    from cloze.predict import LoadedModel
     from cloze.report.cells import Table
 
 
@@ -24,14 +26,18 @@ def predict(
     pairs: bool = False,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
-    """Label lines of text with a fine-tuned model: label, probability and text, tab-separated; or score and text.
+    """What a fine-tuned model says of lines of text, tab-separated before each line; its kind of task decides what.
+
+    A label and its probability; several labels; a score; the entities. Of lines `question TAB context` the answer and
+    its probability, of `text TAB question TAB option TAB option ...` the option and its probability.
 
     Parameters
     ----------
     model
-        Folder of a classifier, such as runs/NAME/tasks/TASK/model.
+        Folder of a fine-tuned model, such as runs/NAME/tasks/TASK/model.
     file
-        One text a line; standard input if there is none.
+        One text a line; standard input if there is none. For questions also a .json file as SQuAD has it: prints an
+        object with the answer to every id, as the official scripts read it.
     pairs
         Each line is a pair: two texts with a tab between them.
     as_json
@@ -39,25 +45,56 @@ def predict(
     """
     from cloze.predict import load
 
+    if file is not None and file.suffix.lower() == ".json":
+        print(json.dumps(_answers(model, file), ensure_ascii=False, indent=1))
+        return
     lines, loaded = _lines(file), load(model)
+    for line, (shown, record) in zip(lines, _predicted(loaded, lines, pairs), strict=True):
+        print(json.dumps({"text": line, **record}, ensure_ascii=False) if as_json else f"{shown}\t{line}")
+
+
+def _predicted(loaded: LoadedModel, lines: list[str], pairs: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the model says of each line: in words, and as JSON."""
     texts = [_pair(line, number) for number, line in enumerate(lines, start=1)] if pairs else lines
     if loaded.task == "regression":
-        for line, number in zip(lines, loaded.score(texts), strict=True):
-            record = {"text": line, "score": number}
-            print(json.dumps(record, ensure_ascii=False) if as_json else f"{number:.4f}\t{line}")
-        return
-    if loaded.task == "tagging":
-        for line, entities in zip(lines, loaded.tag(lines), strict=True):
-            record = {"text": line, "entities": [asdict(entity) for entity in entities]}
+        for score in loaded.score(texts):
+            yield f"{score:.4f}", {"score": score}
+    elif loaded.task == "multi_label":
+        for found in loaded.labels(texts):
+            yield ", ".join(found.labels), asdict(found)
+    elif loaded.task == "tagging":
+        for entities in loaded.tag(lines):
             shown = ", ".join(f"{entity.text}/{entity.label}" for entity in entities)
-            print(json.dumps(record, ensure_ascii=False) if as_json else f"{shown}\t{line}")
-        return
-    for line, found in zip(lines, loaded.predict(texts), strict=True):
-        if as_json:
-            record = {"text": line, "label": found.label, "probabilities": found.probabilities}
-            print(json.dumps(record, ensure_ascii=False))
-        else:
-            print(f"{found.label}\t{found.probability:.4f}\t{line}")
+            yield shown, {"entities": [asdict(entity) for entity in entities]}
+    elif loaded.task == "question_answering":
+        for best in loaded.answer([_pair(line, number) for number, line in enumerate(lines, start=1)]):
+            yield f"{best[0].text}\t{best[0].probability:.4f}", {"answer": asdict(best[0])}
+    elif loaded.task == "multiple_choice":
+        for chosen in loaded.choose([_choice(line, number) for number, line in enumerate(lines, start=1)]):
+            yield f"{chosen.option}\t{chosen.probabilities[chosen.place]:.4f}", asdict(chosen)
+    else:
+        for one in loaded.predict(texts):
+            yield f"{one.label}\t{one.probability:.4f}", {"label": one.label, "probabilities": one.probabilities}
+
+
+def _answers(model: Path, file: Path) -> dict[str, str]:
+    """Question's id -> answer, for a file in SQuAD's format."""
+    from cloze.predict import load
+    from cloze.tasks.squad import read_questions
+
+    asked = read_questions(file)
+    found = load(model).answer([(question.text, asked.contexts[question.context]) for question in asked.questions])
+    return {question.id: best[0].text for question, best in zip(asked.questions, found, strict=True)}
+
+
+def _choice(line: str, number: int) -> tuple[str, str, list[str]]:
+    """Raises ClozeError for a line with fewer than two options."""
+    text, *rest = line.split("\t")
+    if len(rest) < 3:
+        raise ClozeError(
+            f"line {number} has {len(rest) + 1} tab-separated texts, expected 4 or more: text, question, options."
+        )
+    return text, rest[0], rest[1:]
 
 
 def fill(model: Path, text: str, *, top: int = 5) -> None:

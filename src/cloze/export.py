@@ -13,11 +13,30 @@ import yaml
 
 from cloze.errors import ClozeError
 from cloze.files import MANIFEST, read_manifest, write_folder, write_text
+from cloze.models.family import HEADS
 
 if TYPE_CHECKING:
     from cloze.report.cells import Table
     from cloze.report.run import RunData
 
+PIPELINES = {
+    "classification": "text-classification",
+    "multi_label": "text-classification",
+    "regression": "text-classification",
+    "tagging": "token-classification",
+    "question_answering": "question-answering",
+    "multiple_choice": "multiple-choice",
+}
+"""Kind of task -> what Hugging Face calls it."""
+CALLS = {
+    "": 'fill("... [MASK] ...")',
+    "classification": 'predict(["..."])',
+    "multi_label": 'labels(["..."])',
+    "regression": 'score(["..."])',
+    "tagging": 'tag(["..."])',
+    "question_answering": 'answer([("question", "context")])',
+    "multiple_choice": 'choose([("text", "question", ["option", "option"])])',
+}
 CURVE_ROWS = 12
 """Validations shown in a card; of more, evenly spaced ones and the last."""
 
@@ -60,7 +79,7 @@ def card(run: RunData, task: str | None, licence: str) -> str:
     head: dict[str, Any] = {
         "library_name": "transformers",
         "license": licence,
-        "pipeline_tag": "fill-mask" if task is None else "text-classification",
+        "pipeline_tag": "fill-mask" if task is None else PIPELINES[_kind(run, task)],
         "tags": ["cloze", family],
     }
     parts = [f"---\n{yaml.safe_dump(head, sort_keys=True)}---", f"# {title}", run.description, *run.notes]
@@ -72,7 +91,7 @@ def card(run: RunData, task: str | None, licence: str) -> str:
         f"Licence: {licence}. The data keep their own licences, listed below under Data.",
         size if counts else f"{family}; this run only fine-tuned it.",
         "## Use",
-        _usage(task),
+        _usage("" if task is None else _kind(run, task)),
         "## Scores",
     ]
     scores = [
@@ -149,14 +168,13 @@ def _curve(run: RunData) -> str:
     return markdown(Table("Validation by step", ("step", *keys), rows))
 
 
-def _usage(task: str | None) -> str:
-    if task is None:
-        lines = ["from transformers import AutoModelForMaskedLM, AutoTokenizer", ""]
-        lines += ['model = AutoModelForMaskedLM.from_pretrained("FOLDER")']
-        ours = 'cloze.load("FOLDER").fill("... [MASK] ...")'
-    else:
-        lines = ["from transformers import AutoModelForSequenceClassification, AutoTokenizer", ""]
-        lines += ['model = AutoModelForSequenceClassification.from_pretrained("FOLDER")']
-        ours = 'cloze.load("FOLDER").predict(["..."])'
-    lines += ['tokenizer = AutoTokenizer.from_pretrained("FOLDER")', "", "import cloze", "", ours]
-    return "\n".join(["```python", *lines, "```"])
+def _kind(run: RunData, task: str) -> str:
+    return next(str(found.results.get("kind", "classification")) for found in run.tasks if found.name == task)
+
+
+def _usage(kind: str) -> str:
+    """Lines of Python; `kind` is that of a task, or empty for the pretrained model."""
+    auto = f"AutoModel{HEADS[kind]}" if kind else "AutoModelForMaskedLM"
+    lines = [f"from transformers import {auto}, AutoTokenizer", "", f'model = {auto}.from_pretrained("FOLDER")']
+    lines += ['tokenizer = AutoTokenizer.from_pretrained("FOLDER")', "", "import cloze", ""]
+    return "\n".join(["```python", *lines, f'cloze.load("FOLDER").{CALLS[kind]}', "```"])

@@ -13,6 +13,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -59,6 +60,27 @@ class Prediction:
     probability: float
     probabilities: dict[str, float]
     """Of every class; they add up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """The labels of a text that may have several."""
+
+    labels: tuple[str, ...]
+    """Those with a probability above one half."""
+    probabilities: dict[str, float]
+    """Of every label, each by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The best of several options."""
+
+    option: str
+    place: int
+    """From 0."""
+    probabilities: list[float]
+    """Of every option; they add up to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +131,36 @@ class LoadedModel:
         """The number of each text or pair. Raises ClozeError if the model is no regression."""
         model = self._fine_tuned("regression")
         return self._map(model.logits, texts)[:, 0].tolist() if texts else []
+
+    def labels(self, texts: Sequence[Text]) -> list[Labelling]:
+        """The labels of each text or pair, any number. Raises ClozeError if the model gives other things."""
+        model = self._fine_tuned("multi_label")
+        found = []
+        for row in 1 / (1 + np.exp(-self._map(model.logits, texts).astype(np.float64))) if texts else ():
+            probabilities = dict(zip(self.classes, row.tolist(), strict=True))
+            found.append(Labelling(tuple(name for name, p in probabilities.items() if p > 0.5), probabilities))
+        return found
+
+    def choose(self, questions: Sequence[tuple[str, str, Sequence[str]]]) -> list[Chosen]:
+        """The best option for each (text, question, options). Raises ClozeError if the model gives other things."""
+        from cloze.tasks.features import map_rows
+        from cloze.tasks.metrics import log_softmax_in_groups
+        from cloze.tasks.multiple_choice import Choice, lay_out
+
+        model = self._fine_tuned("multiple_choice")
+        if not questions:
+            return []
+        choices = [Choice(text, question, tuple(options), 0) for text, question, options in questions]
+        features = lay_out(choices, self._layout)
+        assert features.parts is not None
+        self._warn_of_cuts(features.counts["truncated"], len(features.lengths))
+        outputs = map_rows(model.logits, features, device=self._device)
+        shares = np.exp(log_softmax_in_groups(outputs, features.parts))[:, 0]
+        rows = [shares[start:end].tolist() for start, end in pairwise(features.parts)]
+        return [
+            Chosen(choice.options[int(np.argmax(row))], int(np.argmax(row)), row)
+            for choice, row in zip(choices, rows, strict=True)
+        ]
 
     def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
         """The entities of each text, of any length, with their places. Raises ClozeError if the model is no tagger."""

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from cloze.recipe.base import Amount, Count, Decay, Frac, Name, Positive, Settings, Share, refuse
 
 OWN_SETTINGS = {
+    **dict.fromkeys(("label_columns", "label_separator"), ("multi_label",)),
+    **dict.fromkeys(("question_column", "option_columns"), ("multiple_choice",)),
     "tag_format": ("tagging",),
     "stride": ("tagging", "question_answering"),
     **dict.fromkeys(("longest_question", "longest_answer", "null_threshold", "answer_rules"), ("question_answering",)),
@@ -25,9 +27,9 @@ class TaskSettings(Settings):
     kind: Literal["classification", "multi_label", "regression", "tagging", "question_answering", "multiple_choice"] = (
         "classification"
     )
-    """What is predicted. classification: one of several classes for a text or a pair of texts; regression: a number for
-    either; tagging: a tag for each word or character; question_answering: where in a text the answer stands. Unit:
-    name. Source: BERT 4."""
+    """What is predicted. classification: one of several classes for a text or a pair of texts; multi_label: any number
+    of labels; regression: a number; tagging: a tag for each word or character; question_answering: where in a text the
+    answer stands; multiple_choice: which option is right. Unit: name. Source: BERT 4."""
     train: Path
     """Training file, relative to `data`: a table whose first line names the columns; for tagging see `tag_format`.
     Unit: path. Source: cloze."""
@@ -39,6 +41,16 @@ class TaskSettings(Settings):
     """Column with the second text of a pair; null: one text. Unit: column name. Source: BERT 4.1."""
     label_column: str = "label"
     """Column with the class or the number. Unit: column name. Source: NSMC."""
+    label_columns: Annotated[list[str], Field(min_length=1)] | None = None
+    """Columns with labels of a text that may have several, in place of `label_column`. Unit: column names. Source:
+    cloze."""
+    label_separator: Annotated[str, Field(min_length=1)] = ","
+    """What stands between several labels in `label_column`. Unit: text. Source: cloze."""
+    question_column: str = "question"
+    """Column of a table with the question; the text is what it is about. Unit: column name. Source: RACE."""
+    option_columns: Annotated[list[str], Field(min_length=2)] = ["A", "B", "C", "D"]
+    """Columns of a table with the options; an empty one is none. The label is the name of a column. Unit: column names.
+    Source: RACE."""
     tag_format: Literal["sentences", "words", "characters"] = "sentences"
     """How a tagging file is written. sentences: one a line, its words, a tab, their tags (Naver NER); words: a word and
     its tag a line, blank between sentences (CoNLL 2003); characters: a character, a tab, its tag (KLUE-NER). Unit:

@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,45 +37,65 @@ class Examples:
     """examples; empty: texts without any visible character; recomposed: texts that NFC changed."""
 
 
-def read_table(path: Path, text_column: str, label_column: str, second_text_column: str | None = None) -> Examples:
+def read_table(
+    path: Path,
+    text_column: str,
+    label_column: str | Sequence[str],
+    second_text_column: str | None = None,
+    *,
+    label: Callable[[list[str]], str] | None = None,
+) -> Examples:
     """Read every example of `path`; with `second_text_column` each is a pair.
 
-    Raises ClozeError for a file that is missing, not UTF-8 (naming line and byte), without one of the columns (naming
-    those it has), without examples, or with a line that has a wrong number of fields or no label (naming the line).
+    `label` makes an example's label, which may then be empty, of its values in the columns `label_column`. Raises
+    ClozeError for a file that is missing, not UTF-8 (naming line and byte), without one of the columns (naming those it
+    has), without examples, or with a line that has a wrong number of fields or no label (naming the line).
     """
-    header, rows = _rows(path)
     text_columns = [text_column] if second_text_column is None else [text_column, second_text_column]
-    for column in (*text_columns, label_column):
-        if column not in header:
-            raise ClozeError(
-                f"{path} has no column {column!r}; it has {', '.join(map(repr, header))}. Name some of these as text, "
-                "second text and label (in a recipe text_column, second_text_column, label_column), or add a first "
-                "line that names the columns."
-            )
-    text_places, label_place = [header.index(column) for column in text_columns], header.index(label_column)
+    label_columns = [label_column] if isinstance(label_column, str) else list(label_column)
+    header, rows = columns_of(path, [*text_columns, *label_columns])
+    text_places = [header.index(column) for column in text_columns]
+    label_places = [header.index(column) for column in label_columns]
     id_place = header.index("id") if "id" in header else None
     ids, labels, lines = [], [], []
     texts: list[list[str]] = [[] for _ in text_columns]
     recomposed = 0
     for number, fields in rows:
-        label = fields[label_place].strip()
-        if not label:
+        values = [fields[place] for place in label_places]
+        found = values[0].strip() if label is None else label(values)
+        if not found and label is None:
             raise ClozeError(
-                f"{path}, line {number}: no label in column {label_column!r}. Remove the line or label it."
+                f"{path}, line {number}: no label in column {label_columns[0]!r}. Remove the line or label it."
             )
         for place, of_column in zip(text_places, texts, strict=True):
             text = unicodedata.normalize("NFC", fields[place])
             recomposed += text != fields[place]
             of_column.append(text)
         ids.append(str(number) if id_place is None else fields[id_place])
-        labels.append(label)
+        labels.append(found)
         lines.append(number)
-    if not labels:
-        raise ClozeError(f"{path} has a header but no examples: a task needs at least one line after it.")
     empty = sum(not text.strip() for column in texts for text in column)
     counts = {"examples": len(labels), "empty": empty, "recomposed": recomposed}
     second = texts[1] if second_text_column else None
-    return Examples(path, ids, texts[0], second, labels, label_column, lines, counts)
+    return Examples(path, ids, texts[0], second, labels, ", ".join(label_columns), lines, counts)
+
+
+def columns_of(path: Path, wanted: Sequence[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The names of a table's columns, and each row with the line it ends on.
+
+    Raises ClozeError if a column of `wanted` is missing, or if there are no rows.
+    """
+    header, rows = _rows(path)
+    for column in wanted:
+        if column not in header:
+            raise ClozeError(
+                f"{path} has no column {column!r}; it has {', '.join(map(repr, header))}. Name some of these as text, "
+                "second text and label (in a recipe text_column, second_text_column, label_column), or add a first "
+                "line that names the columns."
+            )
+    if not rows:
+        raise ClozeError(f"{path} has a header but no examples: a task needs at least one line after it.")
+    return header, rows
 
 
 def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
