@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,8 +187,8 @@ class LoadedModel:
         model = self._fine_tuned("question_answering")
         if not pairs:
             return []
-        known = {name: model.settings[name] for name in Reading.__slots__ if name in model.settings}
-        reading = Reading(**known)
+        kept: dict[str, Any] = {name: model.settings.get(name) for name in Reading.__slots__}
+        reading = Reading(**{name: value for name, value in kept.items() if isinstance(value, int | float)})
         questions = [Question(str(number), asked, number, (), None) for number, (asked, _) in enumerate(pairs)]
         contexts = [context for _, context in pairs]
         rows, _ = lay_out(questions, contexts, self._layout, reading)

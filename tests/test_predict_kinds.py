@@ -1,0 +1,104 @@
+"""`cloze predict` and model cards for every kind of task, with random weights: what is printed, not what is right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cloze import cli
+from cloze.export import CALLS, PIPELINES, card
+from cloze.interop.huggingface import save_classifier
+from cloze.models import build
+from cloze.models.classifier import classifier_of
+from cloze.models.family import HEADS
+from cloze.recipe import ModelSettings
+from cloze.report.run import RunData, TaskRun
+from tests.tasks.test_question_answering import CONTEXT, asked, write
+from tests.tasks.test_tagging import wordpiece
+
+CLASSES = {
+    "multi_label": ["bad", "good"],
+    "tagging": ["B-PS"],
+    "question_answering": ["start", "end"],
+    "multiple_choice": ["option"],
+}
+SETTINGS: dict[str, dict[str, Any]] = {"tagging": {"unit": "word"}, "question_answering": {"longest_question": 4}}
+LINES = {
+    "multi_label": "임종석이 간다",
+    "tagging": "임종석이 간다",
+    "question_answering": f"누가 간다?\t{CONTEXT}",
+    "multiple_choice": "가\t누가?\t임종석\t서울\t간다",
+}
+
+
+@pytest.fixture
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    tokenizer, objective = wordpiece("임종석", "##이", "서울", "간다", "누가", "?"), request.param
+    settings = ModelSettings(layers=1, heads=2, width=16, initialisation_std=0.3)
+    encoder = build(settings, vocabulary_size=tokenizer.vocabulary_size, length=16, pad_id=0, pairs=False, seed=3)
+    torch.manual_seed(1)
+    made = classifier_of(objective, encoder, CLASSES[objective], settings=SETTINGS.get(objective))
+    (tmp_path / "model").mkdir()
+    save_classifier(tmp_path / "model", made, tokenizer)
+    return tmp_path / "model"
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["predict", *arguments])
+    assert left.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("model", "line"), LINES.items(), indirect=["model"])
+def test_each_kind_prints_before_its_line_and_as_json(model: Path, line: str, capsys: Any, tmp_path: Path) -> None:
+    file = tmp_path / "texts.txt"
+    file.write_text(line + "\n", encoding="utf-8")
+    shown = printed(capsys, str(model), str(file))
+    assert shown.endswith(f"\t{line}\n")
+    record = json.loads(printed(capsys, str(model), str(file), "--json"))
+    assert record.pop("text") == line
+    if "entities" in record:
+        assert shown.startswith("임종석이/PS, 간다/PS\t")
+        assert record["entities"][1] == {"label": "PS", "text": "간다", "start": 5, "end": 7}
+    elif "answer" in record:
+        assert record["answer"]["text"] == CONTEXT[record["answer"]["start"] : record["answer"]["end"]] != ""
+    elif "option" in record:
+        assert record["option"] == line.split("\t")[2 + record["place"]] and len(record["probabilities"]) == 3
+    else:
+        assert set(record["probabilities"]) == {"bad", "good"}
+
+
+@pytest.mark.parametrize("model", ["question_answering"], indirect=True)
+def test_questions_of_a_json_file_get_an_answer_by_id(model: Path, capsys: Any, tmp_path: Path) -> None:
+    file = write(tmp_path / "q.json", (CONTEXT, [asked("1", "서울", 5), asked("2", "간다", 8)]), ("가", []))
+    found = json.loads(printed(capsys, str(model), str(file)))
+    assert set(found) == {"1", "2"} and all(answer in CONTEXT for answer in found.values())
+
+
+@pytest.mark.parametrize(
+    ("model", "line", "message"),
+    [
+        ("question_answering", "누가?", "line 1 has 0 tabs, expected one"),
+        ("multiple_choice", "가\t누가?\t서울", "line 1 has 3 tab-separated texts, expected 4 or more"),
+    ],
+    indirect=["model"],
+)
+def test_lines_that_do_not_fit_are_told(model: Path, line: str, message: str, capsys: Any, tmp_path: Path) -> None:
+    file = tmp_path / "texts.txt"
+    file.write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as left:
+        cli.main(["predict", str(model), str(file)])
+    assert left.value.code == 2 and message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_card_names_the_class_and_the_call(kind: str, tmp_path: Path) -> None:
+    run = RunData(tmp_path, tasks=[TaskRun("a", {"kind": kind}, [], {})])
+    text = card(run, "a", "cc0-1.0")
+    assert f"pipeline_tag: {PIPELINES[kind]}" in text
+    assert f"AutoModel{HEADS[kind]}.from_pretrained" in text and CALLS[kind] in text
