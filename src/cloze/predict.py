@@ -188,7 +188,7 @@ class LoadedModel:
         if not pairs:
             return []
         kept: dict[str, Any] = {name: model.settings.get(name) for name in Reading.__slots__}
-        reading = Reading(**{name: value for name, value in kept.items() if isinstance(value, int | float)})
+        reading = Reading(**{name: kept[name] for name in kept if isinstance(kept[name], int | float)})
         questions = [Question(str(number), asked, number, (), None) for number, (asked, _) in enumerate(pairs)]
         contexts = [context for _, context in pairs]
         rows, _ = lay_out(questions, contexts, self._layout, reading)
