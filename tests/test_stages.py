@@ -95,6 +95,15 @@ def test_all_absent_files_are_named_at_once(tmp_path: Path) -> None:
     assert "--data DIR" in lines[3]
 
 
+def test_a_task_of_multiple_choice_may_read_folders(tmp_path: Path) -> None:
+    (tmp_path / "data" / "race" / "high").mkdir(parents=True)
+    (tmp_path / "data" / "race" / "high" / "1.txt").write_text("{}", encoding="utf-8")
+    made = recipe(tmp_path, tasks__0__train="race", tasks__0__kind="multiple_choice")
+    first = names(made)
+    (tmp_path / "data" / "race" / "high" / "1.txt").write_text("{ }", encoding="utf-8")
+    assert changed(first, names(made)) == ["task-t"]
+
+
 def write(folder: Path) -> dict[str, Any]:
     (folder / "x").write_text("made", encoding="utf-8")
     return {"counts": {"things": 1}}

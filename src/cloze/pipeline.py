@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloze.errors import ClozeError
-from cloze.files import os_errors, read_manifest, write_json, write_text
+from cloze.files import files_below, os_errors, read_manifest, write_json, write_text
 from cloze.interop.start import load_start, tokenizer_of_start, with_sizes_of_start
 from cloze.recipe import SEGMENT_FORMATS, Recipe, TaskSettings
 from cloze.recipe_file import show
@@ -257,7 +257,9 @@ def _sources(recipe: Recipe) -> list[dict[str, Any]]:
     from cloze.corpus.sources import source_files
 
     files = {"corpus": source_files(recipe.corpus, recipe.data)}
-    files |= {f"task {task.name}": [recipe.data / task.train, recipe.data / task.test] for task in recipe.tasks}
+    for task in recipe.tasks:
+        both = (recipe.data / task.train, recipe.data / task.test)
+        files[f"task {task.name}"] = [file for path in both for file in files_below(path)]
     before = [] if recipe.start_from is None else sources_of_start(recipe.start_from)
     return [*sources_of(files, recipe.data), *before]
 
