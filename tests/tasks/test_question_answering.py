@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloze import predict
 from cloze.errors import ClozeError
@@ -20,8 +22,9 @@ from cloze.tasks.metrics import log_softmax, log_softmax_in_groups
 from cloze.tasks.question_answering import KIND, Reading, answers, lay_out
 from cloze.tasks.squad import Question, read_questions
 from cloze.tasks.task import Layout
+from cloze.tasks.windows import compose
 from tests.tasks.conftest import FILLER, GOOD
-from tests.tasks.test_tagging import byte_bpe, wordpiece
+from tests.tasks.test_tagging import BYTES, byte_bpe, wordpiece
 
 CONTEXT = "임종석이 서울 간다"
 
@@ -116,6 +119,24 @@ def test_answers_are_the_very_characters_of_the_context(tokenizer: Any, form: An
     found = list(answers(pointing(labels, rows), rows, [question], [context], reading, top=3))
     assert (found[0][0].text, found[0][0].start, found[0][0].end) == (wanted, start, start + len(wanted))
     assert len(found[0]) == 3 and sum(answer.probability for answer in found[0]) <= 1 + 1e-9
+
+
+@given(st.data())
+def test_any_span_comes_back(data: st.DataObject) -> None:
+    """Wherever an answer stands and however the context is cut, its characters are those of the file."""
+    characters = st.sampled_from("가힣a.[ \u3000😀漢e\u0301\u1112\u1161\u11ab")
+    context = data.draw(st.text(characters, min_size=1, max_size=25))
+    composed = compose(context)
+    place = data.draw(st.integers(0, len(composed.text) - 1))
+    start, end = composed.given(place, data.draw(st.integers(place + 1, min(len(composed.text), place + 4))))
+    question = Question("1", "누가?", 0, (), (start, end))
+    reading = Reading(stride=data.draw(st.integers(1, 20)), longest_question=3, longest_answer=40)
+    rows, labels = lay_out([question], [context], Layout(BYTES, 32, 1), reading)
+    found = next(answers(pointing(labels, rows), rows, [question], [context], reading, top=1))[0]
+    if labels.any():  # the answer fits a window and is more than white space
+        assert found.text == context[start:end].strip() and context[found.start : found.end] == found.text
+    else:
+        assert not context[start:end].strip() or len(context[start:end].encode()) > 5
 
 
 def test_windows_hold_the_answer_or_point_at_the_first_token() -> None:

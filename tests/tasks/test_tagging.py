@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tokenizers import Tokenizer as Library
 from tokenizers import models, normalizers, pre_tokenizers, trainers
@@ -62,6 +64,9 @@ def byte_bpe() -> Tokenizer:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     library.train_from_iterator([], trainers.BpeTrainer(special_tokens=names, initial_alphabet=alphabet))
     return Tokenizer(library.to_str())
+
+
+BYTES = byte_bpe()
 
 
 def one_hot(aligned: Any, labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
@@ -145,6 +150,20 @@ def test_characters_get_back_the_tags_they_gave(form: Any, tokenizer: Tokenizer,
     assert scores["loss"] == pytest.approx(0, abs=1e-6)
     found = aligned.tags(one_hot(aligned, labels, len(classes)), classes)
     assert found == [tag for tags in examples.tags for tag in tags]
+
+
+@given(st.data())
+def test_any_characters_get_back_any_tags(data: st.DataObject) -> None:
+    """Bytes never cross a character, so nothing is lost: in windows, of any white space and any plane."""
+    text = data.draw(st.text(st.sampled_from("가나힣a.[# \t\u3000😀漢\u1100"), max_size=30))
+    units = units_of(text, "character")
+    classes = ("O", "B-X", "I-X", "B-Y", "I-Y")
+    wanted = data.draw(st.lists(st.sampled_from(classes), min_size=len(units), max_size=len(units)))
+    aligned = align([text], [units], Layout(BYTES, data.draw(st.integers(3, 20)), 1), data.draw(st.integers(1, 20)))
+    outputs = np.zeros((len(aligned.features.ids), 5), dtype=np.float32)
+    outputs[aligned.places, [classes.index(tag) for tag in wanted]] = 1
+    assert aligned.tags(outputs, classes) == wanted
+    assert aligned.begins.all() and aligned.features.counts["units_without_token"] == 0
 
 
 def test_a_word_cut_inside_by_its_token_keeps_the_tag_of_its_first_character(tmp_path: Path) -> None:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 Unit = Literal["word", "character"]
 _TAG = re.compile(r"O|([BI])-(.+)|(.+)-([BI])")
-_COMMENT = "## "
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +137,8 @@ def _blocks(path: Path, seen: dict[str, int] | None = None) -> Iterable[list[tup
     """Runs of lines between blank ones, without comments (`## id`); an id must not occur twice."""
     block: list[tuple[int, str]] = []
     for number, line in enumerate([*read_lines(path), ""], start=1):
-        if line.startswith(_COMMENT):
-            name = line.removeprefix(_COMMENT).split("\t")[0]
+        if line.startswith("## " if seen is None else "##"):  # a word may be ##, a character not
+            name = line[2:].split("\t")[0].strip()
             if seen is not None and seen.setdefault(name, number) != number:
                 raise ClozeError(f"{path}, line {number}: the id {name} is that of line {seen[name]}, too. Remove one.")
         elif line.strip():
