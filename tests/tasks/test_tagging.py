@@ -219,10 +219,11 @@ def test_runs_of_tags_are_entities() -> None:
     assert [e.text for e in entities(text, units_of(text, "character"), tags)] == ["임종석", "서울", "시"]
 
 
-def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "seqeval.metrics", None)
-    with pytest.raises(ClozeError, match=r"pip install 'cloze\[tasks\]'"):
-        entity_scores([["O"]], [["O"]], ["O"])
+def test_a_missing_package_is_told_before_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    examples = read(tmp_path / "a.tsv", "가\tB-X\n")
+    monkeypatch.setattr("cloze.tasks.metrics.find_spec", lambda name: None if name == "seqeval" else name)
+    with pytest.raises(ClozeError, match=r"needs seqeval, not installed: pip install 'cloze\[tasks\]'"):
+        KIND.classes(examples, examples)
 
 
 def write_sentences(path: Path, count: int, seed: int, form: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,9 @@ def mean_and_std(values: Sequence[float | None]) -> tuple[float | None, float | 
     return statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None
 
 
-@contextmanager
-def needs_extra(extra: str, *packages: str) -> Iterator[None]:
-    """Raise ClozeError that says what to install, where the imports inside fail."""
-    try:
-        yield
-    except ImportError as error:
+def require_extra(extra: str, *modules: str) -> None:
+    """Raise ClozeError that says what to install if one of these can't be imported. Imports nothing."""
+    if missing := [name for name in modules if find_spec(name) is None]:
         raise ClozeError(
-            f"scoring this kind of task needs {' and '.join(packages)} ({error}): pip install 'cloze[{extra}]'"
-        ) from None
+            f"scoring this kind of task needs {' and '.join(missing)}, not installed: pip install 'cloze[{extra}]'"
+        )

@@ -18,7 +18,7 @@ import numpy as np
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples, read_table
-from cloze.tasks.metrics import needs_extra
+from cloze.tasks.metrics import require_extra
 from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, rows_of_texts
 
 if TYPE_CHECKING:
@@ -57,8 +57,9 @@ def label_names(train: Examples, test: Examples) -> tuple[str, ...]:
     """The labels of `train`, in code-point order.
 
     Raises ClozeError when training has none, or one that every example has and no other; or when `test` has a label
-    that training never saw.
+    that training never saw; and, before anything is trained, if scikit-learn is missing.
     """
+    require_extra("tasks", "sklearn")
     known = sorted({name for place in range(len(train.labels)) for name in _labels(train, place)})
     if len(set(train.labels)) == 1:
         has = train.labels[0].replace(SEPARATOR, ", ")
@@ -89,8 +90,8 @@ def score(logits: Outputs, labels: Labels, classes: tuple[str, ...]) -> Mapping[
 
     exact_match: rows with all labels right; `parts`: F1 of each label, and how often the test has it.
     """
-    with needs_extra("tasks", "scikit-learn"):
-        from sklearn.metrics import f1_score
+    from sklearn.metrics import f1_score
+
     given, wanted, wide = logits > 0, labels > 0.5, logits.astype(np.float64)
     of_labels = [float(f1_score(a, b, zero_division=0)) for a, b in zip(wanted.T, given.T, strict=True)]
     counts = wanted.sum(axis=0).tolist()

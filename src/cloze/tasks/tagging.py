@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import read_lines
 from cloze.tasks.features import IGNORED, Features, RowBuilder
-from cloze.tasks.metrics import log_softmax, needs_extra
+from cloze.tasks.metrics import log_softmax, require_extra
 from cloze.tasks.task import Inputs, Layout, Outputs, TaskKind
 from cloze.tasks.windows import best_windows, tokenise, windows
 
@@ -160,8 +160,10 @@ def _tag(path: Path, number: int, written: str) -> str:
 def tag_names(train: TaggedTexts, test: TaggedTexts) -> tuple[str, ...]:
     """O, then B-X and I-X of every type in `train`, by name.
 
-    Raises ClozeError if training has no entities, or `test` a type that training never saw.
+    Raises ClozeError if training has no entities, or `test` a type that training never saw; and, before anything is
+    trained, if a package for the scores is missing.
     """
+    require_extra("tasks", "seqeval", "sklearn")
     types = sorted({tag[2:] for tags in train.tags for tag in tags} - {""})
     if not types:
         raise ClozeError(f"{train.path} has the tag O only, so there is nothing to learn. Expected B-X and I-X, too.")
@@ -264,10 +266,10 @@ def entity_scores(
     tags: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], classes: Sequence[str]
 ) -> dict[str, Any]:
     """The three F1s of the module's text; None without entities. `parts`: F1 of each type, and how many there are."""
-    with needs_extra("tasks", "seqeval", "scikit-learn"):
-        from seqeval.metrics import classification_report, f1_score
-        from seqeval.scheme import IOB2
-        from sklearn.metrics import f1_score as f1_of_classes
+    from seqeval.metrics import classification_report, f1_score
+    from seqeval.scheme import IOB2
+    from sklearn.metrics import f1_score as f1_of_classes
+
     wanted, given = [list(of_text) for of_text in tags], [list(of_text) for of_text in predicted]
     if not any(tag != "O" for of_text in wanted for tag in of_text):
         return {"entity_f1": None, "entity_macro_f1": None, "tag_f1": None, "parts": {}}
