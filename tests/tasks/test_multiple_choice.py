@@ -134,9 +134,9 @@ def write_choices(path: Path, count: int, seed: int) -> None:
 
 
 def test_it_learns_and_the_saved_model_chooses(data: Path, tmp_path: Path) -> None:
-    for name, count, seed in (("train.csv", 300, 1), ("test.csv", 60, 2)):
+    for name, count, seed in (("train.csv", 200, 1), ("test.csv", 60, 2)):
         write_choices(tmp_path / name, count, seed)
-    changes: dict[str, Any] = {"epochs": 12, "batch_rows": 8, "peak_learning_rate": 3e-3, "length": 16, "seeds": [1]}
+    changes: dict[str, Any] = {"epochs": 10, "batch_rows": 8, "peak_learning_rate": 4e-3, "length": 16, "seeds": [1]}
     task = settings(tmp_path, **changes)
     training = {"device": "cpu", "precision": "float32"}
     recipe = Recipe.model_validate({"name": "tiny", "data": data, "training": training, "tasks": [task]})
