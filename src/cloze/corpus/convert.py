@@ -5,21 +5,26 @@ from __future__ import annotations
 from cloze.corpus.clean import normalize, squeeze
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document, RawDocument
-from cloze.corpus.namumark import plain_text
+from cloze.corpus.markup import plain_text
 from cloze.corpus.sentences import split_sentences
 from cloze.recipe import MarkupSettings
 
-_LOST = {"lines": "extra white space", "prose": "white space", "namumark": "markup and white space"}
-"""By kind of markup: what the characters are that stand in no sentence."""
+_LOST = {"lines": "extra white space", "prose": "white space"}
+"""By kind of markup: what the characters are that stand in no sentence; of a real one, the markup, too."""
 
 
+_WITH_ENTITIES = ("mediawiki", "html", "markdown")
+"""Markup in which &#8203; and the like stand for characters, which are then cleaned like those of the text."""
 _DEFAULTS = MarkupSettings()
 
 
 def convert(raw: RawDocument, counts: Counts, options: MarkupSettings = _DEFAULTS) -> Document:
     """Clean, without markup, split into sentences; what that drops or changes is entered into `counts`."""
     text = normalize(raw.text, counts, raw.id)
-    lines = (plain_text(text, options) if raw.markup == "namumark" else text).split("\n")
+    plain = plain_text(text, raw.markup, options, counts, raw.title or raw.id)
+    if raw.markup in _WITH_ENTITIES:
+        plain = normalize(plain, counts, raw.id)
+    lines = plain.split("\n")
     if raw.markup == "lines":
         sentences = [sentence for line in lines if (sentence := squeeze(line))]
         breaks = text.count("\n")  # A line break ends a sentence here: it is not lost.
@@ -27,5 +32,6 @@ def convert(raw: RawDocument, counts: Counts, options: MarkupSettings = _DEFAULT
         sentences = [squeezed for line in lines for part in split_sentences(line) if (squeezed := squeeze(part))]
         breaks = 0
     if lost := len(text) - breaks - sum(map(len, sentences)):
-        counts.drop(_LOST[raw.markup], characters=lost, example=raw.id if raw.markup == "lines" else "")
+        reason = _LOST.get(raw.markup, "markup and white space")
+        counts.drop(reason, characters=lost, example=raw.id if raw.markup == "lines" else "")
     return Document(raw.id, squeeze(normalize(raw.title, counts, raw.id)), sentences)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Markup = Literal["lines", "prose", "namumark"]
-"""How a raw text is to be read. lines: a sentence a line; prose: sentences run on; namumark: Namuwiki's markup."""
+Markup = Literal["lines", "prose", "namumark", "mediawiki", "html", "markdown"]
+"""How a raw text is to be read. lines: a sentence a line; prose: sentences run on; the others: prose in that markup,
+namumark being Namuwiki's and mediawiki Wikipedia's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from cloze.corpus.clean import squeeze
 from cloze.corpus.convert import convert
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document, RawDocument
 from cloze.corpus.hashes import HashSet
+from cloze.corpus.languages import is_in
+from cloze.corpus.pages import unwanted_title
 from cloze.recipe import CorpusSettings
 
 
@@ -29,12 +32,18 @@ class Prepared:
 
 def prepare(raw: RawDocument, settings: CorpusSettings, counts: Counts) -> Prepared:
     """Convert a document; what that drops or changes is entered into `counts`, the document itself is not."""
+    if reason := unwanted_title(squeeze(raw.title), settings):
+        return Prepared(Document(raw.id, raw.title, [raw.text]), 0, reason)
     document = convert(raw, counts, settings.markup)
     unwanted = ""
     if not document.sentences:
         unwanted = "empty"
     elif document.characters < settings.min_characters:
         unwanted = f"shorter than {settings.min_characters:,} characters"
+    elif settings.max_characters is not None and document.characters > settings.max_characters:
+        unwanted = f"longer than {settings.max_characters:,} characters"
+    elif settings.languages and not is_in(settings.languages, document.sentences):
+        unwanted = "not in corpus.languages"
     return Prepared(document, content_hash(document), unwanted)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from cloze.recipe.base import Amount, Count, Frac, Settings, check_encoding, refuse
 
@@ -13,6 +15,18 @@ MIN_VOCABULARY = 64
 """Entries that a tokenizer must have at least."""
 SEGMENT_FORMATS = ("segment-pair", "sentence-pair", "sentence-order")
 """Formats whose rows carry two segments and a label: does B follow A?"""
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise PydanticCustomError("pattern", "no regular expression: {error}", {"error": str(error)}) from None
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
 
 
 class MarkupSettings(Settings):
@@ -31,10 +45,12 @@ class CorpusSettings(Settings):
 
     sources: list[Path] = []
     """Files or folders of raw text, relative to `data`. Unit: paths. Source: cloze."""
-    kind: Literal["auto", "text", "namuwiki", "jsonl", "csv", "tsv", "parquet", "arrow", "squad"] = "auto"
+    kind: Literal[
+        "auto", "text", "namuwiki", "wikipedia", "html", "markdown", "jsonl", "csv", "tsv", "parquet", "arrow", "squad"
+    ] = "auto"
     """How a file is read. auto: by its content; text: one sentence a line, a blank line between documents; namuwiki:
-    the JSON array of a dump; jsonl, csv, tsv, parquet, arrow: a document a row; squad: the contexts of questions. Unit:
-    name. Source: cloze."""
+    the JSON array of a dump; wikipedia: the XML of a dump of MediaWiki; html, markdown: a document a file; jsonl, csv,
+    tsv, parquet, arrow: a document a row; squad: the contexts of questions. Unit: name. Source: cloze."""
     text_column: str = "text"
     """jsonl, csv, tsv, parquet, arrow: column with the text. Unit: column name. Source: cloze."""
     title_column: str | None = None
@@ -45,12 +61,26 @@ class CorpusSettings(Settings):
     tolerate: Literal["nothing", "records", "cut files"] = "records"
     """What is let pass and counted. nothing: any mistake ends the run; records: bad records are left out; cut files:
     also the missing rest of a source that is cut off or damaged. Unit: name. Source: cloze."""
+    text_markup: Literal["none", "namumark", "mediawiki", "html", "markdown"] = "none"
+    """The same, and `hub:` sources: what markup the column's text has. Unit: name. Source: cloze."""
+    namespaces: list[str] = ["0"]
+    """namuwiki, wikipedia: namespaces whose pages are documents, by number or name as the dump has them; 0: articles.
+    Unit: numbers or names. Source: cloze."""
+    titles: Pattern | None = None
+    """Keep only documents in whose title this is found; null: all. Unit: regular expression. Source: cloze."""
+    exclude_titles: Pattern | None = None
+    """Drop documents in whose title this is found; null: none. Unit: regular expression. Source: cloze."""
+    languages: list[Language] = []
+    """Keep only documents that are mostly in one of these languages; empty: all. ko is told by its letters, the others
+    by py3langid (the extra `languages`). Unit: ISO 639-1 codes. Source: cloze."""
     max_documents: Count | None = None
     """Stop after this many kept documents; null: all. Unit: documents. Source: study (20,000)."""
     markup: MarkupSettings = MarkupSettings()
-    """namuwiki: what is kept of the markup. Unit: section. Source: cloze."""
+    """What is kept of a wiki's markup. Unit: section. Source: cloze."""
     min_characters: Amount = 1
     """Shorter documents are dropped and counted. Unit: characters. Source: cloze."""
+    max_characters: Count | None = None
+    """Longer documents are dropped and counted; null: none. Unit: characters. Source: cloze."""
     validation_frac: Frac = 0.01
     """Share of documents kept for validation, chosen by a hash of their content. Unit: share. Source: cloze."""
     processes: Amount = 0

@@ -21,7 +21,7 @@ def read(tmp_path: Path) -> Read:
     """Writes bytes to a file and reads and converts it; returns the documents and the counts."""
 
     def read_here(
-        data: bytes, kind: str = "auto", name: str = "source", **settings: str
+        data: bytes, kind: str = "auto", name: str = "source", **settings: object
     ) -> tuple[list[Document], Counts]:
         path, counts = tmp_path / name, Counts()
         path.write_bytes(data)

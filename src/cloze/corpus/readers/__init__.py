@@ -12,14 +12,20 @@ from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
 from cloze.corpus.readers.columns import ArrowReader, ParquetReader
 from cloze.corpus.readers.namuwiki import NamuwikiReader
+from cloze.corpus.readers.page import HtmlReader, MarkdownReader
 from cloze.corpus.readers.squad import SquadReader
 from cloze.corpus.readers.table import CsvReader, JsonLinesReader, TsvReader
 from cloze.corpus.readers.text import TextReader
+from cloze.corpus.readers.wikipedia import WikipediaReader
 from cloze.corpus.sources import open_source
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 
 _BLANK = b" \t\r\n"
+_XML = re.compile(
+    rb"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*(?:(<mediawiki[\s>])|<!doctype\s+html|<html[\s>])", re.I | re.S
+)
+_ENDINGS = {".csv": "csv", ".tsv": "tsv", ".md": "markdown", ".markdown": "markdown"}
 
 
 class Reader(Protocol):
@@ -35,6 +41,9 @@ class Reader(Protocol):
 READERS: dict[str, Callable[[Path, CorpusSettings], Reader]] = {
     "text": TextReader,
     "namuwiki": NamuwikiReader,
+    "wikipedia": WikipediaReader,
+    "html": HtmlReader,
+    "markdown": MarkdownReader,
     "jsonl": JsonLinesReader,
     "csv": CsvReader,
     "tsv": TsvReader,
@@ -52,7 +61,7 @@ def open_reader(path: Path, settings: CorpusSettings) -> Reader:
 
 
 def _kind_of(path: Path) -> str:
-    """By the first bytes; only tables of plain text, which look like text, are known by their names."""
+    """By the first bytes; only tables of plain text and Markdown, which look like text, are known by their names."""
     with open_source(path, Counts()) as file:
         start = file.read(4096).removeprefix(codecs.BOM_UTF8).lstrip(_BLANK)
     if start.startswith(b"PAR1"):
@@ -63,8 +72,10 @@ def _kind_of(path: Path) -> str:
         return "namuwiki"
     if start.startswith(b"{") and start[1:].lstrip(_BLANK)[:1] in (b'"', b"}"):
         return _kind_of_object(path, start)
-    endings = [ending for ending in path.suffixes if ending.lower() in (".csv", ".tsv")]
-    return endings[-1].lower().removeprefix(".") if endings else "text"
+    if begins := _XML.match(start):
+        return "wikipedia" if begins[1] else "html"
+    endings = [ending.lower() for ending in path.suffixes if ending.lower() in _ENDINGS]
+    return _ENDINGS[endings[-1]] if endings else "text"
 
 
 def _kind_of_object(path: Path, start: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
-from cloze.corpus.readers.record import drop_record
+from cloze.corpus.readers.record import drop_record, markup_of_column
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 
@@ -43,7 +43,9 @@ class ParquetReader:
                         problem = f"{self.settings.text_column} is null"
                         drop_record(counts, self.settings, self.path, number, problem)
                     else:
-                        yield RawDocument(f"{self.path.name}:{number}", str(title or ""), text, "prose")
+                        yield RawDocument(
+                            f"{self.path.name}:{number}", str(title or ""), text, markup_of_column(self.settings)
+                        )
         counts.bytes_read += size - before
 
     def _batches(self) -> Iterator[tuple[pa.RecordBatch, float]]:

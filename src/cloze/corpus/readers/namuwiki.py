@@ -17,13 +17,13 @@ from typing import Any
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
 from cloze.corpus.encoding import decode
+from cloze.corpus.pages import NOT_AN_ARTICLE, Namespaces
 from cloze.corpus.readers.array import ArrayReader
 from cloze.corpus.readers.record import drop_record, json_type
 from cloze.corpus.sources import open_source
 from cloze.errors import ClozeError, SourceDamaged
 from cloze.recipe import CorpusSettings
 
-_ARTICLES = ("0", "문서")
 _REDIRECT = re.compile(r"\s*#(?:redirect|넘겨주기)\b", re.IGNORECASE)
 
 
@@ -32,6 +32,7 @@ class NamuwikiReader:
 
     def __init__(self, path: Path, settings: CorpusSettings) -> None:
         self.path, self.settings = path, settings
+        self._namespaces = Namespaces(settings)
 
     def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its articles. Raises ClozeError for what is no array, and SourceDamaged for one that ends in the middle."""
@@ -47,8 +48,8 @@ class NamuwikiReader:
                 if problem := found.problem or _problem(record):
                     place = f" at byte {found.place:,}" if found.problem else ""
                     drop_record(counts, self.settings, self.path, number, f"{problem}{place}")
-                elif str(record["namespace"]) not in _ARTICLES:
-                    _drop(counts, "not an article", record)
+                elif not self._namespaces.has(str(record["namespace"])):
+                    _drop(counts, NOT_AN_ARTICLE, record)
                 elif _REDIRECT.match(record["text"]):
                     _drop(counts, "redirect", record)
                 else:

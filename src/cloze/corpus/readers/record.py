@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cloze.corpus.counts import Counts
+from cloze.corpus.document import Markup
 from cloze.corpus.encoding import decode
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
@@ -45,3 +46,8 @@ def json_type(value: Any) -> str:
     """What JSON calls a value, with its article."""
     names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")
+
+
+def markup_of_column(settings: CorpusSettings) -> Markup:
+    """How the text of a column is to be read."""
+    return "prose" if settings.text_markup == "none" else settings.text_markup

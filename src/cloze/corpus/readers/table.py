@@ -15,7 +15,7 @@ from typing import Any
 
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
-from cloze.corpus.readers.record import decode_line, drop_record, json_type
+from cloze.corpus.readers.record import decode_line, drop_record, json_type, markup_of_column
 from cloze.corpus.sources import open_source
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
@@ -53,7 +53,7 @@ class JsonLinesReader:
                     found = json_type(text) if self.settings.text_column in record else "missing"
                     drop_record(counts, self.settings, self.path, number, f"{self.settings.text_column} is {found}")
                     continue
-                yield RawDocument(f"{self.path.name}:{number}", title, text, "prose")
+                yield RawDocument(f"{self.path.name}:{number}", title, text, markup_of_column(self.settings))
 
 
 class CsvReader:
@@ -80,7 +80,7 @@ class CsvReader:
                         drop_record(counts, self.settings, self.path, number, problem)
                         continue
                     title, text = _columns(dict(zip(header, row, strict=True)), self.settings)
-                    yield RawDocument(f"{self.path.name}:{number}", title, text, "prose")
+                    yield RawDocument(f"{self.path.name}:{number}", title, text, markup_of_column(self.settings))
             except csv.Error as error:
                 raise ClozeError(
                     f"{self.path}, line {rows.line_num:,}: {error}. Expected {self._expected}; check the quotes, or "
