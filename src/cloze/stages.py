@@ -171,7 +171,9 @@ def versions() -> dict[str, str]:
 
 def _check_sources(recipe: Recipe) -> None:
     """All files that the recipe names are there, before the first stage begins."""
-    named = {f"corpus.sources.{place}": path for place, path in enumerate(recipe.corpus.sources)}
+    from cloze.corpus.sources import is_hub
+
+    named = {f"corpus.sources.{place}": path for place, path in enumerate(recipe.corpus.sources) if not is_hub(path)}
     if recipe.tokenizer.new_words is not None:
         named["tokenizer.new_words"] = recipe.tokenizer.new_words
     missing = {key: recipe.data / path for key, path in named.items() if not (recipe.data / path).exists()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from cloze.corpus.clean import squeeze
+from cloze.corpus.clean import normalize, squeeze
 from cloze.corpus.convert import convert
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document, RawDocument
@@ -33,7 +33,9 @@ class Prepared:
 def prepare(raw: RawDocument, settings: CorpusSettings, counts: Counts) -> Prepared:
     """Convert a document; what that drops or changes is entered into `counts`, the document itself is not."""
     if reason := unwanted_title(squeeze(raw.title), settings):
-        return Prepared(Document(raw.id, raw.title, [raw.text]), 0, reason)
+        # Before the markup, which costs most. `Selection` counts the document, and is sent none of its text.
+        counts.drop(reason, characters=len(raw.text))
+        return Prepared(Document(raw.id, squeeze(normalize(raw.title, counts, raw.id)), []), 0, reason)
     document = convert(raw, counts, settings.markup)
     unwanted = ""
     if not document.sentences:

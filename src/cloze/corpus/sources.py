@@ -35,6 +35,9 @@ ENDINGS = (
 """Files with these endings are taken from a folder; a file that is named itself may have any name."""
 
 _BUFFER_BYTES = 1 << 20
+_HUB = "hub:"
+_DATASET_FILES = ("dataset_info.json", "state.json", "dataset_dict.json")
+"""What `save_to_disk` of `datasets` writes beside its Arrow files."""
 _GZIP = b"\x1f\x8b"
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _BZIP2 = b"BZh"
@@ -60,26 +63,46 @@ def source_files(settings: CorpusSettings, data: Path) -> list[Path]:
 
 def fingerprint(paths: list[Path]) -> str:
     """Hash of the names (which become part of the documents' ids) and contents of source files, in order."""
-    archives = {archive: sha256_file(archive) for archive in {archive_of(path) for path in paths} if archive}
-    whole = ((path, archive_of(path)) for path in paths)
-    return hash_json([(path.name, archives[archive] if archive else sha256_file(path)) for path, archive in whole])
+    content = {place: _content(place) for place in {_on_disk(path) for path in paths}}
+    return hash_json([(path.name, content[_on_disk(path)]) for path in paths])
 
 
 def packed_bytes(paths: list[Path]) -> int:
-    """What source files take on the disk; an archive counts once."""
-    return sum(path.stat().st_size for path in {archive_of(path) or path for path in paths})
+    """What source files take on the disk; an archive counts once, and what is on the Hub counts nothing."""
+    return sum(place.stat().st_size for place in {_on_disk(path) for path in paths} if not is_hub(place))
+
+
+def is_hub(source: Path) -> bool:
+    """Whether a source is the name of a data set on the Hugging Face Hub (`readers.hub`) and no file."""
+    return str(source).startswith(_HUB)
+
+
+def _on_disk(path: Path) -> Path:
+    """The file that a source file is, or is in."""
+    return path if is_hub(path) else archive_of(path) or path
+
+
+def _content(path: Path) -> str:
+    """What a source's content is known by: the SHA-256 of a file, the commit of a data set of the Hub."""
+    if is_hub(path):
+        from cloze.corpus.readers.hub import commit_of
+
+        return commit_of(path)
+    return sha256_file(path)
 
 
 def ignored_files(settings: CorpusSettings, data: Path) -> list[Path]:
     """Files in source folders that `source_files` leaves out."""
     taken = set(source_files(settings, data))
-    taken |= {archive for path in taken if (archive := archive_of(path))}
-    folders = (match for source in settings.sources for match in _matches(data, source))
+    taken |= {_on_disk(path) for path in taken}
+    folders = (match for source in settings.sources if not is_hub(source) for match in _matches(data, source))
     return [path for folder in folders if folder.is_dir() for path in _files(folder) if path not in taken]
 
 
 def _matches(data: Path, source: Path) -> list[Path]:
     """What a source names, or all that fits its pattern, sorted. Raises ClozeError if nothing does."""
+    if is_hub(source):
+        return [source]
     if _PATTERN.isdisjoint(str(source)) or (data / source).exists():
         return [data / source]
     if ".." in source.parts:
@@ -97,6 +120,8 @@ def _matches(data: Path, source: Path) -> list[Path]:
 
 def _unpacked(path: Path) -> list[Path]:
     """A file itself, or the files in it if it is an archive."""
+    if is_hub(path):
+        return [path]
     try:
         inside = members(path)
     except OSError as error:
@@ -115,7 +140,7 @@ def _listed(folder: Path) -> str:
 
 
 def _text_files(source: Path) -> list[Path]:
-    if source.is_file():
+    if is_hub(source) or source.is_file():
         return [source]
     if not source.exists():
         raise ClozeError(
@@ -123,6 +148,8 @@ def _text_files(source: Path) -> list[Path]:
         )
     found = _files(source)
     taken = [path for path in found if path.name.lower().endswith(ENDINGS) and not _hidden(path, source)]
+    if any(path.suffix == ".arrow" for path in taken):
+        taken = [path for path in taken if path.name not in _DATASET_FILES]
     if not taken:
         names = ", ".join(path.relative_to(source).as_posix() for path in found[:5]) or "no file at all"
         more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""

@@ -44,7 +44,8 @@ class CorpusSettings(Settings):
     """Where raw text comes from and which documents are kept."""
 
     sources: list[Path] = []
-    """Files or folders of raw text, relative to `data`. Unit: paths. Source: cloze."""
+    """Files or folders of raw text, relative to `data`, and data sets of the Hugging Face Hub by name, as in
+    hub:wikimedia/wikipedia/20231101.ko (the extra `hub`). Unit: paths. Source: cloze."""
     kind: Literal[
         "auto", "text", "namuwiki", "wikipedia", "html", "markdown", "jsonl", "csv", "tsv", "parquet", "arrow", "squad"
     ] = "auto"

@@ -11,13 +11,14 @@ from typing import Protocol
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
 from cloze.corpus.readers.columns import ArrowReader, ParquetReader
+from cloze.corpus.readers.hub import HubReader
 from cloze.corpus.readers.namuwiki import NamuwikiReader
 from cloze.corpus.readers.page import HtmlReader, MarkdownReader
 from cloze.corpus.readers.squad import SquadReader
 from cloze.corpus.readers.table import CsvReader, JsonLinesReader, TsvReader
 from cloze.corpus.readers.text import TextReader
 from cloze.corpus.readers.wikipedia import WikipediaReader
-from cloze.corpus.sources import open_source
+from cloze.corpus.sources import is_hub, open_source
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 
@@ -56,6 +57,8 @@ READERS: dict[str, Callable[[Path, CorpusSettings], Reader]] = {
 
 def open_reader(path: Path, settings: CorpusSettings) -> Reader:
     """The reader of a file; kind "auto" looks at the file's content. Raises ClozeError."""
+    if is_hub(path):
+        return HubReader(path, settings)
     kind = _kind_of(path) if settings.kind == "auto" else settings.kind
     return READERS[kind](path, settings)
 
