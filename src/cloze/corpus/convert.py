@@ -11,8 +11,6 @@ from cloze.recipe import MarkupSettings
 
 _LOST = {"lines": "extra white space", "prose": "white space"}
 """By kind of markup: what the characters are that stand in no sentence; of a real one, the markup, too."""
-
-
 _WITH_ENTITIES = ("mediawiki", "html", "markdown")
 """Markup in which &#8203; and the like stand for characters, which are then cleaned like those of the text."""
 _DEFAULTS = MarkupSettings()
