@@ -40,6 +40,7 @@ def _arrow() -> bytes:
     return file.getvalue()
 
 
+PAGE = "<page><title>가</title><ns>0</ns><revision><text>'''나'''는 [[다]].</text></revision></page>"
 QUESTIONS = {"data": [{"title": "a", "paragraphs": [{"context": "가. 나.", "qas": []}]}] * 2}
 GOOD: dict[str, bytes] = {
     "text": "가나다.\n라마.\n\n둘째 문서.\n".encode(),
@@ -50,6 +51,9 @@ GOOD: dict[str, bytes] = {
     "parquet": _parquet(),
     "arrow": _arrow(),
     "squad": json.dumps(QUESTIONS).encode(),
+    "wikipedia": f'<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/">{PAGE * 2}</mediawiki>'.encode(),
+    "html": "<!doctype html><html><title>가</title><body><p>나 <b>다</b>.<table><tr><td>라</table></html>".encode(),
+    "markdown": "# 가\n\n나 **다**.\n\n- 라\n".encode(),
 }
 
 

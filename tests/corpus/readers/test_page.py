@@ -31,9 +31,10 @@ def test_characters_of_entities_are_cleaned(read: Read) -> None:
 
 
 def test_what_cannot_be_read(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ClozeError, match=r"byte 2 of the \(unpacked\) text, 0xb0, is not UTF-8.*iconv"):
-        read("# 가".encode("cp949"), name="a.md")
+    assert read("가나다".encode("cp949"), name="a.md")[0][0].sentences == ["가나다"]
+    with pytest.raises(ClozeError, match="neither UTF-8 nor, for certain, CP949"):
+        read(b"# \xff", name="a.md", tolerate="nothing")
     monkeypatch.setattr("cloze.corpus.readers.page.MAX_BYTES", 10)
     documents, counts = read(b"# longer than it", name="a.md")
     assert documents == []
-    assert counts.dropped["malformed record"].examples == ["a.md, record 1: longer than 10 bytes"]
+    assert counts.dropped["malformed record"].examples == ["a.md, page 1: longer than 10 bytes"]

@@ -80,7 +80,7 @@ def test_what_is_no_article_is_counted(read: Read) -> None:
         "not an article": (1, ["틀:다"]),
         "redirect": (2, ["마", "바"]),
         "not wikitext, but json": (1, ["아"]),
-        "malformed record": (2, ["source, record 6: 자: no text", "source, record 7: a page without a title"]),
+        "malformed record": (2, ["source, page 6: 자: no text", "source, page 7: a page without a title"]),
     }
 
 

@@ -63,7 +63,7 @@ class HubReader:
                 text = row.get(self.settings.text_column)
                 if not isinstance(text, str):
                     problem = f"{self.settings.text_column} is {json_type(text)}"
-                    drop_record(counts, self._name(), number, problem)
+                    drop_record(counts, self.settings, self.path, number, problem)
                     continue
                 title = row.get(self.settings.title_column) if self.settings.title_column else ""
                 markup = markup_of_column(self.settings)

@@ -8,6 +8,7 @@ from typing import Any
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Markup
 from cloze.corpus.encoding import decode
+from cloze.corpus.sources import is_hub
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 
@@ -20,7 +21,8 @@ def drop_record(
     """Enter a record that cannot be a document. Raises ClozeError where `corpus.tolerate` lets none pass."""
     if settings.tolerate == "nothing":
         raise ClozeError(f"{path}, {unit} {number:,}: {problem}. With corpus.tolerate: records it would be left out.")
-    counts.drop("malformed record", documents=1, example=f"{path.name}, {unit} {number:,}: {problem}")
+    name = path if is_hub(path) else path.name
+    counts.drop("malformed record", documents=1, example=f"{name}, {unit} {number:,}: {problem}")
 
 
 def decode_line(data: bytes, counts: Counts, settings: CorpusSettings, path: Path, number: int) -> str:
