@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloze.errors import ClozeError
-from cloze.tasks.classification import class_indices, class_names, score
+from cloze.tasks.classification import class_indices, class_names, macro_f1, matthews, score
 from cloze.tasks.datasets import Examples, read_table
 from cloze.tasks.metrics import log_softmax
 
@@ -55,3 +57,14 @@ def test_loss_is_torchs_cross_entropy_also_for_large_logits() -> None:
     want = torch.nn.functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels)).item()
     assert score(logits, labels)["loss"] == pytest.approx(want, rel=1e-9)
     assert np.exp(log_softmax(logits)).sum(axis=1) == pytest.approx(np.ones(50))
+
+
+@pytest.mark.filterwarnings("ignore:A single label was found")
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
+def test_f1_and_correlation_are_scikit_learns(rows: list[tuple[int, int]]) -> None:
+    metrics = pytest.importorskip("sklearn.metrics", reason="the tasks extra is not installed")
+    true, predicted = (np.array(column) for column in zip(*rows, strict=True))
+    confusion = metrics.confusion_matrix(true, predicted, labels=range(4))
+    f1 = metrics.f1_score(true, predicted, labels=range(4), average="macro", zero_division=0)
+    assert macro_f1(confusion) == pytest.approx(f1)
+    assert matthews(confusion) == pytest.approx(metrics.matthews_corrcoef(true, predicted))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,29 @@ def test_published_pairs_are_read_whole(
 ) -> None:
     found = read_table(shared_data / name, *columns)
     assert found.counts["examples"] == examples == len(found.second or ())
+
+
+def test_columns_may_be_named_for_a_file_that_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    for header in ("", "sentence\tlabel\n"):
+        path.write_text(f"{header}좋다\t1\n나쁘다\t0\n", encoding="utf-8")
+        read = read_table(path, "sentence", "label", columns=["sentence", "label"])
+        assert (read.texts, read.labels) == (["좋다", "나쁘다"], ["1", "0"])
+
+
+def test_an_array_of_objects_is_read_with_what_stands_within(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    records = [{"a": f"글 {n}", "b": "둘", "labels": {"label": n / 2, "binary-label": 0}} for n in range(3)]
+    path.write_text(json.dumps(records), encoding="utf-8")
+    read = read_table(path, "a", "labels.label", "b")
+    assert (read.texts, read.second, read.labels) == (["글 0", "글 1", "글 2"], ["둘"] * 3, ["0.0", "0.5", "1.0"])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("[1]", "object 1"), ('{"a": 1}', "holds no array"), ("[", "is no JSON")], ids=repr
+)
+def test_json_that_is_no_array_of_objects(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ClozeError, match=told):
+        read_table(path, "a", "b")

@@ -51,6 +51,9 @@ class TaskSettings(Settings):
     option_columns: Annotated[list[str], Field(min_length=2)] = ["A", "B", "C", "D"]
     """Columns of a table with the options; an empty one is none. The label is the name of a column. Unit: column names.
     Source: RACE."""
+    columns: list[str] | None = None
+    """Names of the columns where the files' first lines do not name them; null: they do. Unit: column names. Source:
+    cloze."""
     tag_format: Literal["sentences", "words", "characters"] = "sentences"
     """How a tagging file is written. sentences: one a line, its words, a tab, their tags (Naver NER); words: a word and
     its tag a line, blank between sentences (CoNLL 2003); characters: a character, a tab, its tag (KLUE-NER). Unit:

@@ -22,6 +22,7 @@ MEASURES = {
     "f1": "F1",
     "micro_f1": "Micro F1",
     "macro_f1": "Macro F1",
+    "matthews": "Matthews' correlation",
     "loss": "Loss",
 }
 """Measures of fine-tuning by their name in results.json. All but the loss are shown in per cent."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples
@@ -58,14 +59,32 @@ def score(logits: Outputs, labels: Labels) -> Mapping[str, Any]:
     """`logits` [N, C] against class indices `labels` [N], in float64; N is at least 1.
 
     accuracy: share of rows whose largest logit is the label's, the first of equal ones; loss: mean cross-entropy, nats;
-    confusion: rows of each true class (outer) that were given each class (inner).
+    confusion: rows of each true class (outer) that were given each class (inner); macro_f1: mean of the classes' F1, 0
+    for one that nobody has and nobody was given; matthews: correlation of true and predicted class (Gorodkin 2004,
+    doi:10.1016/j.compbiolchem.2004.09.006), 0 where one of them is always the same.
     """
     classes = logits.shape[1]
     predicted = logits.argmax(axis=1)
     losses = -log_softmax(logits)[np.arange(len(labels)), labels]
     confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
     accuracy = float((predicted == labels).mean())
-    return {"accuracy": accuracy, "loss": float(losses.mean()), "confusion": confusion.tolist()}
+    measured = {"accuracy": accuracy, "loss": float(losses.mean()), "confusion": confusion.tolist()}
+    return measured | {"macro_f1": macro_f1(confusion), "matthews": matthews(confusion)}
+
+
+def macro_f1(confusion: NDArray[np.int64]) -> float:
+    """Mean over classes of 2 TP / (2 TP + FP + FN), of true (outer) x predicted (inner) counts [C, C]."""
+    right = np.diag(confusion).astype(np.float64)
+    both = confusion.sum(axis=0) + confusion.sum(axis=1)
+    return float(np.divide(2 * right, both, out=np.zeros_like(right), where=both > 0).mean())
+
+
+def matthews(confusion: NDArray[np.int64]) -> float:
+    """Matthews' correlation of true (outer) and predicted (inner) classes, counts [C, C]."""
+    true, predicted = (confusion.sum(axis=axis).astype(np.float64) for axis in (1, 0))
+    rows = true.sum()
+    spread = (rows**2 - true @ true) * (rows**2 - predicted @ predicted)
+    return float((np.trace(confusion) * rows - true @ predicted) / np.sqrt(spread)) if spread > 0 else 0.0
 
 
 KIND = TaskKind(

@@ -12,9 +12,10 @@ import csv
 import io
 import json
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cloze.errors import ClozeError
 
@@ -44,16 +45,18 @@ def read_table(
     second_text_column: str | None = None,
     *,
     label: Callable[[list[str]], str] | None = None,
+    columns: Sequence[str] = (),
 ) -> Examples:
     """Read every example of `path`; with `second_text_column` each is a pair.
 
+    `columns` names those of a file whose first line does not. A value within an object of JSON has a dotted name.
     `label` makes an example's label, which may then be empty, of its values in the columns `label_column`. Raises
     ClozeError for a file that is missing, not UTF-8 (naming line and byte), without one of the columns (naming those it
     has), without examples, or with a line that has a wrong number of fields or no label (naming the line).
     """
     text_columns = [text_column] if second_text_column is None else [text_column, second_text_column]
     label_columns = [label_column] if isinstance(label_column, str) else list(label_column)
-    header, rows = columns_of(path, [*text_columns, *label_columns])
+    header, rows = columns_of(path, [*text_columns, *label_columns], columns)
     text_places = [header.index(column) for column in text_columns]
     label_places = [header.index(column) for column in label_columns]
     id_place = header.index("id") if "id" in header else None
@@ -80,12 +83,14 @@ def read_table(
     return Examples(path, ids, texts[0], second, labels, ", ".join(label_columns), lines, counts)
 
 
-def columns_of(path: Path, wanted: Sequence[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def columns_of(
+    path: Path, wanted: Sequence[str], columns: Sequence[str] = ()
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The names of a table's columns, and each row with the line it ends on.
 
     Raises ClozeError if a column of `wanted` is missing, or if there are no rows.
     """
-    header, rows = _rows(path)
+    header, rows = _rows(path, columns)
     for column in wanted:
         if column not in header:
             raise ClozeError(
@@ -98,12 +103,15 @@ def columns_of(path: Path, wanted: Sequence[str]) -> tuple[list[str], list[tuple
     return header, rows
 
 
-def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def _rows(path: Path, columns: Sequence[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The names of the columns, and each row with the line it ends on. Raises ClozeError for one that does not fit."""
     if path.suffix.lower() == ".jsonl":
-        return _objects(path)
+        return _as_rows(_lines_of_json(path))
+    if path.suffix.lower() == ".json":
+        return _as_rows(_array_of_json(path))
     separator, rows = ("comma", _csv_rows(path)) if path.suffix.lower() == ".csv" else ("tab", _tsv_rows(path))
-    (_, header), *rest = rows
+    headed = not columns or rows[0][1] == list(columns)  # Published copies of a file differ in this line.
+    header, rest = (rows[0][1], rows[1:]) if headed else (list(columns), rows)
     for number, fields in rest:
         if len(fields) != len(header):
             advice = "A tab or line break inside a text must become a space" if separator == "tab" else "Check quotes"
@@ -126,10 +134,8 @@ def _csv_rows(path: Path) -> list[tuple[int, list[str]]]:
         raise ClozeError(f"{path}, line {reader.line_num}: {error}. Check the quotes in and before it.") from None
 
 
-def _objects(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """JSON lines as rows; the columns are those of the first object, and a number becomes the text it is written as."""
-    columns: list[str] = []
-    rows = []
+def _lines_of_json(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """An object a line."""
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
@@ -139,10 +145,41 @@ def _objects(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             raise ClozeError(f"{path}, line {number}: no JSON ({error}). Expected one object a line.") from None
         if not isinstance(record, dict):
             raise ClozeError(f"{path}, line {number}: {line[:40]!r} is no object. Expected one object a line.")
-        columns = columns or list(record)
-        values = [record.get(column) for column in columns]
+        yield number, record
+
+
+def _array_of_json(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """One array of objects, as KLUE publishes its tasks; what stands for the line is the object's number."""
+    try:
+        records = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise ClozeError(f"{path} is no JSON ({error}). Expected an array of objects.") from None
+    if not isinstance(records, list):
+        raise ClozeError(f"{path} holds no array. Expected [{{...}}, ...]; for one object a line call it .jsonl.")
+    for number, record in enumerate(records, start=1):
+        if not isinstance(record, dict):
+            raise ClozeError(f"{path}, object {number}: {str(record)[:40]!r} is no object. Expected [{{...}}, ...].")
+        yield number, record
+
+
+def _as_rows(records: Iterable[tuple[int, dict[str, Any]]]) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The columns are those of the first object, and a number becomes the text it is written as."""
+    columns: list[str] = []
+    rows = []
+    for number, record in records:
+        flat = _flat(record)
+        columns = columns or list(flat)
+        values = [flat.get(column) for column in columns]
         rows.append((number, ["" if v is None else v if isinstance(v, str) else json.dumps(v) for v in values]))
     return columns, rows
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """{"labels": {"label": 3.7}} -> {"labels.label": 3.7}, one level deep."""
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        flat |= {f"{key}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {key: value}
+    return flat
 
 
 def read_lines(path: Path) -> list[str]:

@@ -96,7 +96,8 @@ def read_texts(path: Path, task: TaskSettings) -> Examples:
     """Texts or pairs with one label each."""
     from cloze.tasks.datasets import read_table
 
-    return read_table(path, task.text_column, task.label_column, task.second_text_column)
+    columns = task.columns or ()
+    return read_table(path, task.text_column, task.label_column, task.second_text_column, columns=columns)
 
 
 def kind_of(name: str) -> TaskKind[Any]:
