@@ -7,12 +7,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from cloze.errors import ClozeError
 from cloze.progress import Progress, RichProgress, Silent
+from cloze.tasks.shapes import Kind
 
 if TYPE_CHECKING:
     from cloze.predict import LoadedModel
@@ -123,13 +124,14 @@ def fill(model: Path, text: str, *, top: int = 5) -> None:
 
 def finetune(
     model: Path,
+    task: str | None = None,
     *,
-    data: Path,
+    data: Path | None = None,
     text: str = "text",
     label: str = "label",
     second: str | None = None,
     test: Path | None = None,
-    kind: Literal["auto", "classification", "regression"] = "auto",
+    kind: Kind = "auto",
     output: Path = Path("runs"),
     epochs: float = 3.0,
     batch_rows: int = 32,
@@ -137,14 +139,17 @@ def finetune(
     length: int | None = None,
     seeds: list[int] | None = None,
 ) -> None:
-    """Fine-tune a model on your own labelled file, without a recipe; says first what it understood of the file.
+    """Fine-tune a model on a published task or on your own labelled file; says first what it understood of the files.
 
     Parameters
     ----------
     model
         Folder of a pretrained model: a run's pretraining/model, or any that Hugging Face wrote.
+    task
+        Name of a published task (nsmc, korsts, klue-ner, squad, ...), whose files are in the data folder.
     data
-        Labelled file: .csv, .jsonl, or tab-separated; its first line names the columns.
+        With a task, the folder with data; without one, your labelled file: a table (.csv, .json, .jsonl, or
+        tab-separated; its first line names the columns), words and their tags, questions in SQuAD's or RACE's format.
     text
         Column with the text.
     label
@@ -152,9 +157,10 @@ def finetune(
     second
         Column with the second text of a pair.
     test
-        File to test on, with the same columns; without it, a tenth of the rows is set apart by a hash of their texts.
+        File to test on, in the same format; without it, a tenth of a table is set apart by a hash of its texts.
     kind
-        auto: regression for a column of numbers that are not whole or are many different ones, else classification.
+        auto: by the file's shape; a table is for regression if its labels are numbers that are not whole or are many
+        different ones, else for classification.
     output
         Folder for runs.
     epochs
@@ -170,20 +176,27 @@ def finetune(
     """
     from rich.console import Console
 
-    from cloze.finetune import default_folder, finetune_file
+    from cloze.finetune import default_folder, finetune_file, finetune_named
     from cloze.report.tables import as_rich, terminal_tables
 
     settings: dict[str, Any] = {"epochs": epochs, "batch_rows": batch_rows}
     settings["peak_learning_rate"] = peak_learning_rate
     settings |= {key: value for key, value in (("length", length), ("seeds", seeds)) if value is not None}
-    folder = default_folder(output, model, data)
-    columns: dict[str, Any] = {"text": text, "label": label, "second": second, "test": test, "kind": kind}
     console = Console()
 
     def show(table: Table) -> None:
         console.print(as_rich(table))
 
-    finetune_file(model, data, folder, make_progress(), **columns, settings=settings, show=show)
+    more: dict[str, Any] = {"test": test, "settings": settings, "show": show}
+    if task is not None:
+        folder = default_folder(output, model, Path(task))
+        finetune_named(model, task, data or Path("data"), folder, make_progress(), **more)
+    elif data is None:
+        raise ClozeError("what to fine-tune on? Name a task (cloze finetune MODEL nsmc), or give a file with --data.")
+    else:
+        folder = default_folder(output, model, data)
+        columns: dict[str, Any] = {"text": text, "label": label, "second": second, "kind": kind}
+        finetune_file(model, data, folder, make_progress(), **columns, **more)
     console.print(terminal_tables(folder))
     print(f"\nReport: {folder / 'report.html'}")
 

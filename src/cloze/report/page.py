@@ -20,6 +20,7 @@ from cloze.report.task_tables import (
     finetuning_tables,
     gain,
     parts_table,
+    references_table,
     seeds_table,
     task_counts_table,
 )
@@ -106,7 +107,13 @@ def _task_values(task: TaskRun) -> dict[str, Any]:
         "random": any(line.get("start") == "random" for line in task.curves),
         "details": [
             table
-            for table in (seeds_table(task), confusion_table(task), parts_table(task), task_counts_table(task))
+            for table in (
+                references_table(task),
+                seeds_table(task),
+                confusion_table(task),
+                parts_table(task),
+                task_counts_table(task),
+            )
             if table and table.rows
         ],
     }

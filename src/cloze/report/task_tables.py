@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from cloze.report.cells import Figure, Table, as_list, as_object, sentences, side_by_side
 from cloze.report.run import TaskRun, dig, number
-from cloze.report.wording import LOSSES, MEASURES, decimal, duration, humanised, percent, whole, with_spread
+from cloze.report.wording import LOSSES, MEASURES, MISSING, decimal, duration, humanised, percent, whole, with_spread
 from cloze.tasks.metrics import mean_and_std
+from cloze.tasks.named import TASKS
 
 STARTS = {"pretrained": "From the pretrained model", "random_weights": "From random weights"}
 """Key in results.json -> title of its table."""
@@ -91,6 +92,21 @@ def parts_table(task: TaskRun) -> Table | None:
         rows.append((name, *map(percent, means), whole(number(found[0].get("count")))))
     columns = ("", *(MEASURES.get(key, humanised(key)) for key in keys), "Count")
     return Table("By part", columns, rows, "In %, test, mean over seeds.")
+
+
+def references_table(task: TaskRun) -> Table | None:
+    """A published task's score beside those that others reported of it."""
+    found = TASKS.get(task.name)
+    if found is None or not task.results.get("pretrained"):
+        return None
+    values = [number(dig(seed, "test", found.measure)) for seed in as_list(dig(task.results, "pretrained", "seeds"))]
+    mean, spread = mean_and_std(values)
+    rows = [("this run", with_spread(percent(mean), MISSING if spread is None else percent(spread)))]
+    rows += [(model, percent(score / 100)) for model, score in found.references.items()]
+    note = f"{MEASURES[found.measure]} in %. Published split: {found.split}."
+    if found.source:
+        note += f" The others are from {found.source}: models of other sizes and corpora."
+    return Table("Beside published scores", ("Model", MEASURES[found.measure]), rows, note)
 
 
 def task_counts_table(task: TaskRun) -> Table | None:

@@ -65,7 +65,7 @@ def write_split(examples: Examples, test: Examples | None, folder: Path) -> Spli
     return Split(folder / "train.tsv", folder / "test.tsv", counts)
 
 
-def describe(examples: Examples, kind: Kind) -> list[tuple[str, str]]:
+def describe(examples: Examples, kind: str) -> list[tuple[str, str]]:
     """What a file was understood to hold, as rows of a table: kind, rows, labels with their shares, lengths."""
     pairs = examples.second is not None
     texts = [*examples.texts, *(examples.second or ())]
