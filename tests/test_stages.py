@@ -52,6 +52,8 @@ def changed(one: dict[str, str], other: dict[str, str]) -> list[str]:
     ("change", "made_again"),
     [
         ({"corpus__min_characters": 9}, ["corpus", "tokenizer", "store", "pretraining", "task-t"]),
+        ({"corpus__cleaning__repeated_lines": 9}, ["corpus", "tokenizer", "store", "pretraining", "task-t"]),
+        ({"corpus__cleaning__decontaminate": "lines"}, ["corpus", "tokenizer", "store", "pretraining", "task-t"]),
         ({"tokenizer__vocabulary_size": 99}, ["tokenizer", "store", "pretraining", "task-t"]),
         ({"store__shard_documents": 9}, ["store", "pretraining", "task-t"]),
         ({"store__processes": 2, "corpus__processes": 2, "corpus__engine": "ray"}, []),
@@ -81,6 +83,18 @@ def test_content_counts_and_its_place_does_not(tmp_path: Path) -> None:
     assert changed(first, names(recipe(tmp_path / "b"))) == ["task-t"]
     (tmp_path / "b" / "data" / "corpus.txt").write_text("other", encoding="utf-8")
     assert changed(first, names(recipe(tmp_path / "b"))) == list(first)
+
+
+def test_the_corpus_depends_on_the_test_files_that_it_is_compared_with(tmp_path: Path) -> None:
+    def made(folder: str, **changes: Any) -> dict[str, str]:
+        return names(recipe(tmp_path / folder, corpus__cleaning__decontaminate="lines", **changes))
+
+    first = made("a")
+    (tmp_path / "b" / "data").mkdir(parents=True)
+    (tmp_path / "b" / "data" / "test.tsv").write_text("other", encoding="utf-8")
+    assert changed(first, made("b")) == list(first)
+    further = made("a", corpus__cleaning__decontaminate_against=["train.tsv"])
+    assert changed(first, further) == list(first)
 
 
 def test_all_absent_files_are_named_at_once(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from cloze.files import files_below, os_errors, read_manifest, write_json, write
 from cloze.interop.start import load_start, tokenizer_of_start, with_sizes_of_start
 from cloze.recipe import SEGMENT_FORMATS, Recipe, TaskSettings
 from cloze.recipe_file import show
-from cloze.stages import Stage, is_main, make, plan_stages, versions
+from cloze.stages import Stage, decontamination_files, is_main, make, plan_stages, versions
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Batch
@@ -121,7 +121,7 @@ def batch_of_step(recipe: Recipe, prepared: Prepared, step: int, rows: int) -> B
 def _corpus(recipe: Recipe, progress: Progress, folder: Path) -> dict[str, Any]:
     from cloze.corpus.build import build_corpus
 
-    return {"counts": build_corpus(recipe.corpus, recipe.data, folder, progress)}
+    return {"counts": build_corpus(recipe.corpus, recipe.data, folder, progress, decontamination_files(recipe))}
 
 
 def _tokenizer(recipe: Recipe, corpus_folder: Path, progress: Progress, folder: Path) -> dict[str, Any]:

@@ -98,7 +98,11 @@ def plan_stages(recipe: Recipe) -> dict[str, Stage]:
         folder = recipe.output / "stages" / f"{name}-{hash_json(identity)[:12]}"
         stages[name] = Stage(kind, folder, f"tasks/{task}" if task else kind, identity)
 
-    add("corpus", of=settings["corpus"], inputs=fingerprint(source_files(recipe.corpus, recipe.data)))
+    sources = fingerprint(source_files(recipe.corpus, recipe.data))
+    del settings["corpus"]["cleaning"]["decontaminate_against"]
+    if tests := decontamination_files(recipe):
+        sources = hash_json([sources, {name: fingerprint(files_below(path)) for name, path in tests.items()}])
+    add("corpus", of=settings["corpus"], inputs=sources)
     start = "" if recipe.start_from is None else fingerprint_of_start(recipe.start_from)
     new_words = recipe.tokenizer.new_words
     if new_words is not None:
@@ -118,6 +122,15 @@ def plan_stages(recipe: Recipe) -> dict[str, Stage]:
         }
         add("task", of=of, inputs=files, after=("pretraining",), task=task.name)
     return stages
+
+
+def decontamination_files(recipe: Recipe) -> dict[str, Path]:
+    """The files whose texts must not be in the corpus: the tasks' test files by the tasks' names, and further ones."""
+    cleaning = recipe.corpus.cleaning
+    if cleaning.decontaminate == "no":
+        return {}
+    files = {task.name: recipe.data / task.test for task in recipe.tasks}
+    return files | {str(path): recipe.data / path for path in cleaning.decontaminate_against}
 
 
 def make(stage: Stage, run_folder: Path, progress: Progress, work: Work) -> None:
@@ -174,6 +187,8 @@ def _check_sources(recipe: Recipe) -> None:
     from cloze.corpus.sources import is_hub
 
     named = {f"corpus.sources.{place}": path for place, path in enumerate(recipe.corpus.sources) if not is_hub(path)}
+    against = enumerate(recipe.corpus.cleaning.decontaminate_against)
+    named |= {f"corpus.cleaning.decontaminate_against.{place}": path for place, path in against}
     if recipe.tokenizer.new_words is not None:
         named["tokenizer.new_words"] = recipe.tokenizer.new_words
     missing = {key: recipe.data / path for key, path in named.items() if not (recipe.data / path).exists()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def test_duplicates_are_dropped_and_counted(tmp_path: Path, build: Build) -> Non
     assert sentences(corpus, "train") == ["하나.", "둘.", "하나.\n하나.", "셋."]
     assert counts["dropped"]["duplicate"] == {
         "documents": 2,
-        "sentences": 0,
+        "sentences": 2,
         "characters": 5,
         "examples": ["하나.", "둘."],
     }
@@ -79,6 +80,43 @@ def test_counts_add_up(tmp_path: Path, build: Build) -> None:
         (tmp_path / "a.txt").stat().st_size,
     )
     json.dumps(counts, allow_nan=False)
+
+
+LINES = [
+    "글이다.",
+    "다른 글이다, 조금 길다.",
+    "english",
+    "본문 바로가기",
+    "\u200b",
+    "나  무\ufffd",
+    "010-1234-5678",
+    "굿",
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(LINES), min_size=1, max_size=5), min_size=1, max_size=12))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_funnel_leads_from_what_was_read_to_what_is_kept(
+    tmp_path: Path, build: Build, documents: list[list[str]]
+) -> None:
+    texts = ["언제나 남는 글이다.", *("\n".join(lines) for lines in documents)]
+    write(tmp_path / "a.txt", texts)
+    cleaning = {
+        "korean_boilerplate": True,
+        "repeated_lines": 1,
+        "max_repeated_frac": 0.5,
+        "min_hangul_frac": 0.3,
+        "near_duplicates": 0.75,
+    }
+    _, counts = build("a.txt", min_characters=3, validation_frac=0.0, cleaning=cleaning)
+    funnel = counts["funnel"]
+    read = funnel[0]["left"]
+    assert (read["documents"], read["characters"]) == (len(texts), sum(len(text.replace("\n", "")) for text in texts))
+    assert {unit: funnel[-1]["left"][unit] for unit in read} == {unit: counts["kept"][unit] for unit in read}
+    for before, after in pairwise(funnel):
+        assert {unit: before["left"][unit] - after["dropped"][unit] for unit in read} == after["left"]
+    assert {row["step"] for row in funnel[1:]} == set(counts["dropped"])
+    assert all(1 <= len(row["examples"]) <= 3 for row in funnel[1:])
 
 
 @given(

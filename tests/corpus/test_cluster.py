@@ -48,13 +48,13 @@ def refuse() -> None:
     raise ClozeError("refused")
 
 
-def noted_shard(notes: Path, raw: Packed, name: str, settings: CorpusSettings) -> bytes:
+def noted_shard(notes: Path, raw: Packed, name: str, settings: CorpusSettings, tests: None) -> bytes:
     """A shard, slowly, with a note of the node that began it."""
     note = notes / ray.get_runtime_context().get_node_id() / name
     note.parent.mkdir(exist_ok=True)
     note.touch()
     time.sleep(0.5)
-    return make_shard(raw, name, settings)
+    return make_shard(raw, name, settings, tests)
 
 
 def test_a_lost_node_changes_nothing(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

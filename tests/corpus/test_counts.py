@@ -15,18 +15,30 @@ def test_three_short_examples_are_kept() -> None:
     assert dropped["examples"] == ["0" * 99 + "…", "1" * 99 + "…", "2" * 99 + "…"]
 
 
+def test_examples_differ() -> None:
+    tally, other = Tally(), Tally()
+    for example in ("가", "가", "나"):
+        tally.add(sentences=1, example=example)
+    for example in ("가", "다"):
+        other.add(sentences=1, example=example)
+    tally.merge(other)
+    assert (tally.sentences, tally.examples) == (5, ["가", "나", "다"])
+
+
 def test_kept_documents_can_change_their_split() -> None:
     counts, document = Counts(), Document("a:1", "", ["가나.", "다."])
     counts.keep("train", document)
     counts.keep("train", document)
     counts.move(document, "train", "validation")
     one = {"documents": 1, "sentences": 2, "characters": 5}
+    nothing = {"documents": 0, "sentences": 0, "characters": 0}
     assert counts.to_json() | {"bytes_read": 0} == {
         "kept": {"documents": 2, "sentences": 4, "characters": 10},
         "train": one,
         "validation": one,
         "dropped": {},
         "changed": {},
+        "funnel": [{"step": "read", "dropped": nothing, "left": {"documents": 2, "sentences": 4, "characters": 10}}],
         "bytes_read": 0,
     }
     assert counts.documents == 2

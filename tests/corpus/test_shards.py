@@ -74,6 +74,27 @@ def test_any_number_of_workers_gives_the_same_files_and_counts(tmp_path: Path, b
     assert files(built[0][0]) == files(built[1][0]) == files(built[2][0])
 
 
+def test_cleaning_does_not_depend_on_workers(tmp_path: Path) -> None:
+    first, second = text(60).split("\n\n"), text(30).split("\n\n")
+    near = [document + "\n조금 다르다." for document in second]
+    (tmp_path / "a.txt").write_text("\n\n".join(first + near), "utf-8")
+    (tmp_path / "test.tsv").write_text("\n".join(first[40:50]), "utf-8")
+    cleaning = {"near_duplicates": 0.75, "decontaminate": "lines"}
+    built = []
+    for processes in (1, 2):
+        settings = CorpusSettings.model_validate(
+            {"sources": ["a.txt"], "validation_frac": 0.1, "processes": processes, "cleaning": cleaning}
+        )
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        counts = build_corpus(settings, tmp_path, folder, Silent(), {"t": tmp_path / "test.tsv"})
+        built.append((files(Corpus(folder)), counts))
+    assert built[0] == built[1]
+    assert built[0][1]["dropped"]["near duplicate"]["documents"] == 30
+    tests = built[0][1]["tests"]["t"]
+    assert tests["found"] == tests["texts"] > 0
+
+
 def test_the_size_of_shards_changes_only_where_they_end(
     tmp_path: Path, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +145,7 @@ def test_finished_shards_are_not_made_again(tmp_path: Path, written: list[str]) 
 
 def test_a_small_corpus_starts_no_worker(tmp_path: Path, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.txt").write_text("하나.\n\n둘.", "utf-8")
-    monkeypatch.setattr(shards, "open_callers", lambda settings: pytest.fail("workers were started"))
+    monkeypatch.setattr(shards, "open_callers", lambda *shared: pytest.fail("workers were started"))
     assert build("a.txt", processes=2)[1]["kept"]["documents"] == 2
 
 

@@ -12,11 +12,12 @@ same hash finds exact duplicates. At 64 bits, the chance that any two different 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from cloze.corpus.contamination import TestTexts, read_test_texts
 from cloze.corpus.corpus import SPLITS, Corpus, CorpusWriter, Split
 from cloze.corpus.counts import Counts, Tally
 from cloze.corpus.prepare import Prepared, Selection, content_hash
@@ -29,7 +30,13 @@ from cloze.recipe import CorpusSettings
 __all__ = ["build_corpus", "fingerprint", "source_files"]
 
 
-def build_corpus(settings: CorpusSettings, data: Path, folder: Path, progress: Progress) -> dict[str, Any]:
+def build_corpus(
+    settings: CorpusSettings,
+    data: Path,
+    folder: Path,
+    progress: Progress,
+    test_files: Mapping[str, Path] | None = None,
+) -> dict[str, Any]:
     """Write train.arrow and validation.arrow into `folder`, which must exist; returns the counts (`Counts.to_json`).
 
     `folder` may hold the shards of a run of the same settings and sources that was killed; they are not made again.
@@ -37,8 +44,10 @@ def build_corpus(settings: CorpusSettings, data: Path, folder: Path, progress: P
     If `validation_frac` is positive and two documents or more are kept, neither split is empty: when the hash sent all
     of them to one side, the one nearest to the border (the smallest hash of train, or the largest of validation) goes
     to the other. A single document is always trained on. `unread_bytes` of the counts: what `max_documents` left
-    unread. Raises ClozeError for sources that cannot be read or that give no document, and if workers keep dying.
+    unread. `test_files`: by their names in the counts, the files whose texts must not be in the corpus. Raises
+    ClozeError for files that cannot be read, for sources that give no document, and if workers keep dying.
     """
+    tests = read_test_texts(test_files, settings.cleaning) if test_files else None
     paths = source_files(settings, data)
     total_bytes = packed_bytes(paths)
     counts = Counts(kept={split: Tally() for split in SPLITS})
@@ -48,7 +57,7 @@ def build_corpus(settings: CorpusSettings, data: Path, folder: Path, progress: P
         CorpusWriter(folder, "train") as train,
         CorpusWriter(folder, "validation") as validation,
         progress.stage("corpus", total=total_bytes, unit="bytes") as meter,
-        closing(_documents(paths, settings, folder / "shards", counts, meter)) as documents,
+        closing(_documents(paths, settings, tests, folder / "shards", counts, meter)) as documents,
     ):
         for prepared in documents:
             document, content = prepared.document, prepared.content
@@ -69,17 +78,23 @@ def build_corpus(settings: CorpusSettings, data: Path, folder: Path, progress: P
 
 
 def _documents(
-    paths: list[Path], settings: CorpusSettings, shards: Path, counts: Counts, meter: Meter
+    paths: list[Path],
+    settings: CorpusSettings,
+    tests: TestTexts | None,
+    shards: Path,
+    counts: Counts,
+    meter: Meter,
 ) -> Generator[Prepared]:
     """The documents that are kept, whoever iterates entering them into `counts`; `max_documents` of them at most."""
-    selection = Selection()
-    with closing(prepared_shards(paths, settings, shards)) as made:
+    selection = Selection(tests)
+    with closing(prepared_shards(paths, settings, shards, tests)) as made:
         for documents, of_shard in made:
             counts.merge(of_shard)
             for prepared in documents:
                 if counts.documents == settings.max_documents:
-                    characters = prepared.document.characters
-                    counts.drop("read after max_documents were kept", documents=1, characters=characters)
+                    reason, document = "read after max_documents were kept", prepared.document
+                    sentences, characters = len(document.sentences), document.characters
+                    counts.drop(reason, documents=1, sentences=sentences, characters=characters, example=document.id)
                 elif selection.keeps(prepared, counts):
                     yield prepared
             meter.advance(of_shard.bytes_read)

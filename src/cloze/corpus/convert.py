@@ -31,5 +31,5 @@ def convert(raw: RawDocument, counts: Counts, options: MarkupSettings = _DEFAULT
         breaks = 0
     if lost := len(text) - breaks - sum(map(len, sentences)):
         reason = _LOST.get(raw.markup, "markup and white space")
-        counts.drop(reason, characters=lost, example=raw.id if raw.markup == "lines" else "")
+        counts.drop(reason, characters=lost, example=raw.id)
     return Document(raw.id, squeeze(normalize(raw.title, counts, raw.id)), sentences)

@@ -18,6 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloze.corpus.contamination import TestTexts
 from cloze.corpus.counts import Counts, Tally
 from cloze.corpus.document import Document, Markup, RawDocument
 from cloze.corpus.prepare import Prepared, prepare
@@ -59,7 +60,7 @@ class Shard:
 
 
 def prepared_shards(
-    paths: list[Path], settings: CorpusSettings, folder: Path
+    paths: list[Path], settings: CorpusSettings, folder: Path, tests: TestTexts | None = None
 ) -> Generator[tuple[list[Prepared], Counts]]:
     """The documents of the sources, shard by shard, and what was read, dropped and changed on the way to them.
 
@@ -69,7 +70,7 @@ def prepared_shards(
     reading = read_shards(paths, settings)
     first = list(islice(reading, 2))
     # Starting workers would take longer than a single shard.
-    callers = open_callers(settings) if len(first) == 2 else Here(settings)
+    callers = open_callers(settings, tests) if len(first) == 2 else Here(settings, tests)
 
     def finish(shard: Shard) -> Shard:
         path = _path(folder, shard)
@@ -85,14 +86,14 @@ def prepared_shards(
             yield documents, shard.counts
 
 
-def open_callers(settings: CorpusSettings) -> Callers:
+def open_callers(settings: CorpusSettings, tests: TestTexts | None = None) -> Callers:
     """What makes shards, as `corpus.engine` and `corpus.processes` say. Raises ClozeError without a cluster."""
     if settings.engine == "ray":
         from cloze.corpus.cluster import RayTasks
 
-        return RayTasks(settings)
+        return RayTasks(settings, tests)
     processes = settings.processes or available_cores()
-    return Workers(processes, settings) if processes > 1 else Here(settings)
+    return Workers(processes, settings, tests) if processes > 1 else Here(settings, tests)
 
 
 def read_shards(paths: list[Path], settings: CorpusSettings) -> Iterator[Shard]:
@@ -120,14 +121,14 @@ def _read(path: Path, settings: CorpusSettings, counts: Counts) -> Iterator[RawD
         counts.drop("the rest of a source that is cut off or damaged", example=str(error))
 
 
-def make_shard(raw: Packed, name: str, settings: CorpusSettings) -> bytes:
+def make_shard(raw: Packed, name: str, settings: CorpusSettings, tests: TestTexts | None = None) -> bytes:
     """A shard's file, a function of the arguments alone. Raises ClozeError for a document that cannot be prepared."""
     import pyarrow as pa
 
     counts, rows = Counts(), []
     for record in raw:
         try:
-            prepared = prepare(RawDocument(*record), settings, counts)
+            prepared = prepare(RawDocument(*record), settings, counts, tests)
         except ClozeError:
             raise
         except Exception as error:

@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import model_validator
 
 from cloze.recipe.base import Amount, Name, Settings, refuse
+from cloze.recipe.cleaning import CleaningSettings
 from cloze.recipe.data import (
     MIN_VOCABULARY,
     SEGMENT_FORMATS,
@@ -43,6 +44,7 @@ __all__ = [
     "NORM_POSITIONS",
     "SEGMENT_FORMATS",
     "Amount",
+    "CleaningSettings",
     "CorpusSettings",
     "InputSettings",
     "MarkupSettings",

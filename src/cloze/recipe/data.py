@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from cloze.recipe.base import Amount, Count, Frac, Settings, check_encoding, refuse
+from cloze.recipe.cleaning import CleaningSettings
 
 MIN_VOCABULARY = 64
 """Entries that a tokenizer must have at least."""
@@ -82,6 +83,8 @@ class CorpusSettings(Settings):
     """Shorter documents are dropped and counted. Unit: characters. Source: cloze."""
     max_characters: Count | None = None
     """Longer documents are dropped and counted; null: none. Unit: characters. Source: cloze."""
+    cleaning: CleaningSettings = CleaningSettings()
+    """What else is dropped, repaired or masked. Unit: section. Source: cloze."""
     validation_frac: Frac = 0.01
     """Share of documents kept for validation, chosen by a hash of their content. Unit: share. Source: cloze."""
     processes: Amount = 0

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cloze.files import write_text
 from cloze.report import tables
+from cloze.report.funnel import funnel_table, test_sets_table
 from cloze.report.guesses import gaps
 from cloze.report.health import alarm_texts, health_table
 from cloze.report.plots import POINTS, finetuning_plots, learning_plots, speed_plots
@@ -86,7 +87,7 @@ def _values(run: RunData) -> dict[str, Any]:
         "tasks": [_task_values(task) for task in run.tasks],
         "gaps": filled,
         "continues": any(guess.token.startswith("##") for guess in guesses),
-        "corpus": tables.corpus_table(run),
+        "corpus": [table for table in (funnel_table(run), tables.corpus_table(run), test_sets_table(run)) if table],
         "examples": tables.corpus_examples(run),
         "tokenizer": tables.tokenizer_tables(run),
         "store": tables.store_table(run),

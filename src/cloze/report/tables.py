@@ -79,14 +79,20 @@ def pretraining_table(run: RunData) -> Table | None:
 
 
 def corpus_table(run: RunData) -> Table | None:
-    """What was kept, dropped and changed, by reason; a dash for 0, since a reason counts only what it acts on."""
+    """What was kept and changed, by reason, and what was dropped unless the funnel says it.
+
+    A dash for 0, since a reason counts only what it acts on.
+    """
     counts = run.counts("corpus")
+    hidden = ("funnel", "tests", "dropped") if len(as_list(counts.get("funnel"))) > 1 else ("funnel", "tests")
+    counts = {key: value for key, value in counts.items() if key not in hidden}
     reasons = dict(_reasons(counts))
     columns = dict.fromkeys(key for values in reasons.values() for key in values if number(values[key]) is not None)
     rows = [(name, *(cell(key, values.get(key) or None) for key in columns)) for name, values in reasons.items()]
     notes = ["Nothing was dropped."] if counts.get("dropped") == {} else []
     notes += sentences(flat({key: value for key, value in counts.items() if not is_object(value)}))
-    return Table("Kept and dropped", ("", *map(humanised, columns)), rows, " ".join(notes)) if rows else None
+    title = "Kept and changed" if "dropped" in hidden else "Kept and dropped"
+    return Table(title, ("", *map(humanised, columns)), rows, " ".join(notes)) if rows else None
 
 
 def corpus_examples(run: RunData) -> list[tuple[str, list[str]]]:
