@@ -63,8 +63,8 @@ def finetune_file(
         task |= {"kind": found, "train": split.train, "test": split.test, **names}
     elif test is None:
         raise ClozeError(
-            f"{file} is for {humanised(task['kind']).lower()}, and there is no test file. Only tables of texts are split by "
-            "themselves: name one with --test."
+            f"{file} is for {humanised(task['kind']).lower()}, and there is no test file. Only tables of texts are "
+            "split by themselves: name one with --test."
         )
     else:
         task |= {"train": file.resolve(), "test": test.resolve()}

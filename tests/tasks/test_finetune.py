@@ -59,4 +59,4 @@ def test_a_table_is_split_and_trained_on(data: Path, tmp_path: Path) -> None:
     ours: dict[str, Any] = {"text": "document", "label": "label", "settings": SETTINGS, "show": shown.append}
     folder = finetune_file(data / "model", file, tmp_path / "run", Silent(), **ours)
     assert results(folder)["kind"] == "classification"
-    assert dict(shown[0].rows)["Split"].endswith("chosen by a hash of the texts")
+    assert next(row[1] for row in shown[0].rows if row[0] == "Split").endswith("chosen by a hash of the texts")
