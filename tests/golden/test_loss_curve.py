@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 STORED = Path(__file__).with_name("loss_curve.json")
 FORMATS = ("segment-pair", "full-sentences")
@@ -29,7 +30,10 @@ def curve(format: str, folder: Path) -> dict[str, list[float]]:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_curve_is_the_stored_one(format: str, tmp_path: Path) -> None:
-    stored = json.loads(STORED.read_text())[format]
+    kept = json.loads(STORED.read_text())
+    if (version := torch.__version__.partition("+")[0]) != kept["torch"]:
+        pytest.skip(f"torch {version} draws other first weights than {kept['torch']}, with which the curve was stored")
+    stored = kept[format]
     found = curve(format, tmp_path)
     assert found.keys() == stored.keys()
     for name, values in stored.items():
@@ -40,4 +44,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         curves = {format: curve(format, Path(folder) / format) for format in FORMATS}
     rounded = {f: {k: [round(x, 6) for x in values] for k, values in c.items()} for f, c in curves.items()}
-    STORED.write_text(json.dumps(rounded, indent=1) + "\n")
+    STORED.write_text(json.dumps({"torch": torch.__version__.partition("+")[0], **rounded}, indent=1) + "\n")
