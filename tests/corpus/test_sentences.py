@@ -24,7 +24,7 @@ CASES = {
     "abbreviations": "Mr. Kim met Dr. Lee.|J. K. Rowling wrote it.|It is big, e.g. huge.|The U.S. Army vs. Kim.",
     "English": 'He left.|"Why?"|She asked. he stayed.|The end.',
     "laughter": "재밌다 ㅋㅋㅋ|또 볼래요 ㅠㅠ|진짜 ㅋㅋ 웃기네|",
-    "laughter behind a mark": "재밌다. ㅋㅋ|별로다!ㅎㅎ|좋아요^^ 최고!! ^^|웃김ㅋㅋ.|끝",
+    "laughter behind a mark": "재밌다. ㅋㅋ|별로다!ㅎㅎ|좋아요^^|최고!! ^^|웃김ㅋㅋ.|끝",
     "address": "www.naver.com 참고.|끝",
     "wide marks": "정말？|끝。|끝！",
 }

@@ -14,24 +14,36 @@ from __future__ import annotations
 
 import re
 
-_PAIRS = dict(zip('“‘「『《〈(["', '”’」』》〉)]"', strict=True))
+from cloze.corpus.endings import LIKELY, SYLLABLES, closes
+
+_PAIRS = dict(zip("“‘「『《〈([\"'", "”’」』》〉)]\"'", strict=True))
 _PAIR_CHARACTERS = 500
 _ENDS = frozenset(".!?…。！？")
-_LAUGHTER = "ㅋㅎㅠㅜ"
+_LAUGHTER = "ㅋㅎㅠㅜ^"
+_EMOJI = "\u2600-\u27bf\U0001f300-\U0001faff\ufe0f\u200d♡"
 
-# One class, no alternatives: the regular expression engine skips to the next such character at memory speed.
-_MARK = re.compile(r"[\n“‘「『《〈(\[\".!?…。！？ㅋㅎㅠㅜ]")
-_RUN = re.compile(r"[.!?…。！？]+|[ㅋㅎㅠㅜ]+|\n")
+# One class in front: the regular expression engine skips to the next such character at memory speed. Endings count at
+# the end of a word only.
+_MARK = re.compile(
+    rf"[\n“‘「『《〈(\[\"'.!?…。！？ㅋㅎㅠㅜ^{SYLLABLES}](?:(?<![{SYLLABLES}])|(?=[\sㅋㅎㅠㅜ^;~{_EMOJI}]){LIKELY})"
+)
+_RUN = re.compile(r"[.!?…。！？]+|[ㅋㅎㅠㅜ]+|\^+|\n")
 # Closing quotes and brackets, then laughter and the like, also behind a space if nothing else stands in that word.
-_TAIL = re.compile(r"[\"'”’」』》〉)\]]*(?: ?(?:[ㅋㅎㅠㅜ]+|\^{2,}|;{2,}|~+|[.!?…]+)(?![^\sㅋㅎㅠㅜ^;~.!?…]))*")
+_TAIL = re.compile(
+    rf"[\"'”’」』》〉)\]]*(?: ?(?:[ㅋㅎㅠㅜ]+|\^{{2,}}|;{{2,}}|~+|[.!?…]+|[{_EMOJI}]+)(?![^\sㅋㅎㅠㅜ^;~.!?…{_EMOJI}]))*"
+)
 _SPACE = re.compile(r"\s*")
-_FINAL_ENDING = frozenset("다요죠음임함됨까네군지라자게")
-_QUOTING = re.compile(r"(?:이?라고|이?라는|이?라며|이?라면서|하고|하며|하는|하자|하면서|고|며|는|란|라)(?![가-힣])")
+_BEFORE_LAUGHTER = re.compile(r"(?:[^가-힣]|[은는이가을를에서로도의와과고며만면데]|진짜|정말|완전|너무|역시|[아와헐])$")
+_QUOTING = re.compile(
+    r"(?:이?라고|이?라는|이?라며|이?라면서|하고[는서]?|하며|하는|하자|하면서|고|며|는|란|라)(?![가-힣])"
+)
+_PARTICLES = "은는을를에의로며면서데"
+_LIST_LETTERS = "가나다라마바사아자차카타파하"
 _WORD = re.compile(r"[A-Za-z0-9.]*$")
 _WORD_CHARACTERS = 12
 _DATE = re.compile(r"\d\. ?\d+$")
 _ABBREVIATION = re.compile(
-    r"mrs?|ms|dr|prof|st|[js]r|vs|etc|e\.g|i\.e|cf|al|no|vol|pp|fig|eq|inc|ltd|co|corp|dept|approx|feat|ft|gen|col|sgt|capt"
+    r"mrs?|ms|dr|prof|st|[js]r|vs|etc|e\.g|i\.e|cf|al|ca|no|vol|pp|fig|eq|inc|ltd|co|corp|dept|approx|feat|ft|gen|col|sgt|capt"
     r"|rev|hon|u\.[sk]|[ap]\.m|ph\.d|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec",
     re.IGNORECASE,
 )
@@ -46,6 +58,12 @@ def split_sentences(text: str) -> list[str]:
     start = place = 0
     while match := _MARK.search(text, place):
         first = match.start()
+        if match.group() in SYLLABLES:
+            place = match.end()
+            if end := _unmarked_boundary(text, start, place):
+                sentences.append(text[start:end])
+                start = place = end
+            continue
         if match.group() in _PAIRS:
             closing = _closing(text, first)
             if closing == -1 or text[closing - 1] not in _ENDS:
@@ -63,8 +81,8 @@ def split_sentences(text: str) -> list[str]:
 
 def _closing(text: str, opening: int) -> int:
     """Where the quote or bracket at `opening` closes; -1 if it does not, within 500 characters of its line."""
-    if text[opening] == '"' and opening and not text[opening - 1].isspace():
-        return -1  # behind a word it closes, or means inches
+    if text[opening] in "\"'" and opening and not text[opening - 1].isspace():
+        return -1  # behind a word it closes, or means inches, or is an apostrophe
     end = text.find(_PAIRS[text[opening]], opening + 1, opening + _PAIR_CHARACTERS)
     return -1 if end == -1 or "\n" in text[opening:end] else end
 
@@ -77,11 +95,21 @@ def _boundary(text: str, start: int, first: int, last: int, tail: int) -> int:
         return end
     if end == tail:
         return end if mark == "." and tail == last and _glued(text, first) else 0
-    if "a" <= text[end] <= "z" or (tail > last and _QUOTING.match(text, end)):
+    if first == start or "a" <= text[end] <= "z" or (tail > last and _QUOTING.match(text, end)):
         return 0
     if mark[0] in _LAUGHTER and _ENDS.isdisjoint(text[last:tail]):
-        return end if len(mark) > 1 and text[max(start, first - 2) : first].rstrip(" ")[-1:] in _FINAL_ENDING else 0
+        words = text[max(start, first - 4) : first].rstrip(" ")
+        return end if len(mark) > 1 and words and not _BEFORE_LAUGHTER.search(words) else 0
+    if mark == "…" and tail == last and text[first - 1] in _PARTICLES:
+        return 0
     return 0 if mark == "." and _unfinished(text, start, first, end) else end
+
+
+def _unmarked_boundary(text: str, start: int, place: int) -> int:
+    """Where the sentence from `start` ends if its last word ends at `place`, with laughter behind it; otherwise 0."""
+    tail = _matched(_TAIL, text, place)
+    end = _matched(_SPACE, text, tail)
+    return end if end > tail and (end == len(text) or closes(text, start, place, end)) else 0
 
 
 def _matched(pattern: re.Pattern[str], text: str, place: int) -> int:
@@ -96,9 +124,9 @@ def _glued(text: str, stop: int) -> bool:
 
 
 def _unfinished(text: str, start: int, stop: int, following: int) -> bool:
-    """A full stop that belongs to a number, a date, an initial or an abbreviation."""
+    """A full stop that belongs to a number, a date, an initial, an abbreviation or the letter of a list (가. 나. 다.)."""
     if text[max(stop - 1, 0)] >= "가":
-        return False
+        return stop - start == 1 and text[start] in _LIST_LETTERS
     match = _WORD.search(text, max(start, stop - _WORD_CHARACTERS), stop)
     word = match.group() if match else ""
     if word.isdigit():
