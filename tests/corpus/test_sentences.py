@@ -27,12 +27,34 @@ CASES = {
     "laughter behind a mark": "재밌다. ㅋㅋ|별로다!ㅎㅎ|좋아요^^|최고!! ^^|웃김ㅋㅋ.|끝",
     "address": "www.naver.com 참고.|끝",
     "wide marks": "정말？|끝。|끝！",
+    "letters of a list": "가. 신청서를 낸다.|나. 결과를 기다린다.|가자.|끝",
+    "emoji": "최고예요 😀|또 올게요!! 🎉🎉|끝났다 ♡|끝",
+    "single quotes": "'가자. 어서.'|그는 뛰었다.|It's 5 o'clock.|'I don't know. I can't.'|He left.|끝",
+    "ellipsis behind a particle": "나는… 모르겠다.|바빠서… 못 갔다…|끝",
 }
+"""| stands for a space between two sentences."""
+
+WITHOUT_A_MARK = {
+    "formal": "문을 열었습니다|어디로 갑니까|여기 서십시오|같이 갑시다|끝",
+    "polite": "배우가 좋아요|이야기도 탄탄하고요|그럼 가지요|맞죠|내일 올게요|왜 그랬나요|끝",
+    "plain": "비가 온다|바람이 분다|길을 잃었다|눈이 쌓이겠다|방이 좁다|끝이 없다|바다가 보고 싶다|그것이 봄이다|꿈이 아니다|최고다|참 조용하다|끝",
+    "familiar": "나 출발했어|벌써 끝났네|아직 몰랐냐|내가 할게|문 닫아라|가지 마|먹을 거야|예쁘더라|했잖아|그랬구나|끝",
+    "notes": "회의를 시작했음|이상 없음|내일 확인하기로 함|다음 주 예정임|교체 완료됨|물이 잘 빠짐|끝",
+    "laughter of any kind": "완전 꿀잼 ㅋㅋ|살이라니 ㅋㅋ|예쁘네요 ^^|좋아요~|안 돼요;;|슬퍼요ㅠㅠ|끝",
+    "while, than, nouns": "하다 보니 그는 바다 보다 우간다 쪽을 더 좋아했다",
+    "quoted or supposed": "간다 하고 온다 해도 좋았다 싶으면 있다 하더라도 끝",
+    "two in turn": "왔다 갔다 하다가 늘었다 줄었다 하는 이렇다 저렇다 말이 끝",
+    "leaned on": "비가 왔음 직한 땅을 진작 갈걸 그랬다고 말하고 알릴게 있고 하기로 함 때문에 끝",
+    "nouns like endings": "필요 없는 중요 문서와 개요 그리고 마음 처음 다음 모임 책임 게임 포함 명함 잠수함 바다 마다 끝",
+    "polite particles": "저는요 그래서요 제가요 집에 가고 끝",
+    "connecting in familiar speech": "먹고 있어 배부른 것 같아 보이게 웃어 주니 가게 나라 네 자리 끝",
+    "a remark": "문을 열었다 (어제) 그리고 갔다 / 왔고 끝",
+}
+"""The same: endings that close, and below them what looks like one."""
 
 
-@pytest.mark.parametrize("marked", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("marked", (CASES | WITHOUT_A_MARK).values(), ids=CASES | WITHOUT_A_MARK)
 def test_boundaries(marked: str) -> None:
-    """In the cases, | stands for a space between two sentences."""
     want = [part for part in marked.split("|") if part]
     assert [sentence.strip() for sentence in split_sentences(" ".join(want))] == want
 

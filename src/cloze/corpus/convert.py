@@ -6,7 +6,7 @@ from cloze.corpus.clean import normalize, squeeze
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Document, RawDocument
 from cloze.corpus.markup import plain_text
-from cloze.corpus.sentences import split_sentences
+from cloze.corpus.sentences import Splitter, split_sentences
 from cloze.recipe import MarkupSettings
 
 _LOST = {"lines": "extra white space", "prose": "white space"}
@@ -16,8 +16,10 @@ _WITH_ENTITIES = ("mediawiki", "html", "markdown")
 _DEFAULTS = MarkupSettings()
 
 
-def convert(raw: RawDocument, counts: Counts, options: MarkupSettings = _DEFAULTS) -> Document:
-    """Clean, without markup, split into sentences; what that drops or changes is entered into `counts`."""
+def convert(
+    raw: RawDocument, counts: Counts, options: MarkupSettings = _DEFAULTS, split: Splitter = split_sentences
+) -> Document:
+    """Clean, without markup, split into sentences by `split`; what that drops or changes is entered into `counts`."""
     text = normalize(raw.text, counts, raw.id)
     plain = plain_text(text, raw.markup, options, counts, raw.title or raw.id)
     if raw.markup in _WITH_ENTITIES:
@@ -27,7 +29,7 @@ def convert(raw: RawDocument, counts: Counts, options: MarkupSettings = _DEFAULT
         sentences = [sentence for line in lines if (sentence := squeeze(line))]
         breaks = text.count("\n")  # A line break ends a sentence here: it is not lost.
     else:
-        sentences = [squeezed for line in lines for part in split_sentences(line) if (squeezed := squeeze(part))]
+        sentences = [squeezed for line in lines for part in split(line) if (squeezed := squeeze(part))]
         breaks = 0
     if lost := len(text) - breaks - sum(map(len, sentences)):
         reason = _LOST.get(raw.markup, "markup and white space")

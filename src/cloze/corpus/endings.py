@@ -8,7 +8,7 @@ no full stop says so. Few endings only close; most look like something else at t
     했음        마음         있음 직하다 the noun form that ends a note; a noun; a noun form that something leans on
 
 So an ending counts only where it is nearly always the end, behind a past tense (ㅆ) for example: a sentence cut in two
-is worse than two left together. That leaves out what both closes and connects in familiar speech (먹고 있어, 간 것 같아).
+is worse than two left together. That leaves out what both closes and connects in familiar speech (먹고 있어, 같아).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def _syllables(finals: str, vowels: str = _VOWELS) -> str:
 
 _PAST = _syllables("ㅆ")
 _FREQUENT = "다요죠음임함됨옴감봄짐"
-_OTHER = "까어게라야아것마네걸대오냐"
+_OTHER = "까어게라야아것마네걸대오냐나"
 LAST_SYLLABLES = _FREQUENT + _OTHER
 """A word that closes a sentence ends with one of these."""
-LIKELY = rf"(?:(?<=[{_FREQUENT}])|(?<=[{_PAST}{_syllables('ㄹ')}니거꺼더잖해봐줘둬아어여말십하마좋같많 ][{_OTHER}]))"
+LIKELY = rf"(?:(?<=[{_FREQUENT}])|(?<=[{_PAST}{_syllables('ㄹ')}니거꺼더잖해봐줘둬아어여말시구 ][{_OTHER}]))"
 """The same for a regular expression that goes on to look at what precedes them: most 게 and 라 are no such ending."""
 
 # Only adjectives: of verbs with 하다 the form in 다 means "while" (공부하다 잠들었다).
@@ -56,7 +56,7 @@ _CLOSING = [
     rf"[{_syllables(' ', 'ㅏㅐㅓㅔㅕㅖㅘㅙㅝ')}지군구고걸든]요|[가-힣]죠",
     rf"[{_syllables('ㅂ')}]니까|[십하마]시오|지 말 것",
     # Familiar ones.
-    rf"[{_PAST}][네대냐]|(?!있)[{_PAST}]어|[가-힣](?:더라|잖아)|[거꺼][야냐]",
+    rf"[{_PAST}][네대냐]|(?!있)[{_PAST}]어|[가-힣](?:더라|잖아)|[거꺼][야냐]|[{_PAST}는렇하이]구나",
     r"[해봐줘둬]라|[가-힣][아어여]라|지 마라?",
     rf"[할갈올볼줄릴낼둘을킬칠]게|[{_syllables('ㄹ')}]걸",
     # Noun forms, as notes have them.
@@ -80,7 +80,7 @@ _GOING_ON = re.compile(
     r"(?:이?라[고는며]?|이?라면서|[고며는란]|해[도서]|한(?:들|다[고면]?)|함(?:은|이|을|보다)[가-힣]*"
     r"|할지라도|할 (?:때|뿐|수)[가-힣]*|했[다던을][가-힣]*|쳐도|치(?:고|자|더라도)|보[니면]|말고|그려"
     r"|하(?:고[는서도]?|[며는자면니되였]|면서|더니|더라도|여도?|자고|시[니고며]|리만큼|지(?=,))"
-    r"|하(?:기(?:보다|도|는)|였[가-힣]*)|직[하한][가-힣]*|그랬[가-힣]*|생각[하했한할][가-힣]*|[등및])(?![가-힣])"
+    r"|하(?:기(?:보다|도|는)|였[가-힣]*)|직[하한][가-힣]*|생각[하했한할][가-힣]*|[등및])(?![가-힣])"
     r"|싶|않|못[하한할해했 ]|아니[하한]|가정[하해합]|하겠|합시|칩시|처럼|켜|좋겠|때문|속에|없이|자체"
 )
 _MOVING_ON = re.compile(r"들어|돌아|[와오올온]|대고|저리|또 ")
@@ -100,6 +100,7 @@ def closes(text: str, start: int, end: int, following: int) -> bool:
         and text[following] not in _NO_BEGINNINGS
         and not _GOING_ON.match(text, following)
         and not text.startswith(words[-3:], following)
+        and not (words.endswith("걸") and text.startswith("그랬", following))
         and not (words.endswith("게") and text[following] in "많없있")  # 할 게 많다, with a space left out
         and not (words.endswith(("갔다", "왔다")) and _MOVING_ON.match(text, following))
         and not (words.endswith("다") and _PAST_TENSE.match(text, following))

@@ -21,6 +21,7 @@ from cloze.corpus.encodings import repair
 from cloze.corpus.hashes import HashSet
 from cloze.corpus.pages import unwanted_title
 from cloze.corpus.personal import mask
+from cloze.corpus.sentences import sentence_splitter
 from cloze.recipe import CorpusSettings
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def prepare(raw: RawDocument, settings: CorpusSettings, counts: Counts, tests: T
         # Before the markup, which costs most. `Selection` counts the document, and is sent none of its text.
         counts.drop(reason, characters=len(raw.text))
         return Prepared(Document(raw.id, squeeze(normalize(raw.title, counts, raw.id)), []), 0, reason)
-    document = convert(raw, counts, settings.markup)
+    document = convert(raw, counts, settings.markup, sentence_splitter(settings))
     if kinds := cleaning.mask_personal_data:
         sentences = [mask(sentence, kinds, counts) for sentence in document.sentences]
         document = Document(document.id, mask(document.title, kinds, counts), sentences)

@@ -13,8 +13,13 @@ How often that is right, and how fast it is, beside other splitters: benchmarks/
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from cloze.corpus.endings import LAST_SYLLABLES, LIKELY, closes
+from cloze.recipe import CorpusSettings
+
+Splitter = Callable[[str], list[str]]
+"""A text to its sentences; joined they are the text again."""
 
 _PAIRS = dict(zip("“‘「『《〈([\"'", "”’」』》〉)]\"'", strict=True))
 _PAIR_CHARACTERS = 500
@@ -49,6 +54,15 @@ _ABBREVIATION = re.compile(
     r"|rev|hon|u\.[sk]|[ap]\.m|ph\.d|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec",
     re.IGNORECASE,
 )
+
+
+def sentence_splitter(settings: CorpusSettings) -> Splitter:
+    """The splitter that the recipe names. Raises ClozeError if it needs a package that is not installed."""
+    if settings.sentences == "kiwi":
+        from cloze.corpus.kiwi import kiwi_splitter
+
+        return kiwi_splitter()
+    return split_sentences
 
 
 def split_sentences(text: str) -> list[str]:

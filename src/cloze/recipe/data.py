@@ -64,7 +64,8 @@ class CorpusSettings(Settings):
     """What is let pass and counted. nothing: any mistake ends the run; records: bad records are left out; cut files:
     also the missing rest of a source that is cut off or damaged. Unit: name. Source: cloze."""
     text_markup: Literal["none", "namumark", "mediawiki", "html", "markdown"] = "none"
-    """The same, and `hub:` sources: what markup the column's text has. Unit: name. Source: cloze."""
+    """jsonl, csv, tsv, parquet, arrow and `hub:` sources: what markup the column's text has. Unit: name. Source:
+    cloze."""
     namespaces: list[str] = ["0"]
     """namuwiki, wikipedia: namespaces whose pages are documents, by number or name as the dump has them; 0: articles.
     Unit: numbers or names. Source: cloze."""
@@ -75,6 +76,12 @@ class CorpusSettings(Settings):
     languages: list[Language] = []
     """Keep only documents that are mostly in one of these languages; empty: all. ko is told by its letters, the others
     by py3langid (the extra `languages`). Unit: ISO 639-1 codes. Source: cloze."""
+    lines: Literal["sentences", "prose"] = "sentences"
+    """text: what a line is. sentences: a sentence; prose: a paragraph, to be split. Unit: name. Source: BERT's
+    create_pretraining_data.py (sentences)."""
+    sentences: Literal["rules", "kiwi"] = "rules"
+    """How prose is split. rules: cloze's own, for Korean and English; kiwi: the analyser kiwipiepy, for Korean, which
+    needs `pip install 'cloze[korean]'` and some 100 times as long. Unit: name. Source: benchmarks/sentences.py."""
     max_documents: Count | None = None
     """Stop after this many kept documents; null: all. Unit: documents. Source: study (20,000)."""
     markup: MarkupSettings = MarkupSettings()

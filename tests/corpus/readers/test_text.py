@@ -104,3 +104,9 @@ def test_written_documents_are_read_again(
     path.write_bytes((end * 2).join(end.join(lines) for lines in texts).encode())
     raw = text.TextReader(path, CorpusSettings()).read(counts := Counts())
     assert [convert(document, counts).sentences for document in raw] == texts
+
+
+def test_lines_may_be_paragraphs(read: Read) -> None:
+    (document,), counts = read("문이 열렸다. 바람이 분다\n끝이다. \n".encode(), kind="text", lines="prose")
+    assert document.sentences == ["문이 열렸다.", "바람이 분다", "끝이다."]
+    assert counts.dropped["white space"].characters == 4

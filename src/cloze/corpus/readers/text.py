@@ -1,4 +1,4 @@
-"""Plain text: one sentence a line, a blank line between documents (the format of BERT's create_pretraining_data.py)."""
+"""Plain text: a sentence or a paragraph a line, a blank line between documents (BERT's create_pretraining_data.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cloze.corpus.counts import Counts
-from cloze.corpus.document import RawDocument
+from cloze.corpus.document import Markup, RawDocument
 from cloze.corpus.encoding import decode
 from cloze.corpus.readers.record import decode_line
 from cloze.corpus.sources import open_source
@@ -45,7 +45,8 @@ class TextReader:
         """Its documents."""
         with open_source(self.path, counts) as file:
             for number, block in enumerate(self._blocks(file, counts), start=1):
-                yield RawDocument(f"{self.path.name}:{number}", "", block, "lines")
+                markup: Markup = "lines" if self.settings.lines == "sentences" else "prose"
+                yield RawDocument(f"{self.path.name}:{number}", "", block, markup)
 
     def _blocks(self, file: io.BufferedReader, counts: Counts) -> Iterator[str]:
         """The text between blank lines."""
