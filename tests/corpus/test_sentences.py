@@ -81,7 +81,24 @@ def test_plain_sentences_are_found_again(sentences: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["!~", "(", '"가.', "1. ", "1. 가", "ㅋ ", "가. ", '…"', ". ", "ㅋㅋ ^^ ", "( ", "“가"]
+    "unit",
+    [
+        "!~",
+        "(",
+        '"가.',
+        "1. ",
+        "1. 가",
+        "ㅋ ",
+        "가. ",
+        '…"',
+        ". ",
+        "ㅋㅋ ^^ ",
+        "( ",
+        "“가",
+        "왔다 갔다 ",
+        "요 ㅋ ",
+        "'a'a ",
+    ],
 )
 def test_long_adversarial_text_finishes(unit: str) -> None:
     text = unit * 20_000
