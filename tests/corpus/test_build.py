@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import zipfile
 from collections.abc import Callable
 from hashlib import blake2b
 from itertools import pairwise
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from cloze.corpus.build import fingerprint
 from cloze.corpus.corpus import Corpus
 from cloze.errors import ClozeError
+from cloze.files import write_json
 
 Build = Callable[..., tuple[Corpus, dict[str, Any]]]
 
@@ -192,3 +195,26 @@ def test_real_text(shared_data: Path, build: Build) -> None:
     _, counts = build(str(shared_data / "corpus" / "techdocs.txt.gz"))
     assert counts["kept"]["documents"] + counts["dropped"]["duplicate"]["documents"] == 984
     assert counts["dropped"]["U+FFFD from an earlier conversion"]["characters"] == 1
+
+
+def test_what_is_no_text_in_names_and_titles_is_written(tmp_path: Path, build: Build) -> None:
+    """A file's name in bytes of CP949, and surrogates in titles that are kept and that are dropped."""
+    records = [{"namespace": "0", "title": "a\ud800", "text": text} for text in ("#redirect b", "글.")]
+    try:
+        (tmp_path / os.fsdecode("글.json".encode("cp949"))).write_text(json.dumps(records))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    corpus, counts = build("*.json", validation_frac=0.0)
+    (document,) = corpus.documents("train")
+    assert (document.id, document.title) == (r"\udcb1\udcdb.json:2", "a")
+    write_json(tmp_path / "counts", counts)
+
+
+def test_names_in_archives_that_lead_out_of_them_are_counted(tmp_path: Path, build: Build) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("a.txt", "../b.txt", ".c"):
+            archive.writestr(name, "글.")
+    corpus, counts = build("a.zip", validation_frac=0.0)
+    assert [document.id for document in corpus.documents("train")] == ["a.zip/a.txt:1"]
+    assert counts["ignored_files"] == 2
+    assert counts["dropped"]["file that leads out of its archive"]["examples"] == ["a.zip: ../b.txt"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cloze.corpus.counts import Counts, Tally
 from cloze.corpus.document import Document
+from cloze.files import write_json
 
 
 def test_three_short_examples_are_kept() -> None:
@@ -54,3 +57,10 @@ def test_the_books_of_two_parts_add_up_and_keep_the_first_examples() -> None:
     first.merge(second)
     assert first.dropped["short"] == Tally(documents=4, characters=24, examples=["a0", "a1", "b0"])
     assert (first.changed["composed"].characters, first.documents, first.bytes_read) == (3, 1, 3)
+
+
+def test_examples_can_be_written_whatever_is_in_them(tmp_path: Path) -> None:
+    counts = Counts()
+    counts.drop("redirect", documents=1, example="a\ud800b")
+    write_json(tmp_path / "counts.json", counts.to_json())
+    assert counts.dropped["redirect"].examples == ["a?b"]

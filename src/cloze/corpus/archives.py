@@ -1,20 +1,23 @@
 """Files inside .7z and .zip archives, streamed out of them: nothing is unpacked to the disk, or whole in memory.
 
 A file in an archive is written as a path below the archive: wiki.7z/dump.json. Its name is only ever looked up, so one
-that leads out of the archive does no harm; it is left out all the same, for no honest archive has one.
+that leads out of the archive does no harm; it is left out and counted all the same, for no honest archive has one.
 """
 
 from __future__ import annotations
 
 import io
+import lzma
 import queue
+import struct
 import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from cloze.errors import ClozeError, SourceDamaged
 
@@ -23,9 +26,11 @@ if TYPE_CHECKING:
 
 SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-MOST_MEMBERS = 100
-"""A .7z with more files is refused: to reach one, all before it must be unpacked."""
-_WAITING_CHUNKS = 16
+MOST_MEMBERS = {"7z": 100, "zip": 5_000}
+"""An archive with more files is refused: to reach one, all before it in a .7z must be unpacked, and all names in a .zip
+read."""
+_CHUNK_BYTES = 1 << 20
+_WAITING_CHUNKS = 4
 _END = b""
 
 
@@ -34,39 +39,67 @@ def archive_of(path: Path) -> Path | None:
     return next((parent for parent in path.parents if parent.is_file()), None)
 
 
-def members(path: Path) -> list[Path] | None:
-    """The files in an archive, as paths below it; None if `path` is no archive. Raises ClozeError."""
+@dataclass(frozen=True, slots=True)
+class Members:
+    """What is in an archive."""
+
+    files: list[Path]
+    """Paths below the archive, sorted."""
+    hidden: list[str]
+    """Names that begin with a dot, and what macOS adds to a .zip; not among the files."""
+    outside: list[str]
+    """Names that lead out of the archive; not among the files."""
+
+
+def members(path: Path) -> Members | None:
+    """What is in an archive; None if `path` is no archive. Raises ClozeError."""
     with path.open("rb") as file:
         magic = file.read(6)
     if magic.startswith(ZIP):
+        kind, command = "zip", "unzip"
         with _zip_errors(path), zipfile.ZipFile(path) as archive:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
     elif magic == SEVEN_ZIP:
+        kind, command = "7z", "7z x"
         with _seven_zip(path) as archive:
             names = [info.filename for info in archive.list() if not info.is_directory]
-        if len(names) > MOST_MEMBERS:
-            raise ClozeError(
-                f"{path} holds {len(names):,} files, more than {MOST_MEMBERS} that are read out of a .7z. Unpack it "
-                f"first: 7z x {path.name}"
-            )
     else:
         return None
-    if len(set(names)) < len(names):
+    if len(names) > MOST_MEMBERS[kind]:
+        raise ClozeError(
+            f"{path} holds {len(names):,} files, more than {MOST_MEMBERS[kind]:,} that are read out of a .{kind}. "
+            f"Unpack it first: {command} {path.name}"
+        )
+    outside = [name for name in names if not _is_inside(name)]
+    hidden = [name for name in names if _is_inside(name) and _is_hidden(name)]
+    files = [path / name for name in names if _is_inside(name) and not _is_hidden(name)]
+    if len(set(files)) < len(files):
         raise ClozeError(f"{path} holds two files of one name. Unpack it first, and keep what you want of them.")
-    return sorted(path / name for name in names if _is_inside(name))
+    return Members(sorted(files), hidden, outside)
 
 
 @contextmanager
 def open_member(path: Path, archive: Path, file: BinaryIO) -> Iterator[BinaryIO]:
     """The bytes of a file in `archive`, which is open as `file`. Raises ClozeError, also while they are read."""
-    name = path.relative_to(archive).as_posix()
     if file.read(6).startswith(ZIP):
-        with _zip_errors(archive), zipfile.ZipFile(file) as unpacked, unpacked.open(name) as member:
-            yield cast(BinaryIO, member)
+        with ExitStack() as stack:
+            with _zip_errors(archive):
+                unpacked = stack.enter_context(zipfile.ZipFile(file))
+                names = [name for name in unpacked.namelist() if not name.endswith("/")]
+                member = stack.enter_context(unpacked.open(_stored_name(names, archive, path)))
+            yield cast(BinaryIO, _Unzipping(archive, member))
         return
     file.seek(0)
-    with _Unpacking(archive, name, file) as member:
-        yield cast(BinaryIO, member)
+    with _Unpacking(archive, path, file) as unpacking:
+        yield cast(BinaryIO, unpacking)
+
+
+def _stored_name(names: list[str], archive: Path, path: Path) -> str:
+    """What the archive itself calls a file: perhaps ./a.txt or a//b.txt."""
+    for name in names:
+        if archive / name == path:
+            return name
+    raise SourceDamaged(f"{path} is no longer in its archive, which was changed while it was read. Run again.")
 
 
 def _is_inside(name: str) -> bool:
@@ -75,23 +108,45 @@ def _is_inside(name: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts and ":" not in name[:3]
 
 
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
 @contextmanager
 def _zip_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+    except ClozeError:
+        raise
+    except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, struct.error, ValueError, LookupError) as error:
         raise SourceDamaged(f"{path} is cut off or a damaged zip archive ({error}). Fetch it again.") from None
     except (RuntimeError, NotImplementedError) as error:  # a password; a method of packing that Python lacks
         raise ClozeError(f"{path} cannot be unpacked ({error}). Unpack it first: unzip {path.name}") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise SourceDamaged(f"{path} is a damaged zip archive ({error}). Fetch it again.") from None  # bzip2's errors
+
+
+class _Unzipping(io.RawIOBase):
+    """A file in a .zip."""
+
+    def __init__(self, archive: Path, member: IO[bytes]) -> None:
+        self._archive, self._member = archive, member
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        with _zip_errors(self._archive):
+            return int(self._member.readinto(buffer))  # type: ignore[attr-defined]
 
 
 @contextmanager
 def _seven_zip(path: Path, file: BinaryIO | None = None) -> Iterator[Any]:
     """The open archive. Raises ClozeError for whatever the library says of it, also inside."""
-    try:
-        import py7zr
-    except ImportError as error:
-        raise ClozeError(f"{path} is a 7z archive, and py7zr is missing: pip install 'cloze[archives]'") from error
+    import py7zr
+
     try:
         with py7zr.SevenZipFile(file or path) as archive:
             if archive.password_protected:
@@ -115,8 +170,8 @@ class _Abandoned(Exception):
 class _Unpacking(io.RawIOBase):
     """A file in a .7z: the library pushes, in a thread of its own, what is read here; a few chunks wait in between."""
 
-    def __init__(self, archive: Path, name: str, file: BinaryIO) -> None:
-        self._archive, self._name, self._file = archive, name, file
+    def __init__(self, archive: Path, path: Path, file: BinaryIO) -> None:
+        self._archive, self._path, self._file = archive, path, file
         self._chunks: queue.Queue[bytes] = queue.Queue(_WAITING_CHUNKS)
         self._rest = memoryview(b"")
         self._error: ClozeError | None = None
@@ -152,15 +207,17 @@ class _Unpacking(io.RawIOBase):
 
     def put(self, chunk: bytes) -> None:
         """Called by the thread."""
-        if self._abandoned.is_set():
-            raise _Abandoned
-        if chunk:
-            self._chunks.put(bytes(chunk))
+        # In pieces: a chunk of the library has up to 128 MB, and several would wait.
+        for start in range(0, len(chunk), _CHUNK_BYTES):
+            if self._abandoned.is_set():
+                raise _Abandoned
+            self._chunks.put(chunk[start : start + _CHUNK_BYTES])
 
     def _unpack(self) -> None:
         try:
             with _seven_zip(self._archive, self._file) as archive:
-                archive.extract(targets=[self._name], factory=_factory(self))
+                name = _stored_name(archive.getnames(), self._archive, self._path)
+                archive.extract(targets=[name], factory=_factory(self))
         except _Abandoned:
             pass
         except ClozeError as error:

@@ -22,7 +22,7 @@ from cloze.corpus.corpus import SPLITS, Corpus, CorpusWriter, Split
 from cloze.corpus.counts import Counts, Tally
 from cloze.corpus.prepare import Prepared, Selection, content_hash
 from cloze.corpus.shards import prepared_shards
-from cloze.corpus.sources import fingerprint, ignored_files, packed_bytes, source_files
+from cloze.corpus.sources import fingerprint, ignored_files, ignored_members, packed_bytes, source_files
 from cloze.errors import ClozeError
 from cloze.progress import Meter, Progress
 from cloze.recipe import CorpusSettings
@@ -51,6 +51,7 @@ def build_corpus(
     paths = source_files(settings, data)
     total_bytes = packed_bytes(paths)
     counts = Counts(kept={split: Tally() for split in SPLITS})
+    ignored = len(ignored_files(settings, data)) + ignored_members(paths, settings, counts)
     border = settings.validation_frac * 2.0**64
     nearest: dict[Split, int] = {}
     with (
@@ -73,7 +74,7 @@ def build_corpus(
         _move(nearest["train"], folder, "train", "validation", counts)
     shutil.rmtree(folder / "shards")
     unread_bytes = max(0, total_bytes - counts.bytes_read) if counts.documents == settings.max_documents else 0
-    files = {"files": len(paths), "ignored_files": len(ignored_files(settings, data)), "unread_bytes": unread_bytes}
+    files = {"files": len(paths), "ignored_files": ignored, "unread_bytes": unread_bytes}
     return counts.to_json() | files
 
 

@@ -39,6 +39,7 @@ class Tally:
         if example and len(self.examples) < MAX_EXAMPLES:
             cut = len(example) > EXAMPLE_CHARACTERS
             shown = example[: EXAMPLE_CHARACTERS - 1] + "…" if cut else example
+            shown = shown.encode(errors="replace").decode()  # JSON may hold surrogates, which are no text
             self.examples += [shown] if shown not in self.examples else []
 
     def merge(self, other: Tally) -> None:

@@ -7,13 +7,25 @@ Chinese signs. A word that passes by chance is too short for that to matter much
 
 from __future__ import annotations
 
+import codecs
+import io
+import re
 from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from cloze.corpus.counts import Counts
+from cloze.errors import ClozeError
+from cloze.recipe import CorpusSettings
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 HANGUL_FRAC = 0.7
 """Of the characters that are not ASCII, common Hangul; the rest may be punctuation, Chinese signs, kana."""
 CP949 = "decoded from CP949"
+REPLACED = "bytes of an unknown encoding"
+_ASCII = re.compile("[\\x00-\\x7f]+")
 
 
 def decode(data: bytes, encoding: str, counts: Counts, where: str) -> str | None:
@@ -22,7 +34,7 @@ def decode(data: bytes, encoding: str, counts: Counts, where: str) -> str | None
     What was not UTF-8 is entered into `counts` with `where` as its example.
     """
     if encoding != "auto":
-        return _strict(data, encoding)
+        return _strict(data, "utf-8" if is_wide(encoding) else encoding)
     text = _strict(data, "utf-8")
     if text is None and (text := _strict(data, "cp949")) is not None:
         if not is_korean(text):
@@ -31,18 +43,23 @@ def decode(data: bytes, encoding: str, counts: Counts, where: str) -> str | None
     return text
 
 
+@cache
+def is_wide(encoding: str) -> bool:
+    """Whether a line break is another byte than in ASCII, as in UTF-16 and UTF-32: `sources` makes UTF-8 of those."""
+    return encoding != "auto" and not "a\n".encode(encoding).endswith(b"a\n")
+
+
 def is_korean(text: str) -> bool:
     """Whether most of what is not ASCII in it is common Hangul, and there is some."""
-    foreign = [character for character in text if character > "\x7f"]
-    common = _common_syllables()
-    return bool(foreign) and sum(character in common for character in foreign) >= HANGUL_FRAC * len(foreign)
+    foreign = _ASCII.sub("", text)
+    return bool(foreign) and len(_common_syllables().sub("", foreign)) <= (1.0 - HANGUL_FRAC) * len(foreign)
 
 
 @cache
-def _common_syllables() -> frozenset[str]:
+def _common_syllables() -> re.Pattern[str]:
     """The syllables of KS X 1001, which EUC-KR holds and CP949 extends, and letters that stand alone in chats."""
     every = map(chr, range(0xAC00, 0xD7A4))
-    return frozenset(character for character in every if _encodes(character)) | frozenset("ㅋㅎㅠㅜ")
+    return re.compile(f"[{''.join(filter(_encodes, every))}ㅋㅎㅠㅜ]+")
 
 
 def _encodes(character: str) -> bool:
@@ -57,3 +74,46 @@ def _strict(data: bytes, encoding: str) -> str | None:
         return data.decode(encoding)
     except UnicodeDecodeError:
         return None
+
+
+class Recoded(io.RawIOBase):
+    """A stream of bytes in one encoding as UTF-8; what is none of it becomes U+FFFD and is counted.
+
+    Raises ClozeError for that, while it is read, where `corpus.tolerate` lets nothing pass.
+    """
+
+    def __init__(self, file: BinaryIO, encoding: str, path: Path, counts: Counts, settings: CorpusSettings) -> None:
+        self._file, self._encoding, self._path = file, encoding, path
+        self._counts, self._settings = counts, settings
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        while not self._rest:
+            chunk = self._file.read(1 << 17)
+            self._rest = memoryview(self._decoded(chunk).encode(errors="replace"))
+            if not chunk:
+                break
+        view = memoryview(buffer).cast("B")
+        size = min(len(view), len(self._rest))
+        view[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+    def _decoded(self, chunk: bytes) -> str:
+        try:
+            return self._decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            if self._settings.tolerate == "nothing":
+                raise ClozeError(
+                    f"{self._path} holds bytes that are not {self._encoding} ({error.reason}). With corpus.tolerate: "
+                    "records they would be taken out."
+                ) from None
+        self._decoder.errors = "replace"
+        text = self._decoder.decode(chunk, final=not chunk)
+        self._decoder.errors = "strict"
+        self._counts.change(REPLACED, characters=text.count("\ufffd"), example=self._path.name)
+        return text

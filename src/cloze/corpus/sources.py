@@ -15,11 +15,13 @@ import lzma
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cloze.corpus.archives import SEVEN_ZIP, ZIP, archive_of, members, open_member
 from cloze.corpus.counts import Counts
+from cloze.corpus.encoding import Recoded, is_wide
 from cloze.corpus.licences import SOURCE_FILE
 from cloze.errors import ClozeError, SourceDamaged
 from cloze.files import hash_json, sha256_file
@@ -42,6 +44,8 @@ _GZIP = b"\x1f\x8b"
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _BZIP2 = b"BZh"
 _XZ = b"\xfd7zXZ\x00"
+PACKED = (_GZIP, _ZSTANDARD, _BZIP2, _XZ)
+"""How a file begins that is compressed."""
 _PATTERN = frozenset("*?[")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 BOMB_BYTES, BOMB_RATIO = 1 << 30, 1_000
@@ -58,13 +62,23 @@ def source_files(settings: CorpusSettings, data: Path) -> list[Path]:
     if not settings.sources:
         raise ClozeError("corpus.sources is empty: name at least one file or folder of text, relative to `data`.")
     found = [path for source in settings.sources for match in _matches(data, source) for path in _text_files(match)]
-    return [path for place in dict.fromkeys(found) for path in _unpacked(place)]
+    return [path for place in dict.fromkeys(found) for path in _unpacked(place, settings)]
 
 
 def fingerprint(paths: list[Path]) -> str:
     """Hash of the names (which become part of the documents' ids) and contents of source files, in order."""
     content = {place: _content(place) for place in {_on_disk(path) for path in paths}}
-    return hash_json([(path.name, content[_on_disk(path)]) for path in paths])
+    return hash_json([(source_name(path), content[_on_disk(path)]) for path in paths])
+
+
+@lru_cache(maxsize=16)
+def source_name(path: Path) -> str:
+    """What a source is called in documents' ids and in the counts: its file's name, behind that of its archive if it is
+    in one (wiki.7z/dump.json), or the name of a data set of the Hub. Bytes of a name that are no text are escaped.
+    """
+    archive = None if is_hub(path) else archive_of(path)
+    name = str(path) if is_hub(path) else path.relative_to(archive.parent).as_posix() if archive else path.name
+    return name.encode(errors="backslashreplace").decode()
 
 
 def packed_bytes(paths: list[Path]) -> int:
@@ -99,6 +113,21 @@ def ignored_files(settings: CorpusSettings, data: Path) -> list[Path]:
     return [path for folder in folders if folder.is_dir() for path in _files(folder) if path not in taken]
 
 
+def ignored_members(paths: list[Path], settings: CorpusSettings, counts: Counts) -> int:
+    """Files in the archives of `paths` that are not among them: the hidden ones are counted, those whose names lead out
+    of their archive entered into `counts`. Raises ClozeError for the latter if `corpus.tolerate` lets nothing pass.
+    """
+    ignored = 0
+    for archive in dict.fromkeys(archive for path in paths if not is_hub(path) and (archive := archive_of(path))):
+        inside = members(archive)
+        for name in inside.outside if inside else []:
+            if settings.tolerate == "nothing":
+                raise ClozeError(f"{archive} holds {name}, which leads out of it: no honest archive has such a file.")
+            counts.drop("file that leads out of its archive", example=f"{source_name(archive)}: {name}")
+        ignored += len(inside.hidden) + len(inside.outside) if inside else 0
+    return ignored
+
+
 def _matches(data: Path, source: Path) -> list[Path]:
     """What a source names, or all that fits its pattern, sorted. Raises ClozeError if nothing does."""
     if is_hub(source):
@@ -118,17 +147,27 @@ def _matches(data: Path, source: Path) -> list[Path]:
     return found
 
 
-def _unpacked(path: Path) -> list[Path]:
-    """A file itself, or the files in it if it is an archive."""
+def _unpacked(path: Path, settings: CorpusSettings) -> list[Path]:
+    """A file itself, or the files in it if it is an archive. One that is damaged stands for itself if it is to be let
+    pass: whoever reads it hears of it.
+    """
     if is_hub(path):
         return [path]
     try:
         inside = members(path)
     except OSError as error:
         raise _unreadable(path, error) from error
-    if inside == []:
-        raise ClozeError(f"The archive {path} holds no file. Check corpus.sources.")
-    return [path] if inside is None else inside
+    except SourceDamaged:
+        if settings.tolerate != "cut files":
+            raise
+        inside = None
+    if inside is None:
+        return [path]
+    if not inside.files:
+        left_out = [*inside.outside, *inside.hidden][:3]
+        held = f"no file but {', '.join(left_out)}, which are not read" if left_out else "no file"
+        raise ClozeError(f"The archive {path} holds {held}. Check corpus.sources.")
+    return inside.files
 
 
 def _listed(folder: Path) -> str:
@@ -170,12 +209,14 @@ def _hidden(path: Path, folder: Path) -> bool:
 
 
 @contextmanager
-def open_source(path: Path, counts: Counts) -> Iterator[io.BufferedReader]:
-    """The unpacked bytes of a file: plain, gzip, bzip2, xz or Zstandard, also in an archive; UTF-16 becomes UTF-8.
+def open_source(path: Path, counts: Counts, settings: CorpusSettings | None = None) -> Iterator[io.BufferedReader]:
+    """The unpacked bytes of a file: plain, gzip, bzip2, xz or Zstandard, also in an archive. UTF-16, by its mark, and
+    what `corpus.encoding` says if it has no lines of its own (`is_wide`), become UTF-8.
 
     Bytes taken from the disk go into `counts`. Raises ClozeError, also while reading inside the block: for a file that
     cannot be read, and SourceDamaged for one that is cut off or damaged.
     """
+    settings = settings or CorpusSettings()
     archive = archive_of(path)
     magic = b""
     try:
@@ -186,13 +227,19 @@ def open_source(path: Path, counts: Counts) -> Iterator[io.BufferedReader]:
                 packed = io.BufferedReader(cast(Any, _Watched(inside, path, counts)), _BUFFER_BYTES)
             magic = packed.peek(8)[:8]
             if magic.startswith((SEVEN_ZIP, *ZIP)):
+                if archive is None:
+                    members(path)  # says what is wrong with it
                 raise ClozeError(f"{path} is an archive within an archive. Unpack the outer one first.")
             unpacked = _unpacker(magic, packed, path)
             if unpacked is not packed:
                 unpacked = io.BufferedReader(cast(Any, _Watched(unpacked, path, counts)), _BUFFER_BYTES)
-            if unpacked.peek(2).startswith(_UTF16):
-                counts.change("decoded from UTF-16", documents=1, example=path.name)
-                unpacked = io.BufferedReader(cast(Any, _Recoded(unpacked, path)), _BUFFER_BYTES)
+            encoding = settings.encoding
+            if encoding == "auto" and unpacked.peek(2).startswith(_UTF16):
+                counts.change("decoded from UTF-16", documents=1, example=source_name(path))
+                encoding = "utf-16"
+            if is_wide(encoding):
+                recoded = Recoded(unpacked, encoding, path, counts, settings)
+                unpacked = io.BufferedReader(cast(Any, recoded), _BUFFER_BYTES)
             yield unpacked
     except EOFError:
         kind = "bzip2" if magic.startswith(_BZIP2) else "xz" if magic.startswith(_XZ) else "gzip"
@@ -261,36 +308,6 @@ class _Watched(io.RawIOBase):
                 "bomb. If it is yours, unpack it first."
             )
         return int(size)
-
-
-class _Recoded(io.RawIOBase):
-    """UTF-16 as UTF-8."""
-
-    def __init__(self, file: BinaryIO, path: Path) -> None:
-        self._file, self._path = file, path
-        self._decoder = codecs.getincrementaldecoder("utf-16")("strict")
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        while not self._rest:
-            chunk = self._file.read(1 << 17)
-            try:
-                text = self._decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError as error:
-                raise SourceDamaged(
-                    f"{self._path} begins as UTF-16 but is cut off or damaged ({error.reason}). Fetch it again."
-                ) from None
-            self._rest = memoryview(text.encode())
-            if not chunk:
-                break
-        view = memoryview(buffer).cast("B")
-        size = min(len(view), len(self._rest))
-        view[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
 
 
 class _Metered(io.FileIO):

@@ -66,7 +66,7 @@ def test_a_mistake_costs_at_most_the_records_it_touches(data: st.DataObject) -> 
 def test_a_value_that_is_too_long_is_left_out_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(array, "CHUNK_BYTES", 100)
     monkeypatch.setattr(array, "SUSPICIOUS_BYTES", 300)
-    monkeypatch.setattr(array, "MAX_BYTES", 1_000)
+    monkeypatch.setattr(array, "MAX_DOCUMENT_BYTES", 1_000)
     long = b'{"a": "' + b'\\" \\\\' * 2_000 + b'"}'
     found, ended = values(b'[{"a": "1"}, ' + long + b', {"a": "2"}]')
     assert ended and [value.value or value.problem for value in found] == [
@@ -74,3 +74,15 @@ def test_a_value_that_is_too_long_is_left_out_in_bounded_memory(monkeypatch: pyt
         "longer than 1,000 bytes",
         {"a": "2"},
     ]
+
+
+@pytest.mark.parametrize("behind", ["}", ', "version": "1"}', " , 3 } \n"])
+def test_what_follows_an_array_in_an_object_is_no_mistake_but_another_object_is(behind: str) -> None:
+    objects = b'{"a": 1}, {"a": 2}'
+
+    def found(data: bytes) -> list[Any]:
+        values = ArrayReader(io.BytesIO(data), 0, lambda value: value.decode(), nested=True)
+        return [value.value or "mistake" for value in values]
+
+    assert found(objects + b"]" + behind.encode()) == [{"a": 1}, {"a": 2}]
+    assert found(objects + b'], {"a": 3}]' + behind.encode()) == [{"a": 1}, {"a": 2}, "mistake", {"a": 3}]

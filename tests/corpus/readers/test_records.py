@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -15,9 +18,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from cloze.corpus.counts import Counts
-from cloze.corpus.readers import open_reader
+from cloze.corpus.readers import columns, open_reader
 from cloze.corpus.readers import table as table_reader
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, SourceDamaged
 from cloze.recipe import CorpusSettings
 
 from .conftest import Read
@@ -105,17 +108,16 @@ def test_bad_lines_of_json_are_named_and_the_rest_goes_on(read: Read) -> None:
 def test_bad_rows_of_csv_are_named_and_the_rest_goes_on(read: Read) -> None:
     documents, counts = read(b"text,label\na.,1\nb.\n\nc.,1,2\nd.,1\n", name="a.csv")
     assert [document.sentences for document in documents] == [["a."], ["d."]]
-    assert counts.dropped["malformed record"].examples[0] == "a.csv, record 2: 1 fields, expected 2, before line 4"
+    assert counts.dropped["malformed record"].examples[0] == "a.csv, record 2: 1 fields, expected 2, from line 3"
 
 
 @pytest.mark.parametrize(
     ("name", "data", "told"),
     [
-        ("a.csv", b'text,label\n"a,1\n', "line 2: unexpected end of data"),
         ("a.csv", b"", "has no column 'text'; it has none"),
         ("a", parquet_bytes()[:-20], "cannot be read as a Parquet file"),
         ("a", arrow_bytes(pa.ipc.new_file)[:100], "cannot be read as an Arrow file"),
-        ("a", b'{"data": [{"paragraphs": [{"context": "a."}]}, {"par', "cut off or no valid JSON, after article 1"),
+        ("a", b'{"data": [{"paragraphs": [{"context": "a."}]}, {"par', "ends in the middle, after article 2"),
         ("a", b'{"data": []}', "has no articles"),
     ],
 )
@@ -173,8 +175,102 @@ def test_no_record_is_left_out_where_nothing_may_be(read: Read) -> None:
 
 
 def test_a_line_that_is_too_long_is_left_out_and_the_rest_goes_on(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_reader, "MAX_BYTES", 40)
+    monkeypatch.setattr(table_reader, "MAX_DOCUMENT_BYTES", 40)
     lines = [b'{"text": "a."}', b'{"text": "' + b"b" * 200 + b'"}', b'{"text": "c."}']
     documents, counts = read(b"\n".join(lines), kind="jsonl", name="a")
     assert [document.sentences for document in documents] == [["a."], ["c."]]
     assert counts.dropped["malformed record"].examples == ["a, line 2: 40 bytes or more"]
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_quote_that_does_not_close_costs_its_row_only(read: Read, before: int) -> None:
+    good, behind = b"a.,1\n" * before, b'b.,1\n"c\nd",2\ne.,3\n'
+    documents, counts = read(b"text,label\n" + good + b'"lost,1\n' + behind, name="a.csv")
+    assert [document.sentences for document in documents] == [["a."]] * before + [["b."], ["c", "d"], ["e."]]
+    assert counts.dropped["malformed record"].documents == 1
+    assert f"from line {before + 2};" in counts.dropped["malformed record"].examples[0]
+    with pytest.raises(ClozeError, match=rf"record {before + 1}: "):
+        read(b"text,label\n" + good + b'"lost,1\n' + behind, name="a.csv", tolerate="nothing")
+
+
+def test_a_row_that_goes_on_and_on_is_given_up(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_reader, "MAX_ROW_CHARACTERS", 50)
+    documents, counts = read(b'text,label\n"lost,1\n' + b"b.,2\n" * 100, name="a.csv")
+    assert len(documents) == 100
+    assert "more than 50 characters, or a quote" in counts.dropped["malformed record"].examples[0]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_a_line_of_a_table_that_is_too_long_is_left_out(name: str, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_reader, "MAX_DOCUMENT_BYTES", 40)
+    documents, counts = read(b"text\na.\n" + b"b" * 200 + b"\nc.\n", name=name)
+    assert [document.id for document in documents] == [f"{name}:1", f"{name}:3"]
+    assert "a line of 40 bytes or more" in counts.dropped["malformed record"].examples[0]
+
+
+def _text_column(data: bytes, offsets: list[int], kind: pa.DataType) -> pa.Array:
+    """A column that nobody checked."""
+    buffers = [None, pa.py_buffer(np.array(offsets, np.int32).tobytes()), pa.py_buffer(data)]
+    return pa.Array.from_buffers(kind, len(offsets) - 1, buffers)
+
+
+def _arrow_of(column: pa.Array) -> bytes:
+    with pa.ipc.new_file(file := io.BytesIO(), pa.schema({"text": column.type})) as writer:
+        writer.write_table(pa.table({"text": column}))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.binary()])
+def test_a_cell_that_is_no_text_costs_its_row_only(read: Read, kind: pa.DataType) -> None:
+    column = _text_column("가.".encode("cp949") + b"\xff\xfeok", [0, 3, 5, 7], kind)
+    parquet.write_table(pa.table({"text": column}), file := io.BytesIO())
+    for data in (file.getvalue(), _arrow_of(column)):
+        documents, counts = read(data, name="a")
+        assert [document.sentences for document in documents] == [["가."], ["ok"]]
+        assert counts.changed["decoded from CP949"].examples == ["a, record 1"]
+        assert counts.dropped["malformed record"].examples == [
+            "a, record 2: text is neither UTF-8 nor, for certain, CP949"
+        ]
+
+
+def test_offsets_that_point_elsewhere_are_found(read: Read) -> None:
+    """Followed, they end the process."""
+    with pytest.raises(SourceDamaged, match=r"cannot be read as an Arrow file .*out of bounds"):
+        read(_arrow_of(_text_column(b"abc", [0, 1 << 30, 3], pa.string())))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["가", None, "가"]).dictionary_encode(),
+        pa.array(["가", None, "가"], pa.large_string()),
+        pa.array(["가", None, "가"], pa.string_view()),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_text_is_text_however_a_column_holds_it(read: Read, column: pa.Array) -> None:
+    documents, counts = read(_arrow_of(column))
+    assert [document.sentences for document in documents] == [["가"], ["가"]]
+    assert counts.dropped["malformed record"].examples == ["source, record 2: text is null"]
+
+
+def test_a_cell_that_is_too_long_is_left_out(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "MAX_DOCUMENT_BYTES", 10)
+    documents, counts = read(_arrow_of(pa.array(["a." * 9, "b."])))
+    assert [document.sentences for document in documents] == [["b."]]
+    assert counts.dropped["malformed record"].examples == ["source, record 1: text is longer than 10 bytes"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+def test_parquet_that_is_packed_is_refused_with_the_way_out(read: Read, pack: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(ClozeError, match=r"a Parquet file that is packed once more\. Unpack it first"):
+        read(pack(parquet_bytes()), text_column="body")
+
+
+def test_an_article_that_is_broken_costs_no_other(read: Read) -> None:
+    articles = [{"title": f"{n}", "paragraphs": [{"context": f"글 {n}.", "qas": []}]} for n in range(4)]
+    data = json.dumps({"version": "1", "data": articles}, ensure_ascii=False)
+    documents, counts = read(data.replace('"title": "2"', '"title": "2').encode("utf-8-sig"), name="a")
+    assert [document.title for document in documents] == ["0", "1", "3"]
+    assert counts.dropped["malformed record"].examples[0].startswith("a, article 3: no JSON")
+    assert [document.title for document in read(data.encode("cp949"))[0]] == ["0", "1", "2", "3"]

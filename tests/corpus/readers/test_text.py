@@ -58,6 +58,33 @@ def test_other_encodings_are_known_by_their_bytes(read: Read, encoding: str) -> 
     assert [document.sentences for document in documents] == [["한글입니다."], ["둘째 문서, 漢字도 있다."]]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_an_encoding_whose_line_breaks_are_wide_may_be_named(read: Read, encoding: str) -> None:
+    lines = {"text": "한글.\n둘째.\n", "csv": "text\n한글.\n둘째.\n", "jsonl": '{"text":"한글."}\n{"text":"둘째."}'}
+    for kind, data in lines.items():
+        documents, counts = read(data.encode(encoding), kind=kind, encoding=encoding)
+        assert [text for document in documents for text in document.sentences] == ["한글.", "둘째."]
+        assert not counts.changed
+
+
+def test_what_is_no_utf_16_is_taken_out_and_counted(read: Read) -> None:
+    data = "가나.\n".encode("utf-16") + b"\x00\xd8" + "다.\n라".encode("utf-16-le") + b"\xac"
+    documents, counts = read(data)
+    assert documents[0].sentences == ["가나.", "다.", "라"]
+    assert counts.changed["bytes of an unknown encoding"].characters == 2
+    with pytest.raises(ClozeError, match=r"source holds bytes that are not utf-16.*corpus\.tolerate"):
+        read(data, tolerate="nothing")
+
+
+def test_a_long_line_is_cut_between_words_in_any_encoding(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "가나 다라마 바사아 자차카타 파하 " * 9
+    for size in range(30, 40):
+        monkeypatch.setattr(text, "MAX_BYTES", size)
+        documents, counts = read(line.encode("cp949"))
+        assert " ".join(sentence for document in documents for sentence in document.sentences) == line.strip()
+        assert "bytes of an unknown encoding" not in counts.changed
+
+
 def test_an_encoding_may_be_named(read: Read) -> None:
     assert read("café é".encode("latin-1"), encoding="latin-1")[0][0].sentences == ["café é"]
     documents, counts = read("é".encode("latin-1") * 9)

@@ -59,13 +59,13 @@ def open_reader(path: Path, settings: CorpusSettings) -> Reader:
     """The reader of a file; kind "auto" looks at the file's content. Raises ClozeError."""
     if is_hub(path):
         return HubReader(path, settings)
-    kind = _kind_of(path) if settings.kind == "auto" else settings.kind
+    kind = _kind_of(path, settings) if settings.kind == "auto" else settings.kind
     return READERS[kind](path, settings)
 
 
-def _kind_of(path: Path) -> str:
+def _kind_of(path: Path, settings: CorpusSettings) -> str:
     """By the first bytes; only tables of plain text and Markdown, which look like text, are known by their names."""
-    with open_source(path, Counts()) as file:
+    with open_source(path, Counts(), settings) as file:
         start = file.read(4096).removeprefix(codecs.BOM_UTF8).lstrip(_BLANK)
     if start.startswith(b"PAR1"):
         return "parquet"

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from cloze.corpus.readers.record import MAX_DOCUMENT_BYTES
+
 CHUNK_BYTES = 1 << 20
 SUSPICIOUS_BYTES = 1 << 22
 """In a value that is longer the next object is looked for."""
-MAX_BYTES = 1 << 28
-"""A longer value would have to be in memory as a whole: it is left out."""
 
 _STRUCTURE = re.compile(rb'["{}\[\]]')
 _BETWEEN = re.compile(rb"[ \t\r\n,]*")
@@ -39,14 +39,16 @@ class Value:
 class ArrayReader:
     """Cuts `file`, which stands just behind the array's opening bracket, into values.
 
-    `place`: the byte it is at; `decode`: a value's bytes -> its text, or None where they have none. The time is linear
-    in the length of the file, whatever stands in it.
+    `place`: the byte it is at; `decode`: a value's bytes -> its text, or None where they have none; `nested`: the array
+    is in an object, so more may follow. The time is linear in the length of the file, whatever stands in it.
     """
 
-    def __init__(self, file: BinaryIO, place: int, decode: Callable[[bytes], str | None]) -> None:
+    def __init__(
+        self, file: BinaryIO, place: int, decode: Callable[[bytes], str | None], *, nested: bool = False
+    ) -> None:
         self.ended = False
         """The array's closing bracket was read."""
-        self._file, self._decode = file, decode
+        self._file, self._decode, self._nested = file, decode, nested
         self._buffer = bytearray()
         self._offset = place  # of the buffer's first byte
         self._begin = -1  # of the value in the buffer; -1 between values
@@ -67,10 +69,11 @@ class ArrayReader:
                 yield from self._give_up()
                 self._at_end = self._at_end and self._scan >= len(self._buffer)
             if self.ended and (rest := self._buffer[self._scan :].strip()):
-                yield Value(self._offset + self._scan, problem=f"{bytes(rest[:40])!r} behind the array's end")
-                self._scan = self._next_object(self._scan - 1, len(self._buffer))
-                self.ended = self._scan < 0
-                self._scan = len(self._buffer) if self.ended else self._scan
+                again = self._next_object(self._scan - 1, len(self._buffer))
+                if again >= 0 or not self._nested:
+                    yield Value(self._offset + self._scan, problem=f"{bytes(rest[:40])!r} behind the array's end")
+                self.ended = again < 0
+                self._scan = len(self._buffer) if self.ended else again
             self._forget()
 
     def _read(self) -> None:
@@ -149,10 +152,10 @@ class ArrayReader:
         """A value that goes on and on: behind a mistake the next object begins within it."""
         begin, length = self._begin, len(self._buffer) - self._begin
         again = self._next_object(begin, len(self._buffer))
-        if again < 0 and not self._at_end and length <= MAX_BYTES:
+        if again < 0 and not self._at_end and length <= MAX_DOCUMENT_BYTES:
             return
         if not self._too_long:
-            problem = f"longer than {MAX_BYTES:,} bytes"
+            problem = f"longer than {MAX_DOCUMENT_BYTES:,} bytes"
             if again >= 0:
                 problem = "no JSON (it does not end before the next object)"
             elif self._at_end:

@@ -20,7 +20,7 @@ from cloze.corpus.encoding import decode
 from cloze.corpus.pages import NOT_AN_ARTICLE, Namespaces
 from cloze.corpus.readers.array import ArrayReader
 from cloze.corpus.readers.record import drop_record, json_type
-from cloze.corpus.sources import open_source
+from cloze.corpus.sources import open_source, source_name
 from cloze.errors import ClozeError, SourceDamaged
 from cloze.recipe import CorpusSettings
 
@@ -36,8 +36,8 @@ class NamuwikiReader:
 
     def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its articles. Raises ClozeError for what is no array, and SourceDamaged for one that ends in the middle."""
-        number, where = 0, f"{self.path.name}, near record"
-        with open_source(self.path, counts) as file:
+        number, where = 0, f"{source_name(self.path)}, near record"
+        with open_source(self.path, counts, self.settings) as file:
             array = ArrayReader(
                 file,
                 self._skip_bracket(file),
@@ -53,7 +53,7 @@ class NamuwikiReader:
                 elif _REDIRECT.match(record["text"]):
                     _drop(counts, "redirect", record)
                 else:
-                    yield RawDocument(f"{self.path.name}:{number}", record["title"], record["text"], "namumark")
+                    yield RawDocument(f"{source_name(self.path)}:{number}", record["title"], record["text"], "namumark")
             if not array.ended:
                 raise SourceDamaged(
                     f"{self.path} ends in the middle of its array, after record {number:,}: it was cut off. Fetch or "
@@ -62,15 +62,17 @@ class NamuwikiReader:
 
     def _skip_bracket(self, file: io.BufferedReader) -> int:
         """Read the array's opening bracket; returns its place. Raises ClozeError if there is none."""
-        start = file.peek(1 << 12)[: 1 << 12]
-        shown = start.removeprefix(codecs.BOM_UTF8).lstrip()
-        if not shown.startswith(b"["):
-            found = f"it begins with {shown[:40].decode(errors='replace')!r}" if shown else "it is empty"
+        place = 1
+        while (byte := file.read(1)) and (byte.isspace() or byte in codecs.BOM_UTF8):
+            place += 1
+        if byte != b"[":
+            shown = (byte + file.peek(40))[:40].decode(errors="replace")
+            found = f"it begins with {shown!r}" if byte else "it is empty"
             raise ClozeError(
                 f"{self.path} is no JSON array; {found}. Expected a dump: "
                 '[{"namespace": "0", "title": "...", "text": "..."}, ...]; for plain text, set corpus.kind: text.'
             )
-        return len(file.read(start.index(b"[") + 1))
+        return place
 
 
 def _problem(record: Any) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Markup, RawDocument
 from cloze.corpus.readers.record import decode_line, drop_record
-from cloze.corpus.sources import open_source
+from cloze.corpus.sources import open_source, source_name
 from cloze.recipe import CorpusSettings
 
 MAX_BYTES = 1 << 24
@@ -31,7 +31,7 @@ class MarkdownReader:
             drop_record(counts, self.settings, self.path, 1, f"longer than {MAX_BYTES:,} bytes", "page")
             return
         text = decode_line(data, counts, self.settings, self.path, 1).removeprefix("\ufeff")
-        yield RawDocument(f"{self.path.name}:1", self._title(text), text, self.markup)
+        yield RawDocument(f"{source_name(self.path)}:1", self._title(text), text, self.markup)
 
     def _title(self, text: str) -> str:
         return self.path.name.partition(".")[0]

@@ -7,12 +7,14 @@ from typing import Any
 
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Markup
-from cloze.corpus.encoding import decode
-from cloze.corpus.sources import is_hub
+from cloze.corpus.encoding import REPLACED, decode, is_wide
+from cloze.corpus.sources import source_name
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 
-REPLACED = "bytes of an unknown encoding"
+MAX_DOCUMENT_BYTES = 1 << 27
+"""A longer document is left out: it would have to be in memory as a whole, several times over. The longest articles
+have two million. Lines of plain text can be cut, and are (`text`)."""
 
 
 def drop_record(
@@ -21,8 +23,7 @@ def drop_record(
     """Enter a record that cannot be a document. Raises ClozeError where `corpus.tolerate` lets none pass."""
     if settings.tolerate == "nothing":
         raise ClozeError(f"{path}, {unit} {number:,}: {problem}. With corpus.tolerate: records it would be left out.")
-    name = path if is_hub(path) else path.name
-    counts.drop("malformed record", documents=1, example=f"{name}, {unit} {number:,}: {problem}")
+    counts.drop("malformed record", documents=1, example=f"{source_name(path)}, {unit} {number:,}: {problem}")
 
 
 def decode_line(data: bytes, counts: Counts, settings: CorpusSettings, path: Path, number: int) -> str:
@@ -30,10 +31,10 @@ def decode_line(data: bytes, counts: Counts, settings: CorpusSettings, path: Pat
 
     Raises ClozeError for those where `corpus.tolerate` lets nothing pass.
     """
-    where = f"{path.name}, line {number:,}"
+    where = f"{source_name(path)}, line {number:,}"
     if (text := decode(data, settings.encoding, counts, where)) is not None:
         return text
-    encoding = "utf-8" if settings.encoding == "auto" else settings.encoding
+    encoding = "utf-8" if settings.encoding == "auto" or is_wide(settings.encoding) else settings.encoding
     if settings.tolerate == "nothing":
         raise ClozeError(
             f"{path}, line {number:,} holds bytes that are neither UTF-8 nor, for certain, CP949. Set corpus.encoding "

@@ -9,19 +9,20 @@ import codecs
 import csv
 import io
 import json
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
-from cloze.corpus.readers.record import decode_line, drop_record, json_type, markup_of_column
-from cloze.corpus.sources import open_source
+from cloze.corpus.readers.record import MAX_DOCUMENT_BYTES, decode_line, drop_record, json_type, markup_of_column
+from cloze.corpus.sources import open_source, source_name
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 
-MAX_BYTES = 1 << 28
-"""A longer line of JSON is left out, a longer field of CSV is an error: it would have to be in memory as a whole."""
+MAX_ROW_CHARACTERS = 1 << 24
+"""A longer row of CSV is one whose quotes do not close."""
 
 
 class JsonLinesReader:
@@ -33,10 +34,12 @@ class JsonLinesReader:
     def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its lines. Raises ClozeError if the first object lacks a column."""
         checked = False
-        with open_source(self.path, counts) as file:
-            for number, line in enumerate(iter(lambda: file.readline(MAX_BYTES), b""), start=1):
-                if len(line) == MAX_BYTES and not line.endswith(b"\n"):
-                    drop_record(counts, self.settings, self.path, number, f"{MAX_BYTES:,} bytes or more", "line")
+        with open_source(self.path, counts, self.settings) as file:
+            for number, line in enumerate(iter(lambda: file.readline(MAX_DOCUMENT_BYTES), b""), start=1):
+                if len(line) == MAX_DOCUMENT_BYTES and not line.endswith(b"\n"):
+                    drop_record(
+                        counts, self.settings, self.path, number, f"{MAX_DOCUMENT_BYTES:,} bytes or more", "line"
+                    )
                     skip_line(file)
                     continue
                 if not (line := line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).strip():
@@ -53,7 +56,7 @@ class JsonLinesReader:
                     found = json_type(text) if self.settings.text_column in record else "missing"
                     drop_record(counts, self.settings, self.path, number, f"{self.settings.text_column} is {found}")
                     continue
-                yield RawDocument(f"{self.path.name}:{number}", title, text, markup_of_column(self.settings))
+                yield RawDocument(f"{source_name(self.path)}:{number}", title, text, markup_of_column(self.settings))
 
 
 class CsvReader:
@@ -65,34 +68,89 @@ class CsvReader:
         self.path, self.settings = path, settings
 
     def read(self, counts: Counts) -> Iterator[RawDocument]:
-        """Its rows. Raises ClozeError for a missing column and for quotes that never close."""
-        csv.field_size_limit(MAX_BYTES)
-        with open_source(self.path, counts) as file:
-            rows = csv.reader(self._lines(file, counts), self.dialect, strict=True)
-            try:
-                header = next(rows, [])
-                _check_columns(self.path, header, self.settings)
-                for number, row in enumerate(rows, start=1):
-                    if not row:
-                        continue
-                    if len(row) != len(header):
-                        problem = f"{len(row)} fields, expected {len(header)}, before line {rows.line_num + 1:,}"
-                        drop_record(counts, self.settings, self.path, number, problem)
-                        continue
+        """Its rows. Raises ClozeError for a missing column."""
+        csv.field_size_limit(MAX_DOCUMENT_BYTES)
+        with open_source(self.path, counts, self.settings) as file:
+            rows = self._rows(file, counts)
+            header = next(rows, (1, [], ""))[1]
+            _check_columns(self.path, header, self.settings)
+            for number, (line_number, row, problem) in enumerate(rows, start=1):
+                if problem:
+                    problem = f"{problem}, from line {line_number:,}; expected {self._expected}"
+                    drop_record(counts, self.settings, self.path, number, problem)
+                elif row and len(row) != len(header):
+                    problem = f"{len(row)} fields, expected {len(header)}, from line {line_number:,}"
+                    drop_record(counts, self.settings, self.path, number, problem)
+                elif row:
                     title, text = _columns(dict(zip(header, row, strict=True)), self.settings)
-                    yield RawDocument(f"{self.path.name}:{number}", title, text, markup_of_column(self.settings))
-            except csv.Error as error:
-                raise ClozeError(
-                    f"{self.path}, line {rows.line_num:,}: {error}. Expected {self._expected}; check the quotes, or "
-                    "set corpus.kind to another format."
-                ) from None
+                    yield RawDocument(
+                        f"{source_name(self.path)}:{number}", title, text, markup_of_column(self.settings)
+                    )
 
-    def _lines(self, file: io.BufferedReader, counts: Counts) -> Iterator[str]:
-        for number, line in enumerate(iter(lambda: file.readline(MAX_BYTES), b""), start=1):
+    def _rows(self, file: io.BufferedReader, counts: Counts) -> Iterator[tuple[int, list[str], str]]:
+        """The number of a row's first line, its fields, and what is wrong with it.
+
+        A quote that never closes would swallow all that follows. Behind its row's first line a new row begins.
+        """
+        lines = _Lines(self._lines(file, counts))
+        while True:
+            rows = csv.reader(lines, self.dialect, strict=True)
+            try:
+                lines.begin_row()
+                for row in rows:
+                    yield lines.row_begins, row, ""
+                    lines.begin_row()
+                return
+            except csv.Error as error:
+                yield lines.row_begins, [], str(error)
+                lines.step_back()
+
+    def _lines(self, file: io.BufferedReader, counts: Counts) -> Iterator[str | None]:
+        """None in the place of a line that is too long."""
+        for number, line in enumerate(iter(lambda: file.readline(MAX_DOCUMENT_BYTES), b""), start=1):
+            if len(line) == MAX_DOCUMENT_BYTES and not line.endswith(b"\n"):
+                skip_line(file)
+                yield None
+                continue
             text = decode_line(line, counts, self.settings, self.path, number)
             yield text.removeprefix("\ufeff") if number == 1 else text
 
     _expected = "comma-separated fields, in double quotes where they hold commas or line breaks"
+
+
+class _Lines:
+    """Lines that can be given once more, from the second one of the row that was begun last."""
+
+    def __init__(self, lines: Iterator[str | None]) -> None:
+        self._lines = lines
+        self._again: deque[str | None] = deque()
+        self._row: list[str | None] = []
+        self._row_characters = 0
+        self.row_begins = 1
+        """Number of the row's first line."""
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        if self._row_characters > MAX_ROW_CHARACTERS:
+            raise csv.Error(f"more than {MAX_ROW_CHARACTERS:,} characters, or a quote that does not close")
+        line = self._again.popleft() if self._again else next(self._lines)
+        self._row.append(line)
+        if line is None:
+            raise csv.Error(f"a line of {MAX_DOCUMENT_BYTES:,} bytes or more")
+        self._row_characters += len(line)
+        return line
+
+    def begin_row(self) -> None:
+        """What was given so far is done with."""
+        self.row_begins += len(self._row)
+        self._row, self._row_characters = [], 0
+
+    def step_back(self) -> None:
+        """All but the first line of the row come again."""
+        self._again.extendleft(reversed(self._row[1:]))
+        self._row = self._row[:1]
 
 
 class _Tabs(csv.Dialect):
@@ -108,7 +166,7 @@ class TsvReader(CsvReader):
 
 def skip_line(file: io.BufferedReader) -> None:
     """Read on to the end of a line that is too long to be held."""
-    while (rest := file.readline(MAX_BYTES)) and not rest.endswith(b"\n"):
+    while (rest := file.readline(MAX_DOCUMENT_BYTES)) and not rest.endswith(b"\n"):
         pass
 
 

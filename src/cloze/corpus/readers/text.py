@@ -11,13 +11,14 @@ from cloze.corpus.counts import Counts
 from cloze.corpus.document import Markup, RawDocument
 from cloze.corpus.encoding import decode
 from cloze.corpus.readers.record import decode_line
-from cloze.corpus.sources import open_source
+from cloze.corpus.sources import open_source, source_name
 from cloze.recipe import CorpusSettings
 
 MAX_LINES = 10_000
 """A longer document becomes several, so that memory stays bounded in a file without blank lines."""
 MAX_BYTES = 1 << 24
 """A document or a line that is longer becomes several, too."""
+_WORD_BYTES = 1 << 12
 
 
 _SPACES = "".join(character for character in map(chr, range(0x3001)) if character.isspace()).encode()
@@ -29,10 +30,15 @@ def _is_blank(line: bytes) -> bool:
     return not line.strip(_SPACES) and line.decode(errors="replace").isspace()
 
 
-def _rest_of_character(file: io.BufferedReader) -> bytes:
-    """Bytes that continue a character of UTF-8, so that a cut does not go through it."""
+def _rest_of_word(file: io.BufferedReader) -> bytes:
+    """What follows up to a space or the like, where neither UTF-8 nor CP949 has a character go on."""
+    rest = bytearray()
+    while len(rest) < _WORD_BYTES and (byte := file.read(1)):
+        rest += byte
+        if byte < b"@":
+            return bytes(rest)
     following = file.peek(3)[:3]
-    return file.read(len(following) - len(following.lstrip(bytes(range(0x80, 0xC0)))))
+    return bytes(rest) + file.read(len(following) - len(following.lstrip(bytes(range(0x80, 0xC0)))))
 
 
 class TextReader:
@@ -43,10 +49,10 @@ class TextReader:
 
     def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its documents."""
-        with open_source(self.path, counts) as file:
+        with open_source(self.path, counts, self.settings) as file:
             for number, block in enumerate(self._blocks(file, counts), start=1):
                 markup: Markup = "lines" if self.settings.lines == "sentences" else "prose"
-                yield RawDocument(f"{self.path.name}:{number}", "", block, markup)
+                yield RawDocument(f"{source_name(self.path)}:{number}", "", block, markup)
 
     def _blocks(self, file: io.BufferedReader, counts: Counts) -> Iterator[str]:
         """The text between blank lines."""
@@ -58,16 +64,16 @@ class TextReader:
             blank = _is_blank(line)
             full = len(lines) == MAX_LINES or size + len(line) > MAX_BYTES
             if len(line) == MAX_BYTES and not line.endswith(b"\n"):
-                line += _rest_of_character(file)
+                line += _rest_of_word(file)
                 counts.change(
                     "long line cut in pieces",
                     documents=1,
-                    example=f"{self.path.name}, line {line_number + len(lines) + 1:,}",
+                    example=f"{source_name(self.path)}, line {line_number + len(lines) + 1:,}",
                 )
             if lines and (blank or full):
                 if not blank:
                     counts.change(
-                        "long document cut in pieces", documents=1, example=f"{self.path.name}, byte {place:,}"
+                        "long document cut in pieces", documents=1, example=f"{source_name(self.path)}, byte {place:,}"
                     )
                 yield self._decode(b"".join(lines), line_number, counts)
                 place, line_number = place + size, line_number + len(lines)
@@ -83,7 +89,7 @@ class TextReader:
     def _decode(self, data: bytes, line_number: int, counts: Counts) -> str:
         """A document's text: as a whole, or line by line where its lines are of different encodings."""
         encoding = self.settings.encoding
-        where = f"{self.path.name}, line {line_number + 1:,}"
+        where = f"{source_name(self.path)}, line {line_number + 1:,}"
         if (text := decode(data, encoding, counts, where)) is not None:
             return text
         lines = enumerate(data.splitlines(keepends=True), start=line_number + 1)

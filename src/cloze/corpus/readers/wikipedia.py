@@ -18,7 +18,7 @@ from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
 from cloze.corpus.pages import NOT_AN_ARTICLE, Namespaces
 from cloze.corpus.readers.record import drop_record
-from cloze.corpus.sources import open_source
+from cloze.corpus.sources import open_source, source_name
 from cloze.errors import ClozeError, SourceDamaged
 from cloze.recipe import CorpusSettings
 
@@ -79,7 +79,7 @@ class WikipediaReader:
         if reason:
             counts.drop(reason, documents=1, characters=len(text), example=title)
             return None
-        return RawDocument(f"{self.path.name}:{number}", title, text, "mediawiki")
+        return RawDocument(f"{source_name(self.path)}:{number}", title, text, "mediawiki")
 
 
 def _problem(page: _Page) -> str:
