@@ -13,8 +13,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from py7zr.properties import DefaultFilters
 from pyarrow import parquet
 
+from cloze.corpus import sources
 from cloze.corpus.archives import members, open_member
 from cloze.corpus.counts import Counts
 from cloze.corpus.readers import open_reader
@@ -36,8 +38,8 @@ FILES = {
 }
 
 
-def seven_zip(path: Path, files: dict[str, bytes] = FILES, password: str | None = None) -> Path:
-    with py7zr.SevenZipFile(path, "w", password=password) as archive:
+def seven_zip(path: Path, files: dict[str, bytes] = FILES, password: str | None = None, **options: Any) -> Path:
+    with py7zr.SevenZipFile(path, "w", password=password, **options) as archive:
         for name, data in files.items():
             archive.writef(io.BytesIO(data), name)
     return path
@@ -143,6 +145,90 @@ def test_parquet_in_an_archive_is_refused_with_the_way_out(tmp_path: Path) -> No
     path = zipped(tmp_path / "a.zip", {"b.parquet": file.getvalue()})
     with pytest.raises(ClozeError, match=r"a\.zip/b\.parquet is a Parquet file that is packed once more\. Unpack it"):
         list(open_reader(path / "b.parquet", CorpusSettings()).read(Counts()))
+
+
+@pytest.mark.parametrize("length", [1, 20, 60, -5])
+@MAKERS
+def test_archives_that_are_cut_are_named(tmp_path: Path, make: object, length: int) -> None:
+    path = make(tmp_path / "wiki")  # type: ignore[operator]
+    path.write_bytes(path.read_bytes()[:length])
+    if length == 1:
+        assert members(path) is None, "one byte is a text"
+        return
+    with pytest.raises(SourceDamaged, match=r"wiki is cut off or a damaged (7z|zip) archive"):
+        members(path)
+
+
+@MAKERS
+def test_a_changed_byte_is_found(tmp_path: Path, make: object) -> None:
+    path = make(tmp_path / "wiki", {"a.txt": bytes(range(256)) * 40})  # type: ignore[operator]
+    data = bytearray(path.read_bytes())
+    data[60] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(SourceDamaged, match="wiki"):
+        read(path / "a.txt")
+
+
+def test_a_password_is_told(tmp_path: Path) -> None:
+    path = seven_zip(tmp_path / "secret.7z", password="x")
+    with pytest.raises(ClozeError, match=r"secret\.7z is protected by a password\. Unpack it first: 7z x secret\.7z"):
+        source_files(CorpusSettings(sources=[path]), tmp_path)
+
+
+@pytest.mark.parametrize("where", ["files", "header"])
+def test_methods_whose_damaged_streams_end_the_process_are_refused(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filters = [{"id": py7zr.FILTER_PPMD, "order": 6, "mem": 16}]
+    if where == "header":
+        monkeypatch.setattr(DefaultFilters, "ENCODED_HEADER_FILTER", filters)
+    path = seven_zip(tmp_path / "a.7z", filters=None if where == "header" else filters)
+    with pytest.raises(ClozeError, match=r"a method \(number 030401\) other than LZMA.*Unpack it first: 7z x a\.7z"):
+        members(path)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        [{"id": py7zr.FILTER_LZMA}],
+        [{"id": py7zr.FILTER_X86}, {"id": py7zr.FILTER_LZMA2}],
+        [{"id": py7zr.FILTER_DELTA}, {"id": py7zr.FILTER_LZMA2}],
+        [{"id": py7zr.FILTER_BZIP2}],
+        [{"id": py7zr.FILTER_DEFLATE}],
+        [{"id": py7zr.FILTER_ZSTD}],
+        [{"id": py7zr.FILTER_COPY}],
+    ],
+    ids=str,
+)
+def test_usual_methods_are_read(tmp_path: Path, filters: list[dict[str, int]]) -> None:
+    path = seven_zip(tmp_path / "a.7z", filters=filters)
+    found = members(path)
+    assert found is not None and [read(file) for file in found.files] == list(FILES.values())
+
+
+def test_who_stops_reading_leaves_no_thread_behind(tmp_path: Path) -> None:
+    import threading
+
+    path = seven_zip(tmp_path / "a.7z", {"a.txt": b"0123456789" * 1_000_000})
+    before = threading.active_count()
+    with open_source(path / "a.txt", Counts()) as file:
+        assert file.read(10) == b"0123456789"
+    assert threading.active_count() == before
+
+
+def test_archives_within_archives_are_refused(tmp_path: Path) -> None:
+    inner = zipped(tmp_path / "inner.zip").read_bytes()
+    with pytest.raises(ClozeError, match="an archive within an archive"):
+        read(zipped(tmp_path / "a.zip", {"inner.zip": inner}) / "inner.zip")
+
+
+def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "BOMB_BYTES", 10_000_000)
+    monkeypatch.setattr(sources, "BOMB_RATIO", 20)
+    path = zipped(tmp_path / "a.zip", {"a.txt": b" " * 50_000_000})
+    with pytest.raises(ClozeError, match=r"unpacks to more than .* a zip bomb"):
+        read(path / "a.txt")
+    assert len(read(zipped(tmp_path / "b.zip", {"a.txt": b" " * 9_000_000}) / "a.txt")) == 9_000_000
 
 
 @pytest.fixture(

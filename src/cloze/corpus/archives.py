@@ -29,6 +29,14 @@ ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 MOST_MEMBERS = {"7z": 100, "zip": 5_000}
 """An archive with more files is refused: to reach one, all before it in a .7z must be unpacked, and all names in a .zip
 read."""
+_METHODS = {
+    *(b"\x00", b"\x03", b"\x21", b"\x03\x01\x01"),  # none, Delta, LZMA2, LZMA
+    *(b"\x03\x03\x01\x03", b"\x04\x01\x08", b"\x04\x02\x02", b"\x04\xf7\x11\x01"),  # x86, Deflate, bzip2, Zstandard
+    b"\x06\xf1\x07\x01",  # a password, of which the library tells
+}
+"""Methods of packing in a .7z whose damaged streams give errors. Those of PPMd end the process or never end (pyppmd
+1.3.1; github.com/miurahr/py7zr/issues/733), and the other methods are rare."""
+_SIGNATURE_BYTES, _PACKED_HEADER = 32, b"\x17"
 _CHUNK_BYTES = 1 << 20
 _WAITING_CHUNKS = 4
 _END = b""
@@ -148,9 +156,14 @@ def _seven_zip(path: Path, file: BinaryIO | None = None) -> Iterator[Any]:
     import py7zr
 
     try:
-        with py7zr.SevenZipFile(file or path) as archive:
+        with ExitStack() as stack:
+            opened = file or stack.enter_context(path.open("rb"))
+            _check_header(path, opened)
+            archive = stack.enter_context(py7zr.SevenZipFile(opened))
             if archive.password_protected:
                 raise py7zr.PasswordRequired
+            if archive.header.main_streams is not None:
+                _check_methods(path, archive.header.main_streams)
             yield archive
     except (ClozeError, GeneratorExit, _Abandoned):
         raise
@@ -161,6 +174,28 @@ def _seven_zip(path: Path, file: BinaryIO | None = None) -> Iterator[Any]:
     except Exception as error:  # A damaged archive makes the library raise whatever its bytes lead to.
         said = " ".join(str(error).split()) or type(error).__name__
         raise SourceDamaged(f"{path} is cut off or a damaged 7z archive ({said}). Fetch it again.") from None
+
+
+def _check_header(path: Path, file: BinaryIO) -> None:
+    """`_check_methods` of the header, which is packed too, and is unpacked as soon as the library opens a file."""
+    from py7zr.archiveinfo import HeaderStreamsInfo, SignatureHeader
+
+    begins = SignatureHeader.retrieve(file)
+    file.seek(_SIGNATURE_BYTES + begins.nextheaderofs)
+    if file.read(1) == _PACKED_HEADER:
+        _check_methods(path, HeaderStreamsInfo.retrieve(io.BytesIO(file.read(_CHUNK_BYTES))))
+    file.seek(0)
+
+
+def _check_methods(path: Path, streams: Any) -> None:
+    """Raises ClozeError for what is packed by other methods than `_METHODS`."""
+    for folder in streams.unpackinfo.folders:
+        for coder in folder.coders:
+            if coder["method"] not in _METHODS:
+                raise ClozeError(
+                    f"{path} is packed by a method (number {coder['method'].hex()}) other than LZMA, LZMA2, bzip2, "
+                    f"Deflate and Zstandard, which are read. Unpack it first: 7z x {path.name}"
+                )
 
 
 class _Abandoned(Exception):

@@ -12,7 +12,7 @@ import io
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from cloze.corpus.counts import Counts
 from cloze.errors import ClozeError
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 HANGUL_FRAC = 0.7
 """Of the characters that are not ASCII, common Hangul; the rest may be punctuation, Chinese signs, kana."""
 CP949 = "decoded from CP949"
+_MARKS = {
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
 REPLACED = "bytes of an unknown encoding"
 _ASCII = re.compile("[\\x00-\\x7f]+")
 
@@ -82,7 +86,11 @@ class Recoded(io.RawIOBase):
     Raises ClozeError for that, while it is read, where `corpus.tolerate` lets nothing pass.
     """
 
-    def __init__(self, file: BinaryIO, encoding: str, path: Path, counts: Counts, settings: CorpusSettings) -> None:
+    def __init__(
+        self, file: io.BufferedReader, encoding: str, path: Path, counts: Counts, settings: CorpusSettings
+    ) -> None:
+        if (marks := _MARKS.get(codecs.lookup(encoding).name)) and not file.peek(4).startswith(marks):
+            encoding += "-le"  # as Windows writes it; Python wants the mark
         self._file, self._encoding, self._path = file, encoding, path
         self._counts, self._settings = counts, settings
         self._decoder = codecs.getincrementaldecoder(encoding)()

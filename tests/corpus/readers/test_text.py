@@ -67,6 +67,10 @@ def test_an_encoding_whose_line_breaks_are_wide_may_be_named(read: Read, encodin
         assert not counts.changed
 
 
+def test_utf_16_without_its_mark_is_taken_for_that_of_windows(read: Read) -> None:
+    assert read("한글.\n둘째.".encode("utf-16-le"), encoding="utf-16")[0][0].sentences == ["한글.", "둘째."]
+
+
 def test_what_is_no_utf_16_is_taken_out_and_counted(read: Read) -> None:
     data = "가나.\n".encode("utf-16") + b"\x00\xd8" + "다.\n라".encode("utf-16-le") + b"\xac"
     documents, counts = read(data)
