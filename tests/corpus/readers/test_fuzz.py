@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -26,6 +26,8 @@ from cloze.recipe import CorpusSettings
 RECORDS = [{"namespace": "0", "title": "가", "text": "'''나'''는 [[다]].\n둘째 줄.", "contributors": ["a"]}] * 3
 TABLE = pa.table({"text": ["가.", "나. 다."], "title": ["a", "b"]})
 PACKERS: list[Callable[[bytes], bytes]] = [bytes, gzip.compress, bz2.compress, lzma.compress, zstandard.compress]
+ENCODINGS = ["auto", "utf-8", "cp949", "utf-16", "utf-16-be", "utf-32"]
+TOLERATED = ["nothing", "records", "cut files"]
 any_settings = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -57,10 +59,10 @@ GOOD: dict[str, bytes] = {
 }
 
 
-def read(path: Path, kind: str) -> None:
-    counts = Counts()
+def read(path: Path, kind: str, encoding: str = "auto", tolerate: str = "records") -> None:
+    counts, chosen = Counts(), {"kind": kind, "encoding": encoding, "tolerate": tolerate}
     try:
-        for raw in open_reader(path, CorpusSettings.model_validate({"kind": kind})).read(counts):
+        for raw in open_reader(path, CorpusSettings.model_validate(chosen)).read(counts):
             for text in (*convert(raw, counts).sentences, raw.id):
                 text.encode()
     except ClozeError as error:
@@ -68,11 +70,13 @@ def read(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["auto", *READERS])
-@given(data=st.binary(max_size=300))
+@given(data=st.binary(max_size=300), encoding=st.sampled_from(ENCODINGS), tolerate=st.sampled_from(TOLERATED))
+@example(data=b"ab\n", encoding="utf-16", tolerate="records")  # has no mark, which Python wants
+@example(data=b"a", encoding="utf-16", tolerate="records")
 @any_settings
-def test_any_bytes(tmp_path: Path, kind: str, data: bytes) -> None:
+def test_any_bytes(tmp_path: Path, kind: str, data: bytes, encoding: str, tolerate: str) -> None:
     (tmp_path / "a").write_bytes(data)
-    read(tmp_path / "a", kind)
+    read(tmp_path / "a", kind, encoding, tolerate)
 
 
 @pytest.mark.parametrize("kind", GOOD)
