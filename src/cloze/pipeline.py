@@ -233,14 +233,12 @@ def _guesses(recipe: Recipe, prepared: Prepared, step: int, model: PretrainingMo
 
 def _check_tasks(recipe: Recipe, stages: Mapping[str, Stage]) -> None:
     """Read the labelled files of unfinished tasks: a mistake in them must not show after hours of pretraining."""
-    from cloze.tasks.task import kind_of
+    from cloze.tasks.selection import read_splits
 
     if is_main():
         for task in recipe.tasks:
             if read_manifest(stages[f"task-{task.name}"].folder) is None:
-                kind = kind_of(task.kind)
-                train, test = (kind.read(recipe.data / path, task) for path in (task.train, task.test))
-                kind.classes(train, test)
+                read_splits(recipe.data, task)
 
 
 def _task(recipe: Recipe, task: TaskSettings, model_folder: Path, progress: Progress, folder: Path) -> dict[str, Any]:
@@ -258,8 +256,7 @@ def _sources(recipe: Recipe) -> list[dict[str, Any]]:
 
     files = {"corpus": source_files(recipe.corpus, recipe.data)}
     for task in recipe.tasks:
-        both = (recipe.data / task.train, recipe.data / task.test)
-        files[f"task {task.name}"] = [file for path in both for file in files_below(path)]
+        files[f"task {task.name}"] = [file for p in task.files.values() for file in files_below(recipe.data / p)]
     before = [] if recipe.start_from is None else sources_of_start(recipe.start_from)
     return [*sources_of(files, recipe.data), *before]
 

@@ -113,10 +113,10 @@ def plan_stages(recipe: Recipe) -> dict[str, Stage]:
     shared = {key: settings[key] for key in ("seed", "inputs", "masking", "model")}
     add("pretraining", of={**shared, "training": training}, inputs=start, after=("tokenizer", "store"))
     for task, own in zip(recipe.tasks, settings["tasks"], strict=True):
-        both = [recipe.data / own.pop("train"), recipe.data / own.pop("test")]
-        files = fingerprint([file for path in both for file in files_below(path)])
+        paths = [recipe.data / path for path in task.files.values()]
+        files = fingerprint([file for path in paths for file in files_below(path)])
         of = {
-            **own,
+            **{key: value for key, value in own.items() if key not in task.files},
             "length": task.length or recipe.inputs.length,
             "training": {key: training[key] for key in FINE_TUNING},
         }
@@ -193,7 +193,7 @@ def _check_sources(recipe: Recipe) -> None:
         named["tokenizer.new_words"] = recipe.tokenizer.new_words
     missing = {key: recipe.data / path for key, path in named.items() if not (recipe.data / path).exists()}
     for place, task in enumerate(recipe.tasks):
-        files = {f"tasks.{place}.train": task.train, f"tasks.{place}.test": task.test}
+        files = {f"tasks.{place}.{name}": path for name, path in task.files.items()}
         there = Path.exists if task.kind == "multiple_choice" else Path.is_file
         missing |= {key: recipe.data / path for key, path in files.items() if not there(recipe.data / path)}
     if missing:

@@ -7,12 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cloze.recipe.base import Amount, Count, Decay, Frac, Name, Positive, Settings, Share, refuse
+from cloze.recipe.base import Amount, Count, Decay, Factor, Frac, Name, Positive, Settings, Share, refuse
 
 OWN_SETTINGS = {
     **dict.fromkeys(("label_columns", "label_separator"), ("multi_label",)),
     **dict.fromkeys(("question_column", "option_columns"), ("multiple_choice",)),
     "tag_format": ("tagging",),
+    "class_weights": ("classification",),
     "stride": ("tagging", "question_answering"),
     **dict.fromkeys(("longest_question", "longest_answer", "null_threshold", "answer_rules"), ("question_answering",)),
 }
@@ -35,6 +36,12 @@ class TaskSettings(Settings):
     Unit: path. Source: cloze."""
     test: Path
     """Test file, in the same format. Unit: path. Source: cloze."""
+    development: Path | None = None
+    """File in the same format that the epoch is chosen by, never the test file; null: see `development_frac`. Unit:
+    path. Source: cloze."""
+    development_frac: Share = 0.0
+    """Share of the training examples that is set apart by a hash of their content to choose the epoch by; 0: none, and
+    the last epoch is taken. Unit: share. Source: cloze."""
     text_column: str = "document"
     """Column with the text; an empty text is kept and counted. Unit: column name. Source: NSMC."""
     second_text_column: str | None = None
@@ -77,6 +84,9 @@ class TaskSettings(Settings):
     """Rows of one optimiser step. Unit: rows. Source: BERT A.3 (16 or 32)."""
     peak_learning_rate: Positive = 5e-5
     """Learning rate at the end of warm-up. Unit: dimensionless. Source: BERT A.3 (2e-5 to 5e-5)."""
+    layer_decay: Factor = 1.0
+    """Factor on the learning rate from each layer to the one below it, down to the embeddings; 1: one rate for all.
+    Unit: factor. Source: ELECTRA table 7 (0.8 small and base, 0.9 large)."""
     warmup_frac: Frac = 0.1
     """Share of steps spent in warm-up. Unit: share. Source: BERT run_classifier.py."""
     weight_decay: Decay = 0.01
@@ -84,11 +94,17 @@ class TaskSettings(Settings):
     dropout: Share | None = None
     """Dropout while fine-tuning, on hidden states, attention weights and before the classifier; null: as in pretraining
     for the encoder and 0.1 before the classifier. Unit: share. Source: BERT A.3 (0.1)."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Weight of an example's loss in training. balanced: examples / (classes x examples of its class). Unit: name.
+    Source: scikit-learn (class_weight)."""
     length: Annotated[int, Field(ge=4, strict=True)] | None = None
     """Longest row, special tokens included; longer texts are cut and counted; null: `inputs.length`. Unit: tokens.
     Source: BERT A.3."""
     seeds: Annotated[list[Amount], Field(min_length=1)] = [1, 2, 3]
     """One training run for each. Unit: seeds. Source: RoBERTa 4.1 (5 seeds)."""
+    shares: list[Factor] = []
+    """Shares of the training examples, the first of one order by hash, to train on as well; none: only on all. Unit:
+    share. Source: cloze."""
     from_random_weights: bool = False
     """Also train the same classifier from random weights, to show what pretraining gives. Unit: yes/no. Source:
     cloze."""
@@ -100,6 +116,19 @@ class TaskSettings(Settings):
         wrong = [(name, kinds) for name, kinds in given if self.kind not in kinds]
         refuse([(name, f"{name} is for {' and '.join(kinds)}, and this kind is {self.kind}") for name, kinds in wrong])
         return self
+
+    @model_validator(mode="after")
+    def _one_development_set(self) -> TaskSettings:
+        both = self.development is not None and self.development_frac > 0
+        message = "development names a file and development_frac sets training examples apart: set one of them"
+        refuse([("development development_frac", message)] if both else [])
+        return self
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files by the setting that names them."""
+        named = {"train": self.train, "test": self.test, "development": self.development}
+        return {name: path for name, path in named.items() if path is not None}
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> TaskSettings:

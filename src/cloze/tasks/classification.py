@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples
 from cloze.tasks.metrics import log_softmax
-from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, read_texts, rows_of_texts
+from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, keys_of_texts, read_texts, rows_of_texts, take
 
 if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
@@ -94,4 +94,6 @@ KIND = TaskKind(
     read=read_texts,
     classes=class_names,
     inputs=_inputs,
+    keys=keys_of_texts,
+    take=take,
 )

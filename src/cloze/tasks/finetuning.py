@@ -23,7 +23,8 @@ from cloze.models import family_of, from_config
 from cloze.models.classifier import Classifier, TokenClassifier, classifier_of
 from cloze.models.encoder import initialise_normal
 from cloze.tasks.features import map_rows, training_batches
-from cloze.tasks.metrics import mean_and_std
+from cloze.tasks.results import examples_per_s, meaning, measured, summary
+from cloze.tasks.selection import EpochChoice, how_chosen, read_splits
 from cloze.tasks.task import Inputs, Layout, TaskKind, kind_of
 from cloze.training.cpu import choose_dtype, prepare_cpu
 from cloze.training.distributed import Ranks, choose_device
@@ -44,12 +45,6 @@ HEAD_DROPOUT = 0.1
 """Before the classifier when the task names no dropout (BERT A.3)."""
 _TRAINING_FIELDS = {"beta1", "beta2", "adam_eps", "clip_norm", "precision"}
 """The training section's settings that fine-tuning obeys and that decide its numbers."""
-MEANING = {
-    "train": "mean over the last epoch: each batch is scored just before the model learns from it, with dropout",
-    "test": "the final model on the whole test file, without dropout, in float32",
-    "std": "sample standard deviation over seeds (n - 1); null with one seed or where a seed has no value",
-}
-"""What the numbers of `results.json` are, in words; stored beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +61,8 @@ class _Task:
     kept: Mapping[str, Any]
     """What the saved model must know of the task."""
     train: Inputs
+    development: Inputs | None
+    """What the epoch is chosen by; None: the last one is taken."""
     test: Inputs
     device: torch.device
     fingerprint: str
@@ -85,9 +82,9 @@ def finetune(
 ) -> dict[str, Any]:
     """Fine-tune the model in `model_folder` on `task`, once for each seed, and return what `results.json` holds.
 
-    Written to `folder`: results.json, metrics.jsonl (learning curves), model/ (the first seed's final classifier in
-    Hugging Face layout), seeds/ (finished runs). The same call again continues after the last finished seed.
-    `task.train` and `task.test` are relative to `recipe.data`. Raises ClozeError for files or settings that don't fit,
+    Written to `folder`: results.json, metrics.jsonl (learning curves), model/ (the first seed's classifier in Hugging
+    Face layout), seeds/ (finished runs). The same call again continues after the last finished seed. The task's files
+    are relative to `recipe.data`. Raises ClozeError for files or settings that don't fit,
     Stopped after SIGTERM or Ctrl-C: the seed under way is lost, the finished ones are kept.
     """
     prepare_cpu()
@@ -107,7 +104,19 @@ def finetune(
                 else:
                     meter.advance(shared.steps)
                 runs[start].append(run)
-    results = _results(shared, runs, counts)
+    every = [run for group in runs.values() for run in group]
+    results = {
+        "task": task.name,
+        "kind": shared.kind.name,
+        "measures": list(shared.kind.measures),
+        "classes": list(shared.classes),
+        "pretrained": summary(shared.kind, runs["pretrained"]),
+        "random_weights": summary(shared.kind, runs["random"]) if "random" in runs else None,
+        "development": how_chosen(task, shared.kind.measures[0], counts.get("development", {}).get("examples", 0)),
+        "counts": counts,
+        "examples_per_s": examples_per_s(every),
+        "meaning": meaning(chosen=shared.development is not None),
+    }
     curves = [line for start in starts for run in runs[start] for line in run["curve"]]
     write_text(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in curves))
     write_json(folder / "results.json", results)
@@ -115,11 +124,8 @@ def finetune(
 
 
 def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_Task, dict[str, Any]]:
-    """Read and tokenise both files and load the model; also returns the counts of both files."""
-    files = [recipe.data / task.train, recipe.data / task.test]
-    kind = kind_of(task.kind)
-    train, test = (kind.read(path, task) for path in files)
-    classes = kind.classes(train, test)
+    """Read and tokenise the files and load the model; also returns the counts of what was read."""
+    kind, splits = kind_of(task.kind), read_splits(recipe.data, task)
     model, tokenizer = load_model(model_folder)
     length = task.length or recipe.inputs.length
     if length > model.encoder.config.max_length:
@@ -129,9 +135,15 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
             "model.max_length."
         )
     layout = Layout(tokenizer, length, model.encoder.config.segment_types)
-    learned, tested = (kind.inputs(examples, classes, layout, task) for examples in (train, test))
+    parts = {"train": splits.train, "test": splits.test, "development": splits.development}
+    inputs = {
+        name: kind.inputs(examples, splits.classes, layout, task)
+        for name, examples in parts.items()
+        if examples is not None
+    }
+    files = [recipe.data / path for path in task.files.values()]
     decides = {
-        "task": task.model_dump(exclude={"name", "train", "test", "seeds", "from_random_weights"}),
+        "task": task.model_dump(exclude={"name", *task.files, "seeds", "from_random_weights"}),
         "training": recipe.training.model_dump(include=_TRAINING_FIELDS),
         "length": length,
         "tokenizer": tokenizer.fingerprint,
@@ -143,34 +155,54 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
         kind=kind,
         model=model,
         tokenizer=tokenizer,
-        classes=classes,
-        kept=kind.settings(train, task),
-        train=learned,
-        test=tested,
+        classes=splits.classes,
+        kept=splits.settings,
+        train=inputs["train"],
+        development=inputs.get("development"),
+        test=inputs["test"],
         device=choose_device(recipe.training.device),
         fingerprint=hash_json(decides),
     )
-    counts = {"train": train.counts | learned.features.counts, "test": test.counts | tested.features.counts}
+    counts = {
+        name: {**found, **(inputs[name].features.counts if name in inputs else {})}
+        for name, found in splits.counts.items()
+    }
     return shared, counts
 
 
 def _run(
     shared: _Task, start: Start, seed: int, keep: Path | None, meter: Meter, request: StopRequest
 ) -> dict[str, Any]:
-    """Train and score one classifier; write it to `keep` if given. Returns what `seeds/` stores of it."""
+    """Train, choose the epoch if there is a development set, and score one classifier; write it to `keep` if given.
+
+    Returns what `seeds/` stores of it.
+    """
     classifier = _classifier(shared, start, seed)
     learner = _learner(shared, classifier, seed)
     who = {"start": start, "seed": seed}
     made_of = {**who, "fingerprint": shared.fingerprint}
     curve: list[dict[str, Any]] = []
+    choice = EpochChoice(shared.kind.measures[0])
     elapsed_s, examples = 0.0, 0
     for epoch in range(math.ceil(shared.steps / shared.epoch_steps)):
-        lines, train, rows = _epoch(shared, learner, epoch, elapsed_s, f"{start}, seed {seed}", meter, request)
-        test = _score(shared, classifier)
-        measured = {f"{shared.kind.name}/{measure}": test[measure] for measure in shared.kind.measures}
-        end = {key: value for key, value in lines[-1].items() if "/" not in key} | {"kind": "test"} | measured
-        curve += [who | line for line in (*lines, end)]
-        elapsed_s, examples = end["elapsed_s"], examples + rows
+        lines, mean, rows = _epoch(shared, learner, epoch, elapsed_s, f"{start}, seed {seed}", meter, request)
+        place = {key: value for key, value in lines[-1].items() if "/" not in key}
+        curve += [who | line for line in lines]
+        elapsed_s, examples = place["elapsed_s"], examples + rows
+        if shared.development is None:
+            train, test = mean, _score(shared, classifier, shared.test)
+            curve.append(who | place | _named(shared.kind, "test", test))
+        else:
+            scores = measured(shared.kind, _score(shared, classifier, shared.development))
+            curve.append(who | place | _named(shared.kind, "development", scores))
+            if choice.offer(scores, classifier):
+                train, chosen_at = mean, place
+    chosen = {}
+    if shared.development is not None:
+        choice.restore(classifier)
+        test = _score(shared, classifier, shared.test)
+        curve.append(who | chosen_at | _named(shared.kind, "test", test))
+        chosen = {"development": choice.scores, "chosen_epoch": choice.best + 1}
     if keep is not None:
         with write_folder(keep, manifest={"task": shared.settings.name, **made_of}) as aside:
             save_classifier(aside, classifier, shared.tokenizer)
@@ -178,6 +210,7 @@ def _run(
         **made_of,
         "train": _learned(shared.kind, train),
         "test": test,
+        **chosen,
         "elapsed_s": elapsed_s,
         "examples": examples,
         "curve": curve,
@@ -278,11 +311,16 @@ def _learner(shared: _Task, classifier: Classifier | TokenClassifier, seed: int)
     )
 
 
-def _score(shared: _Task, classifier: Classifier | TokenClassifier) -> dict[str, Any]:
-    """Measures of the classifier on the whole test file, without dropout, in float32 as it will be used."""
+def _score(shared: _Task, classifier: Classifier | TokenClassifier, inputs: Inputs) -> dict[str, Any]:
+    """Measures of the classifier on all of `inputs`, without dropout, in float32 as it will be used."""
     classifier.eval()
-    outputs = map_rows(classifier.logits, shared.test.features, device=shared.device, per_token=shared.kind.per_token)
-    return dict(shared.test.score(outputs))
+    outputs = map_rows(classifier.logits, inputs.features, device=shared.device, per_token=shared.kind.per_token)
+    return dict(inputs.score(outputs))
+
+
+def _named(kind: TaskKind[Any], split: str, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Measures as a line of metrics.jsonl names them."""
+    return {"kind": split} | {f"{kind.name}/{measure}": scores[measure] for measure in kind.measures}
 
 
 def _mean(results: Sequence[StepResult]) -> Mean:
@@ -309,30 +347,3 @@ def _finished(stored: Path, made_of: dict[str, Any], keep: Path | None) -> dict[
         ) from None
     manifests = [run] if keep is None else [run, read_manifest(keep) or {}]
     return run if all(made_of.items() <= manifest.items() for manifest in manifests) else None
-
-
-def _results(shared: _Task, runs: dict[Start, list[dict[str, Any]]], counts: dict[str, Any]) -> dict[str, Any]:
-    """What `results.json` holds."""
-    every = [run for group in runs.values() for run in group]
-    return {
-        "task": shared.settings.name,
-        "kind": shared.kind.name,
-        "measures": list(shared.kind.measures),
-        "classes": list(shared.classes),
-        "pretrained": _summary(shared.kind, runs["pretrained"]),
-        "random_weights": _summary(shared.kind, runs["random"]) if "random" in runs else None,
-        "counts": counts,
-        "examples_per_s": sum(run["examples"] for run in every) / sum(run["elapsed_s"] for run in every),
-        "meaning": MEANING,
-    }
-
-
-def _summary(kind: TaskKind[Any], runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The runs of one start with mean and standard deviation of their measures."""
-    mean: dict[str, dict[str, float | None]] = {"train": {}, "test": {}}
-    std: dict[str, dict[str, float | None]] = {"train": {}, "test": {}}
-    for split, measures in (("train", kind.learned), ("test", kind.measures)):
-        for measure in measures:
-            mean[split][measure], std[split][measure] = mean_and_std([run[split][measure] for run in runs])
-    seeds = [{name: run[name] for name in ("seed", "train", "test", "elapsed_s")} for run in runs]
-    return {"seeds": seeds, "mean": mean, "std": std}

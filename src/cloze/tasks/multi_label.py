@@ -19,7 +19,7 @@ import numpy as np
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples, read_table
 from cloze.tasks.metrics import require_extra
-from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, rows_of_texts
+from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, keys_of_texts, rows_of_texts, take
 
 if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
@@ -113,4 +113,6 @@ KIND = TaskKind(
     read=_read,
     classes=label_names,
     inputs=_inputs,
+    keys=keys_of_texts,
+    take=take,
 )

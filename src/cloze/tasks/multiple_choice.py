@@ -27,7 +27,7 @@ from cloze.files import files_below
 from cloze.tasks.datasets import columns_of, read_lines, read_text
 from cloze.tasks.features import Features, RowBuilder
 from cloze.tasks.metrics import log_softmax_in_groups
-from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind
+from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, take
 
 if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
@@ -202,4 +202,6 @@ KIND = TaskKind(
     read=_read,
     classes=_classes,
     inputs=_inputs,
+    keys=lambda examples: [choice.text for choice in examples.choices],
+    take=take,
 )

@@ -13,7 +13,7 @@ more than `null_threshold`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -230,6 +230,12 @@ def _settings(train: Questions, task: TaskSettings) -> Mapping[str, Any]:
     return {name: getattr(reading, name) for name in Reading.__slots__}
 
 
+def _take(examples: Questions, places: Sequence[int]) -> Questions:
+    questions = [examples.questions[place] for place in places]
+    unanswerable = sum(question.span is None for question in questions)
+    return replace(examples, questions=questions, counts={"examples": len(places), "unanswerable": unanswerable})
+
+
 KIND = TaskKind(
     name="question_answering",
     measures=("f1", "exact_match", "loss"),
@@ -237,6 +243,8 @@ KIND = TaskKind(
     read=_read,
     classes=_classes,
     inputs=_inputs,
+    keys=lambda examples: [examples.contexts[question.context] for question in examples.questions],
+    take=_take,
     per_token=True,
     settings=_settings,
 )

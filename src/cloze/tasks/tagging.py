@@ -28,7 +28,7 @@ from cloze.errors import ClozeError
 from cloze.tasks.datasets import read_lines
 from cloze.tasks.features import IGNORED, Features, RowBuilder
 from cloze.tasks.metrics import log_softmax, require_extra
-from cloze.tasks.task import Inputs, Layout, Outputs, TaskKind
+from cloze.tasks.task import Inputs, Layout, Outputs, TaskKind, take
 from cloze.tasks.windows import best_windows, tokenise, windows
 
 if TYPE_CHECKING:
@@ -319,6 +319,8 @@ KIND = TaskKind(
     read=_read,
     classes=tag_names,
     inputs=_inputs,
+    keys=lambda examples: examples.texts,
+    take=take,
     per_token=True,
     token_labels=True,
     settings=_settings,

@@ -7,8 +7,8 @@ of how well it does. How often, from which weights, with which seeds and what is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -19,6 +19,8 @@ from cloze.tasks.features import featurise
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from _typeshed import DataclassInstance
 
     from cloze.recipe import TaskSettings
     from cloze.tasks.datasets import Examples
@@ -38,6 +40,7 @@ class Counted(Protocol):
 
 
 E = TypeVar("E", bound=Counted)
+D = TypeVar("D", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,10 @@ class TaskKind(Generic[E]):
     """(train, test) -> names of the head's outputs. Raises ClozeError, with file and line, for labels that don't do."""
     inputs: Callable[[E, tuple[str, ...], Layout, TaskSettings], Inputs]
     """(examples, classes) -> their rows, labels and scores."""
+    keys: Callable[[E], list[str]]
+    """What each example is about: those that share it are never on two sides of a split."""
+    take: Callable[[E, Sequence[int]], E]
+    """The examples in these places."""
     per_token: bool = False
     """Whether the head gives an output for each token, not for each row."""
     token_labels: bool = False
@@ -98,6 +105,19 @@ def read_texts(path: Path, task: TaskSettings) -> Examples:
 
     columns = task.columns or ()
     return read_table(path, task.text_column, task.label_column, task.second_text_column, columns=columns)
+
+
+def keys_of_texts(examples: Examples) -> list[str]:
+    """The text of each example, or both texts of a pair."""
+    columns = [column for column in (examples.texts, examples.second) if column is not None]
+    return ["\0".join(texts) for texts in zip(*columns, strict=True)]
+
+
+def take(examples: D, places: Sequence[int]) -> D:
+    """`places` of every list of a dataclass whose lists run in the order of its examples."""
+    lists = {one.name: value for one in fields(examples) if isinstance(value := getattr(examples, one.name), list)}
+    taken = {name: [values[place] for place in places] for name, values in lists.items()}
+    return replace(examples, **taken, counts={"examples": len(places)})
 
 
 def kind_of(name: str) -> TaskKind[Any]:

@@ -1,0 +1,51 @@
+"""What `results.json` says of a task: every seed, mean and spread over seeds, and what the numbers are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cloze.tasks.metrics import mean_and_std
+from cloze.tasks.task import TaskKind
+
+Run = dict[str, Any]
+"""What `seeds/` stores of one training run."""
+
+MEANING = {
+    "train": "mean over the last epoch: each batch is scored just before the model learns from it, with dropout",
+    "test": "the final model on the whole test file, without dropout, in float32",
+    "std": "sample standard deviation over seeds (n - 1); null with one seed or where a seed has no value",
+}
+"""What the numbers of `results.json` are, in words; stored beside them."""
+CHOSEN_MEANING = {
+    "train": "mean over the chosen epoch: each batch is scored just before the model learns from it, with dropout",
+    "test": "the weights of the chosen epoch on the whole test file, once, without dropout, in float32",
+}
+"""The same where a development set chose the epoch."""
+
+
+def meaning(*, chosen: bool) -> dict[str, str]:
+    """The words for a task whose epoch a development set has chosen or not."""
+    return MEANING | CHOSEN_MEANING if chosen else MEANING
+
+
+def summary(kind: TaskKind[Any], runs: Sequence[Run]) -> dict[str, Any]:
+    """The runs of one start with mean and standard deviation of their measures."""
+    mean: dict[str, dict[str, float | None]] = {"train": {}, "test": {}}
+    std: dict[str, dict[str, float | None]] = {"train": {}, "test": {}}
+    for split, measures in (("train", kind.learned), ("test", kind.measures)):
+        for measure in measures:
+            mean[split][measure], std[split][measure] = mean_and_std([run[split][measure] for run in runs])
+    names = ("seed", "train", "test", "development", "chosen_epoch", "elapsed_s")
+    seeds = [{name: run[name] for name in names if name in run} for run in runs]
+    return {"seeds": seeds, "mean": mean, "std": std}
+
+
+def examples_per_s(runs: Sequence[Run]) -> float:
+    """Examples learned from in a second, over all runs."""
+    return float(sum(run["examples"] for run in runs) / sum(run["elapsed_s"] for run in runs))
+
+
+def measured(kind: TaskKind[Any], scores: Mapping[str, Any]) -> dict[str, float | None]:
+    """The measures alone."""
+    return {measure: scores[measure] for measure in kind.measures}

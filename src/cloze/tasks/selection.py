@@ -1,0 +1,146 @@
+"""Which examples are learned from, which choose the epoch, and which are only tested.
+
+The epoch may be chosen by a development set, never by the test set: its own file, or training examples that a hash of
+what they are about sets apart. So equal texts, and questions about one text, are on one side, and examples that are
+added later move no other. Parts of the training examples, for the question how much more of them would help, are the
+first ones of another order by hash: a larger part holds every smaller one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloze.errors import ClozeError
+from cloze.files import files_below, sha256_file
+from cloze.inputs.hashing import uniform
+from cloze.tasks.task import TaskKind, kind_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from cloze.recipe import TaskSettings
+
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The examples of a task."""
+
+    train: Any
+    """What is learned from, without those set apart."""
+    development: Any | None
+    test: Any
+    classes: tuple[str, ...]
+    """Of the whole training file."""
+    settings: Mapping[str, Any]
+    """What a saved model must know of its task."""
+    counts: Mapping[str, Mapping[str, int]]
+    """Of each part; also of the training file as it was read, if a part of it was set apart."""
+
+
+def read_splits(data: Path, task: TaskSettings) -> Splits:
+    """Read the task's files, relative to `data`.
+
+    Raises ClozeError for one that doesn't fit, for a development file that is the test file, and for a development
+    share that leaves one side empty.
+    """
+    kind = kind_of(task.kind)
+    paths = {name: data / path for name, path in task.files.items()}
+    read = {name: kind.read(path, task) for name, path in paths.items()}
+    train, test, development = read["train"], read["test"], read.get("development")
+    classes = kind.classes(train, test)
+    counts = {name: read[name].counts for name in ("train", "test")}
+    settings = kind.settings(train, task)
+    if development is not None:
+        kind.classes(train, development)
+        _refuse_test_file(task, paths)
+        counts["development"] = development.counts
+    elif task.development_frac:
+        learned, apart = split(kind.keys(train), task.development_frac)
+        if not len(learned) or not len(apart):
+            raise ClozeError(
+                f"{paths['train']}: development_frac {task.development_frac:g} sets {len(apart):,} of "
+                f"{len(learned) + len(apart):,} examples apart for the choice of the epoch and leaves {len(learned):,} "
+                "to learn from (examples about one text stay together). Change it, or name a development file."
+            )
+        counts["train file"] = train.counts
+        train, development = kind.take(train, learned.tolist()), kind.take(train, apart.tolist())
+        counts |= {"train": train.counts, "development": development.counts}
+    return Splits(train, development, test, classes, settings, counts)
+
+
+def split(keys: Sequence[str], frac: float) -> tuple[Places, Places]:
+    """Places to learn from, and about `frac` of all that are set apart; equal keys are on one side."""
+    apart = _drawn(keys, "development") < frac
+    return np.flatnonzero(~apart), np.flatnonzero(apart)
+
+
+def part(keys: Sequence[str], share: float) -> Places:
+    """Places of `share` of all, at least one, ascending; a larger share holds those of a smaller one."""
+    order = np.argsort(_drawn(keys, "share of training"), kind="stable")
+    return np.sort(order[: max(1, round(share * len(keys)))])
+
+
+def of_part(kind: TaskKind[Any], examples: Any, share: float) -> Any:
+    """`share` of the examples."""
+    return kind.take(examples, part(kind.keys(examples), share).tolist())
+
+
+def _drawn(keys: Sequence[str], purpose: str) -> NDArray[np.float64]:
+    """A number from 0 to 1 for each key, a function of it."""
+    found = {key: float(uniform(0, f"{purpose}:{key!a}")) for key in dict.fromkeys(keys)}
+    return np.array([found[key] for key in keys])
+
+
+def _refuse_test_file(task: TaskSettings, paths: Mapping[str, Path]) -> None:
+    digests = {name: [sha256_file(file) for file in files_below(paths[name])] for name in ("test", "development")}
+    if digests["test"] == digests["development"]:
+        raise ClozeError(
+            f"task {task.name}: the development file {paths['development']} is the test file. Choosing by it would be "
+            "training on the test; name another file, or let development_frac set a part of the training file apart."
+        )
+
+
+def how_chosen(task: TaskSettings, headline: str, examples: int) -> dict[str, Any] | None:
+    """How the development set was made, as results.json has it; None: there is none."""
+    if task.development is None and not task.development_frac:
+        return None
+    made = "file" if task.development is not None else "hash of the training examples"
+    return {"made": made, "share": task.development_frac or None, "examples": examples, "measure": headline}
+
+
+@dataclass(slots=True)
+class EpochChoice:
+    """The best epoch so far by a measure of which more is better; of equal ones the earlier."""
+
+    measure: str
+    scores: list[dict[str, float | None]] = field(default_factory=list)
+    """Measures on the development set after each epoch."""
+    best: int = 0
+    """Place of the best epoch in `scores`."""
+    _weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def offer(self, scores: dict[str, float | None], model: nn.Module) -> bool:
+        """Take note of an epoch; whether it is the best so far, whose weights are kept."""
+        self.scores.append(scores)
+        better = len(self.scores) == 1 or _rank(scores[self.measure]) > _rank(self.scores[self.best][self.measure])
+        if better:
+            self.best = len(self.scores) - 1
+            self._weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        return better
+
+    def restore(self, model: nn.Module) -> None:
+        """Give the model the weights of the best epoch."""
+        model.load_state_dict(self._weights)
+
+
+def _rank(value: float | None) -> float:
+    """A measure that does not exist (a correlation with a constant) is below all others."""
+    return -np.inf if value is None else value
