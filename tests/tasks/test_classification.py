@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloze.errors import ClozeError
-from cloze.tasks.classification import class_indices, class_names, macro_f1, matthews, score
+from cloze.tasks.classification import balanced_weights, class_indices, class_names, macro_f1, matthews, score
 from cloze.tasks.datasets import Examples, read_table
 from cloze.tasks.metrics import log_softmax
 
@@ -40,6 +40,14 @@ def test_one_class_or_an_unknown_label_cannot_be_trained(tmp_path: Path) -> None
     ):
         class_names(two, strange)
     assert class_names(two, one) == ("0", "1"), "a test set need not hold every class"
+
+
+def test_balanced_weights_count_classes_alike() -> None:
+    labels = np.array([0] * 6 + [1] * 3 + [2])
+    weights = balanced_weights(labels, 3)
+    np.testing.assert_allclose(weights, [10 / 18, 10 / 9, 10 / 3], rtol=1e-6)
+    assert weights[labels].mean() == pytest.approx(1)
+    assert balanced_weights(np.array([0, 0, 2, 2]), 3).tolist() == [1, 0, 1], "a class that does not occur"
 
 
 def test_scores_of_a_hand_made_table() -> None:

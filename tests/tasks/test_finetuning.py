@@ -23,7 +23,7 @@ from cloze.progress import Silent
 from cloze.recipe import Recipe, TaskSettings
 from cloze.tasks.datasets import read_table
 from cloze.tasks.features import map_rows
-from cloze.tasks.finetuning import Start, _classifier, _prepare, finetune
+from cloze.tasks.finetuning import Start, _classifier, _learner, _prepare, finetune
 from cloze.training.signals import Stopped
 
 
@@ -221,6 +221,25 @@ def test_a_rows_logits_do_not_depend_on_its_company(data: Path) -> None:
         for tokens in (10_000, 1)
     )
     np.testing.assert_allclose(together, apart, atol=1e-5)
+
+
+def test_class_weights_and_layer_decay_reach_training(data: Path) -> None:
+    shared = shared_task(data, class_weights="balanced", layer_decay=0.5)
+    classifier = _classifier(shared, "pretrained", 1)
+    positives = int(shared.train.labels.sum())
+    assert isinstance(classifier.class_weights, torch.Tensor)
+    np.testing.assert_allclose(classifier.class_weights, [100 / (200 - positives), 100 / positives], rtol=1e-6)
+    assert "class_weights" not in classifier.state_dict()
+    batch = shared.train.features.batch(np.arange(8), {"classification": shared.train.labels})
+    labels = torch.from_numpy(shared.train.labels[:8])
+    with torch.no_grad():
+        each = torch.nn.functional.cross_entropy(classifier.eval().logits(batch), labels, reduction="none")
+        found = classifier.losses(batch)["classification"]
+    torch.testing.assert_close(found.loss, (each * classifier.class_weights[labels]).sum())
+    assert found.count == 8
+    factors = {group.get("rate_factor", 1.0) for group in _learner(shared, classifier, 1).optimizer.param_groups}
+    assert factors == {1.0, 0.5}
+    assert _classifier(shared_task(data), "pretrained", 1).class_weights is None
 
 
 def test_rows_longer_than_the_position_table_are_refused(data: Path, tmp_path: Path) -> None:

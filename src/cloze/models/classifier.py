@@ -37,6 +37,8 @@ def mean_of_rows(hidden: Tensor, offsets: Tensor) -> Tensor:
 class Classifier(nn.Module):
     """Outputs with names for each row: logits over classes, the one number of a regression, or of an option."""
 
+    class_weights: Tensor | None
+
     def __init__(
         self,
         model: PretrainingModel,
@@ -46,11 +48,13 @@ class Classifier(nn.Module):
         objective: str = "classification",
         pooling: Pooling | None = None,
         settings: Mapping[str, Any] | None = None,
+        class_weights: Tensor | None = None,
     ) -> None:
         """`dropout`: share dropped in the head.
 
         `objective`: classification; multi_label; regression and multiple_choice, which have one class. `pooling`: what
         a row's vector is; None is the family's choice. `settings`: what the task's kind keeps with the model.
+        `class_weights` [C]: what a row of each class counts in the loss of a classification; None: 1.
         """
         super().__init__()
         family, config = family_of(model.family), model.encoder.config
@@ -63,6 +67,7 @@ class Classifier(nn.Module):
         pooler = getattr(model, "pooler", None)
         self.pooler = family.pooler(config) if pooler is None else pooler
         self.head = RowHead(config.width, len(self.classes), dropout)
+        self.register_buffer("class_weights", class_weights, persistent=False)
 
     def pool(self, batch: Batch) -> Tensor:
         """Batch -> [R, D]."""
@@ -84,8 +89,10 @@ class Classifier(nn.Module):
             assert batch.parts is not None
             sizes = torch.from_numpy(batch.parts).to(pooled.device)
             return {self.objective: losses_in_groups(self.head(pooled), sizes, int(batch.parts.max()), labels[:, None])}
+        if self.objective == "classification":
+            return {self.objective: self.head.losses(pooled, labels, self.class_weights)}
         of_rows = {"regression": self.head.squared_errors, "multi_label": self.head.binary_losses}
-        return {self.objective: of_rows.get(self.objective, self.head.losses)(pooled, labels)}
+        return {self.objective: of_rows[self.objective](pooled, labels)}
 
 
 class TokenClassifier(nn.Module):
@@ -134,8 +141,17 @@ def classifier_of(
     *,
     pooling: Pooling | None = None,
     settings: Mapping[str, Any] | None = None,
+    class_weights: Tensor | None = None,
 ) -> Classifier | TokenClassifier:
     """The classifier that a kind of task trains."""
     if HEADS[objective] in ("ForTokenClassification", "ForQuestionAnswering"):
         return TokenClassifier(model, classes, dropout, objective=objective, settings=settings)
-    return Classifier(model, classes, dropout, objective=objective, pooling=pooling, settings=settings)
+    return Classifier(
+        model,
+        classes,
+        dropout,
+        objective=objective,
+        pooling=pooling,
+        settings=settings,
+        class_weights=class_weights,
+    )

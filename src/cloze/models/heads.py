@@ -153,11 +153,11 @@ class RowHead(nn.Module):
         """pooled [R, D] -> logits [R, C]."""
         return self.linear(self.dropout(pooled))  # type: ignore[no-any-return]
 
-    def losses(self, pooled: Tensor, labels: Tensor) -> Sums:
-        """pooled [R, D], labels int64 [R] -> Sums over rows."""
+    def losses(self, pooled: Tensor, labels: Tensor, weights: Tensor | None = None) -> Sums:
+        """pooled [R, D], labels int64 [R] -> Sums over rows; `weights` [C]: what a row of each class counts."""
         logits = self(pooled).float()
         correct = (logits.argmax(dim=1) == labels).sum()
-        return Sums(F.cross_entropy(logits, labels, reduction="sum"), labels.shape[0], correct)
+        return Sums(F.cross_entropy(logits, labels, weights, reduction="sum"), labels.shape[0], correct)
 
     def squared_errors(self, pooled: Tensor, labels: Tensor) -> Sums:
         """pooled [R, D], labels float32 [R], for a head of one class -> Sums over rows; none of them is "correct"."""

@@ -46,6 +46,18 @@ def class_indices(labels: Sequence[str], classes: Sequence[str]) -> list[int]:
     return [index[label] for label in labels]
 
 
+def balanced_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """What an example of each class counts, float32 [classes]: examples / (classes that occur x examples of its class).
+
+    The mean over the examples is 1. A class that does not occur, as in a part of the training file, has 0.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    found = np.zeros(classes, dtype=np.float32)
+    known = counts > 0
+    found[known] = len(labels) / (known.sum() * counts[known])
+    return found
+
+
 def _is_whole_number(name: str) -> bool:
     return name.isascii() and name.removeprefix("-").isdigit()
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 
 from cloze.errors import ClozeError, DamagedError
@@ -22,13 +23,14 @@ from cloze.interop.huggingface import WEIGHTS_FILE, load_model, save_classifier
 from cloze.models import family_of, from_config
 from cloze.models.classifier import Classifier, TokenClassifier, classifier_of
 from cloze.models.encoder import initialise_normal
+from cloze.tasks.classification import balanced_weights
 from cloze.tasks.features import map_rows, training_batches
 from cloze.tasks.results import examples_per_s, meaning, measured, summary
 from cloze.tasks.selection import EpochChoice, how_chosen, read_splits
 from cloze.tasks.task import Inputs, Layout, TaskKind, kind_of
 from cloze.training.cpu import choose_dtype, prepare_cpu
 from cloze.training.distributed import Ranks, choose_device
-from cloze.training.optimizer import make_optimizer
+from cloze.training.optimizer import layer_factors, make_optimizer
 from cloze.training.schedule import learning_rate
 from cloze.training.signals import Stopped, StopRequest, stop_requests
 from cloze.training.step import Learner, Mean, StepResult, check_finite, train_step
@@ -115,7 +117,7 @@ def finetune(
         "development": how_chosen(task, shared.kind.measures[0], counts.get("development", {}).get("examples", 0)),
         "counts": counts,
         "examples_per_s": examples_per_s(every),
-        "meaning": meaning(chosen=shared.development is not None),
+        "meaning": meaning(chosen=shared.development is not None, weighted=task.class_weights != "none"),
     }
     curves = [line for start in starts for run in runs[start] for line in run["curve"]]
     write_text(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in curves))
@@ -281,6 +283,7 @@ def _classifier(shared: _Task, start: Start, seed: int) -> Classifier | TokenCla
         shared.classes,
         HEAD_DROPOUT if share is None else share,
         settings=shared.kept,
+        class_weights=_class_weights(shared),
     )
     initialise_normal(classifier, config.initialisation_std, seed)
     if start == "pretrained":
@@ -290,9 +293,15 @@ def _classifier(shared: _Task, start: Start, seed: int) -> Classifier | TokenCla
     return classifier.to(shared.device)
 
 
+def _class_weights(shared: _Task) -> torch.Tensor | None:
+    if shared.settings.class_weights == "none":
+        return None
+    return torch.from_numpy(balanced_weights(shared.train.labels.astype(np.int64), len(shared.classes)))
+
+
 def _learner(shared: _Task, classifier: Classifier | TokenClassifier, seed: int) -> Learner:
     """The classifier with the optimiser of pretraining and the task's decay."""
-    training = shared.recipe.training
+    training, decay, layers = shared.recipe.training, shared.settings.layer_decay, classifier.encoder.config.layers
     return Learner(
         model=classifier,
         losses=classifier.losses,
@@ -303,6 +312,7 @@ def _learner(shared: _Task, classifier: Classifier | TokenClassifier, seed: int)
             beta1=training.beta1,
             beta2=training.beta2,
             eps=training.adam_eps,
+            rate_factors=layer_factors(classifier, layers, decay) if decay < 1 else None,
         ),
         clip_norm=training.clip_norm,
         seed=seed,

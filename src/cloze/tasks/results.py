@@ -24,9 +24,13 @@ CHOSEN_MEANING = {
 """The same where a development set chose the epoch."""
 
 
-def meaning(*, chosen: bool) -> dict[str, str]:
-    """The words for a task whose epoch a development set has chosen or not."""
-    return MEANING | CHOSEN_MEANING if chosen else MEANING
+WEIGHTED_MEANING = "; its loss counts each class alike (class_weights), the test's each example"
+
+
+def meaning(*, chosen: bool, weighted: bool) -> dict[str, str]:
+    """The words for a task: whether a development set has chosen the epoch, and whether classes have weights."""
+    words = MEANING | CHOSEN_MEANING if chosen else dict(MEANING)
+    return words | ({"train": words["train"] + WEIGHTED_MEANING} if weighted else {})
 
 
 def summary(kind: TaskKind[Any], runs: Sequence[Run]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from cloze.errors import ClozeError
 from cloze.models.dropout import seed_dropout
 from cloze.objectives.sampling import seed_noise
 from cloze.training.distributed import Ranks
+from cloze.training.optimizer import RATE_FACTOR
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Batch
@@ -120,7 +121,7 @@ def train_step(
     if learner.clip_norm is not None:
         clip_grads_with_norm_(model.parameters(), learner.clip_norm, norm)
     for group in learner.optimizer.param_groups:
-        group["lr"] = learning_rate
+        group["lr"] = learning_rate * group.get(RATE_FACTOR, 1.0)
     learner.optimizer.step()
     learner.optimizer.zero_grad()
     return StepResult(tuple(counts), sums, norm, figures)
