@@ -36,6 +36,7 @@ def test_f1_of_words_and_of_characters() -> None:
 
 def test_the_best_of_several_answers_counts() -> None:
     found = answer_scores(["the dog", "cat"], [["cat", "A dog!", "dog house"], ["cat food"]], "squad")
+    assert found.pop("per_example") == pytest.approx([1, 2 / 3])
     assert found == {"exact_match": 0.5, "f1": pytest.approx((1 + 2 / 3) / 2), "parts": {}}
 
 

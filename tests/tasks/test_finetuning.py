@@ -103,7 +103,7 @@ def test_it_learns_and_says_what_its_numbers_are(finished: Path) -> None:
     assert results["counts"]["train"]["examples"] == 200
     assert results["counts"]["train"]["empty"] == 20
     assert results["examples_per_s"] > 0
-    assert set(results["meaning"]) == {"train", "test", "std"}
+    assert set(results["meaning"]) == {"train", "test", "interval", "std"}
 
 
 def test_curves_hold_every_seed_and_end_at_the_results(finished: Path) -> None:

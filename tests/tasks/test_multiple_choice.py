@@ -113,8 +113,11 @@ def test_rows_of_a_question_are_one_example_and_only_the_text_is_cut() -> None:
 
 def test_scores_are_a_softmax_over_the_options_of_a_question() -> None:
     outputs = np.array([[1.0], [2.0], [0.0], [5.0], [4.0]], dtype=np.float32)
-    found = score(outputs, np.array([1, 1]), np.array([0, 3, 5]))
+    found = dict(score(outputs, np.array([1, 1]), np.array([0, 3, 5])))
     want = [torch.tensor(values).log_softmax(0)[1].item() for values in ([1.0, 2.0, 0.0], [5.0, 4.0])]
+    sure = np.exp([torch.tensor(values).log_softmax(0).max().item() for values in ([1.0, 2.0, 0.0], [5.0, 4.0])])
+    assert found.pop("per_example").tolist() == [1, 0]
+    assert found.pop("calibration_error") == pytest.approx((1 - sure[0] + sure[1]) / 2)
     assert found == {"accuracy": 0.5, "loss": pytest.approx(-sum(want) / 2, rel=1e-6)}
 
 

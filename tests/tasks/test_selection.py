@@ -65,14 +65,11 @@ def test_every_kind_can_be_split_and_no_text_is_on_both_sides(tmp_path: Path, ki
 def write(folder: Path, kind: str) -> Path:
     """A file of 20 texts, of which some kinds ask two questions."""
     if kind == "question_answering":
-        answer = {"text": "글", "answer_start": 0}
-        paragraphs = [
-            {
-                "context": f"글{i} 이다",
-                "qas": [{"id": f"{i}-{j}", "question": "뭐?", "answers": [answer]} for j in (0, 1)],
-            }
-            for i in range(20)
-        ]
+        paragraphs = []
+        for i in range(20):
+            answers = [{"text": f"글{i}", "answer_start": 0}]
+            asked = [{"id": f"{i}-{j}", "question": "뭐?", "answers": answers} for j in (0, 1)]
+            paragraphs.append({"context": f"글{i} 이다", "qas": asked})
         text, path = json.dumps({"data": [{"title": "하나", "paragraphs": paragraphs}]}), "questions.json"
     elif kind == "multiple_choice":
         rows = [f"글 {i // 2}\t질문\t하나\t둘\t셋\t넷\t{'ABCD'[i % 4]}" for i in range(40)]

@@ -52,7 +52,8 @@ def f1(given: str, wanted: str, rules: Rules, *, empty_agrees: bool = False) -> 
 def answer_scores(given: Sequence[str], wanted: Sequence[Sequence[str]], rules: Rules) -> dict[str, Any]:
     """Mean exact match and F1 over questions; `wanted` has all right answers of each, none for one without an answer.
 
-    `parts`: the same for questions with and without an answer, if there are any of the latter.
+    `per_example`: F1 of each question. `parts`: the means for questions with and without an answer, if there are any of
+    the latter.
     """
     impossible = np.array([not answers for answers in wanted], dtype=np.bool_)
     with_empty = bool(impossible.any())
@@ -64,6 +65,7 @@ def answer_scores(given: Sequence[str], wanted: Sequence[Sequence[str]], rules: 
     parts = {"with an answer": ~impossible, "without an answer": impossible} if with_empty else {}
     return {
         **_means(scores),
+        "per_example": scores[:, 1],
         "parts": {name: {**_means(scores[of]), "count": int(of.sum())} for name, of in parts.items() if of.any()},
     }
 

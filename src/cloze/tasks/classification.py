@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples
+from cloze.tasks.intervals import calibration_error
 from cloze.tasks.metrics import log_softmax
+from cloze.tasks.mistakes import most_confident
 from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, keys_of_texts, read_texts, rows_of_texts, take
 
 if TYPE_CHECKING:
@@ -64,7 +66,21 @@ def _is_whole_number(name: str) -> bool:
 
 def _inputs(examples: Examples, classes: tuple[str, ...], layout: Layout, task: TaskSettings) -> Inputs:
     labels = np.array(class_indices(examples.labels, classes))
-    return Inputs(rows_of_texts(examples, layout), labels, partial(score, labels=labels))
+    scores = partial(_score, labels=labels, examples=examples, classes=classes)
+    return Inputs(rows_of_texts(examples, layout), labels, scores)
+
+
+def _score(logits: Outputs, labels: Labels, examples: Examples, classes: tuple[str, ...]) -> Mapping[str, Any]:
+    """`score`, and the most confident mistakes."""
+    predicted = logits.argmax(axis=1)
+
+    def describe(place: int) -> dict[str, Any]:
+        second = {} if examples.second is None else {"second": examples.second[place]}
+        named = {"label": examples.labels[place], "predicted": classes[predicted[place]]}
+        return {"id": examples.ids[place], "text": examples.texts[place], **second, **named}
+
+    probabilities = np.exp(log_softmax(logits)).max(axis=1)
+    return {**score(logits, labels), "mistakes": most_confident(probabilities, predicted == labels, describe)}
 
 
 def score(logits: Outputs, labels: Labels) -> Mapping[str, Any]:
@@ -77,11 +93,13 @@ def score(logits: Outputs, labels: Labels) -> Mapping[str, Any]:
     """
     classes = logits.shape[1]
     predicted = logits.argmax(axis=1)
-    losses = -log_softmax(logits)[np.arange(len(labels)), labels]
+    shares, right = log_softmax(logits), predicted == labels
+    losses = -shares[np.arange(len(labels)), labels]
     confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
-    accuracy = float((predicted == labels).mean())
-    measured = {"accuracy": accuracy, "loss": float(losses.mean()), "confusion": confusion.tolist()}
-    return measured | {"macro_f1": macro_f1(confusion), "matthews": matthews(confusion)}
+    measured = {"accuracy": float(right.mean()), "loss": float(losses.mean()), "confusion": confusion.tolist()}
+    measured |= {"macro_f1": macro_f1(confusion), "matthews": matthews(confusion)}
+    surest = np.exp(shares).max(axis=1)
+    return measured | {"calibration_error": calibration_error(surest, right), "per_example": right.astype(np.float64)}
 
 
 def macro_f1(confusion: NDArray[np.int64]) -> float:

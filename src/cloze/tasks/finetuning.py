@@ -25,7 +25,7 @@ from cloze.models.classifier import Classifier, TokenClassifier, classifier_of
 from cloze.models.encoder import initialise_normal
 from cloze.tasks.classification import balanced_weights
 from cloze.tasks.features import map_rows, training_batches
-from cloze.tasks.results import examples_per_s, meaning, measured, summary
+from cloze.tasks.results import examples_per_s, meaning, measured, summary, with_interval
 from cloze.tasks.selection import EpochChoice, how_chosen, read_splits
 from cloze.tasks.task import Inputs, Layout, TaskKind, kind_of
 from cloze.training.cpu import choose_dtype, prepare_cpu
@@ -211,7 +211,7 @@ def _run(
     return {
         **made_of,
         "train": _learned(shared.kind, train),
-        "test": test,
+        "test": with_interval(shared.kind, test),
         **chosen,
         "elapsed_s": elapsed_s,
         "examples": examples,

@@ -18,6 +18,7 @@ import numpy as np
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples, read_table
+from cloze.tasks.intervals import f1
 from cloze.tasks.metrics import require_extra
 from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, keys_of_texts, rows_of_texts, take
 
@@ -100,6 +101,7 @@ def score(logits: Outputs, labels: Labels, classes: tuple[str, ...]) -> Mapping[
         "macro_f1": float(np.mean(of_labels)),
         "exact_match": float((given == wanted).all(axis=1).mean()),
         "loss": float((np.logaddexp(0, wide) - wide * labels).mean()),
+        "per_example": np.stack([(given & wanted).sum(1), given.sum(1), wanted.sum(1)], axis=1).astype(np.float64),
         "parts": {
             name: {"f1": value, "count": count} for name, value, count in zip(classes, of_labels, counts, strict=True)
         },
@@ -113,6 +115,7 @@ KIND = TaskKind(
     read=_read,
     classes=label_names,
     inputs=_inputs,
+    resample=f1,
     keys=keys_of_texts,
     take=take,
 )

@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.files import files_below
 from cloze.tasks.datasets import columns_of, read_lines, read_text
 from cloze.tasks.features import Features, RowBuilder
+from cloze.tasks.intervals import calibration_error
 from cloze.tasks.metrics import log_softmax_in_groups
+from cloze.tasks.mistakes import most_confident
 from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, take
 
 if TYPE_CHECKING:
@@ -184,15 +187,39 @@ def _inputs(examples: Choices, classes: tuple[str, ...], layout: Layout, task: T
     features = lay_out(examples.choices, layout)
     labels = np.array([choice.answer for choice in examples.choices], dtype=np.int64)
     assert features.parts is not None
-    return Inputs(features, labels, partial(score, labels=labels, parts=features.parts))
+    return Inputs(features, labels, partial(_score, labels=labels, parts=features.parts, choices=examples.choices))
 
 
-def score(outputs: Outputs, labels: Labels, parts: np.ndarray[Any, np.dtype[np.int64]]) -> Mapping[str, Any]:
+def _score(outputs: Outputs, labels: Labels, parts: NDArray[np.int64], choices: Sequence[Choice]) -> Mapping[str, Any]:
+    """`score`, and the most confident mistakes."""
+    shares, best = _shares_and_best(outputs, parts)
+
+    def describe(place: int) -> dict[str, Any]:
+        choice = choices[place]
+        named = {"label": choice.options[choice.answer], "predicted": choice.options[best[place] - parts[place]]}
+        return {"text": choice.question, **named}
+
+    right = best == parts[:-1] + labels
+    return {**score(outputs, labels, parts), "mistakes": most_confident(np.exp(shares[best]), right, describe)}
+
+
+def score(outputs: Outputs, labels: Labels, parts: NDArray[np.int64]) -> Mapping[str, Any]:
     """Outputs [options, 1] against the places of the right ones, [questions]; `parts`: where each question begins."""
+    shares, best = _shares_and_best(outputs, parts)
+    wanted = parts[:-1] + labels
+    right = best == wanted
+    return {
+        "accuracy": float(right.mean()),
+        "loss": -float(shares[wanted].mean()),
+        "calibration_error": calibration_error(np.exp(shares[best]), right),
+        "per_example": right.astype(np.float64),
+    }
+
+
+def _shares_and_best(outputs: Outputs, parts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Log of the probability of each option among those of its question, and the place of the best of each question."""
     shares = log_softmax_in_groups(outputs, parts)[:, 0]
-    right = parts[:-1] + labels
-    best = np.array([start + shares[start:end].argmax() for start, end in pairwise(parts)])
-    return {"accuracy": float((best == right).mean()), "loss": -float(shares[right].mean())}
+    return shares, np.array([start + shares[start:end].argmax() for start, end in pairwise(parts)])
 
 
 KIND = TaskKind(

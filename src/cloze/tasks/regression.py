@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples
+from cloze.tasks.intervals import spearman
 from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, keys_of_texts, read_texts, rows_of_texts, take
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def score(outputs: Outputs, labels: Labels) -> Mapping[str, Any]:
         "spearman": float(stats.spearmanr(found, wanted).statistic) if varies else None,
         "pearson": float(stats.pearsonr(found, wanted).statistic) if varies else None,
         "loss": float(np.square(found - wanted).mean()),
+        "per_example": np.stack([found, wanted], axis=1),
     }
 
 
@@ -75,6 +77,7 @@ KIND = TaskKind(
     read=read_texts,
     classes=_classes,
     inputs=_inputs,
+    resample=spearman,
     keys=keys_of_texts,
     take=take,
 )

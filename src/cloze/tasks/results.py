@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cloze.tasks.intervals import bootstrap
 from cloze.tasks.metrics import mean_and_std
 from cloze.tasks.task import TaskKind
 
@@ -14,6 +15,8 @@ Run = dict[str, Any]
 MEANING = {
     "train": "mean over the last epoch: each batch is scored just before the model learns from it, with dropout",
     "test": "the final model on the whole test file, without dropout, in float32",
+    "interval": "95% of the first measure, percentile bootstrap over the test's examples; how much another test set of "
+    "the same kind would move a seed's score",
     "std": "sample standard deviation over seeds (n - 1); null with one seed or where a seed has no value",
 }
 """What the numbers of `results.json` are, in words; stored beside them."""
@@ -43,6 +46,12 @@ def summary(kind: TaskKind[Any], runs: Sequence[Run]) -> dict[str, Any]:
     names = ("seed", "train", "test", "development", "chosen_epoch", "elapsed_s")
     seeds = [{name: run[name] for name in names if name in run} for run in runs]
     return {"seeds": seeds, "mean": mean, "std": std}
+
+
+def with_interval(kind: TaskKind[Any], scores: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores of a test with the `interval` of the first measure in place of what it is computed from."""
+    kept = {name: value for name, value in scores.items() if name != "per_example"}
+    return kept | {"interval": bootstrap(scores["per_example"], kind.resample)}
 
 
 def examples_per_s(runs: Sequence[Run]) -> float:

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import read_lines
 from cloze.tasks.features import IGNORED, Features, RowBuilder
+from cloze.tasks.intervals import f1
 from cloze.tasks.metrics import log_softmax, require_extra
 from cloze.tasks.task import Inputs, Layout, Outputs, TaskKind, take
 from cloze.tasks.windows import best_windows, tokenise, windows
@@ -259,7 +260,19 @@ def score(
     predicted = [[next(found) for _ in of_text] for of_text in tags]
     chosen = np.flatnonzero(labels != IGNORED)
     losses = -log_softmax(outputs[chosen])[np.arange(len(chosen)), labels[chosen]]
-    return {**entity_scores(tags, predicted, classes), "loss": float(losses.mean()) if len(losses) else None}
+    loss = float(losses.mean()) if len(losses) else None
+    return {**entity_scores(tags, predicted, classes), "loss": loss, "per_example": _entity_counts(tags, predicted)}
+
+
+def _entity_counts(tags: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """Entities of each text that are right, that were given, and that it has, [texts, 3], as in `entity_f1`."""
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    found = np.zeros((len(tags), 3))
+    for place, both in enumerate(zip(predicted, tags, strict=True)):
+        given, wanted = (set(get_entities(list(of_text))) for of_text in both)
+        found[place] = len(given & wanted), len(given), len(wanted)
+    return found
 
 
 def entity_scores(
@@ -321,6 +334,7 @@ KIND = TaskKind(
     inputs=_inputs,
     keys=lambda examples: examples.texts,
     take=take,
+    resample=f1,
     per_token=True,
     token_labels=True,
     settings=_settings,

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloze.tasks.features import featurise
+from cloze.tasks.intervals import Resample, mean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,8 +63,9 @@ class Inputs:
     labels: Labels
     """[examples, ...]; of a kind that labels tokens [tokens], IGNORED where a token has none."""
     score: Score
-    """Outputs of the head for all rows, [rows or tokens, head's width], in their order -> the kind's `measures`, and
-    more that results.json shall hold of a seed."""
+    """Outputs of the head for all rows, [rows or tokens, head's width], in their order -> the kind's `measures`; more
+    that results.json shall hold of a seed; and `per_example`, float64 [examples, ...]: what `TaskKind.resample` needs,
+    which is not kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,8 @@ class TaskKind(Generic[E]):
     """What each example is about: those that share it are never on two sides of a split."""
     take: Callable[[E, Sequence[int]], E]
     """The examples in these places."""
+    resample: Resample = mean
+    """How the first measure of some of the examples comes of their `per_example`."""
     per_token: bool = False
     """Whether the head gives an output for each token, not for each row."""
     token_labels: bool = False
