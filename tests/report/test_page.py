@@ -236,3 +236,16 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ClozeError, match="is not a folder"):
         write_report(tmp_path / "absent")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_mistakes_are_shown_as_text(make_run: MakeRun) -> None:
+    folder = make_run()
+    path = folder / "tasks" / "영화평" / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8"))
+    mistake = {"id": "7", "text": "<img src=x> 최고", "label": "부정", "predicted": "긍정", "probability": 0.998}
+    results["pretrained"]["seeds"][0]["test"]["mistakes"] = [mistake]
+    path.write_text(json.dumps(results), encoding="utf-8")
+    page = page_of(folder)
+    assert "img" not in page.tags
+    assert "Most confident mistakes Text Label Predicted Probability, % <img src=x> 최고 부정 긍정 99.8" in words(page)

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from cloze.report import tables, task_tables
-from cloze.report.run import read_run
+from cloze.report.run import TaskRun, read_run
 
 MakeRun = Callable[..., Path]
 
@@ -111,3 +111,53 @@ def test_terminal_says_what_is_missing(make_run: MakeRun, part: str) -> None:
     folder = make_run()
     (folder / part).rename(folder / "gone")
     assert "has not" in printed(folder)
+
+
+def practised(task: TaskRun) -> TaskRun:
+    """The made-up task with what newer results say of a seed."""
+    for place, run in enumerate(task.results["pretrained"]["seeds"]):
+        run["test"] = run["test"] | {
+            "interval": {"low": 0.87 + place / 100, "high": 0.89 + place / 100, "resamples": 1000},
+            "calibration_error": 0.03 + place / 100,
+            "mistakes": [
+                {"id": "7", "text": "<b>최고\n" * 90, "label": "부정", "predicted": "긍정", "probability": 0.998}
+            ],
+        }
+        run["chosen_epoch"] = place + 1
+    task.results["development"] = {"made": "hash", "share": 0.1, "examples": 15_000, "measure": "accuracy"}
+    part = {"share": 0.01, "rows": 1_500, "pretrained": task.results["random_weights"], "random_weights": None}
+    task.results["shares"] = [part]
+    return task
+
+
+def test_confidence_stands_in_the_tasks_table(make_run: MakeRun) -> None:
+    task = practised(read_run(make_run()).tasks[0])
+    table = task_tables.finetuning_tables(task)[0]
+    assert table.rows[2] == ("Test, 95% interval", "88.00 to 90.00", "–")
+    assert "calibration error of the test: 4.00%" in table.note
+    assert "Epoch chosen by accuracy on 15,000 development examples, which a hash of the training" in table.note
+    assert table.note.endswith("set apart: 1, 2, 3.")
+    task.results["development"] = None
+    assert "No development set: no epoch was chosen" in task_tables.finetuning_tables(task)[0].note
+    seeds = task_tables.seeds_table(task)
+    assert seeds.columns[-4:] == ("Test, 95% interval", "Calibration error", "Chosen epoch", "Time")
+    assert seeds.rows[0][-4:-1] == ("87.00 to 89.00", "3.00", "1")
+    assert seeds.rows[-1][-4:-1] == ("–", "–", "–"), "runs from random weights without them"
+
+
+def test_mistakes_are_those_of_the_kept_classifier_in_one_line(make_run: MakeRun) -> None:
+    task = read_run(make_run()).tasks[0]
+    assert task_tables.mistakes_table(task) is None
+    table = task_tables.mistakes_table(practised(task))
+    assert table is not None and len(table.rows) == 1
+    text, label, predicted, probability = table.rows[0]
+    assert (label, predicted, probability) == ("부정", "긍정", "99.8")
+    assert text.startswith("<b>최고 <b>최고") and text.endswith("…") and len(text) <= 160
+
+
+def test_shares_end_with_all_examples(make_run: MakeRun) -> None:
+    task = read_run(make_run()).tasks[0]
+    assert task_tables.shares_table(task) is None
+    table = task_tables.shares_table(practised(task))
+    assert table is not None and table.columns == ("Share", "From the pretrained model", "From random weights")
+    assert table.rows == [("1.0%", "84.02 ± 0.12", "–"), ("100.0%", "88.31 ± 0.12", "84.02 ± 0.12")]

@@ -145,3 +145,21 @@ def test_a_development_set_must_exist(data: Path, tmp_path: Path, settings: dict
 def test_two_development_sets_are_one_too_many() -> None:
     with pytest.raises(ValueError, match="set one of them"):
         task(development=Path("dev.txt"), development_frac=0.1)
+
+
+def test_smaller_shares_are_trained_beside_all(data: Path, tmp_path: Path) -> None:
+    settings = {"seeds": [1, 2], "epochs": 1, "from_random_weights": True}
+    results = run(data, tmp_path / "shares", task(shares=[0.5, 0.1, 1.0], **settings))
+    assert [(one["share"], one["rows"]) for one in results["shares"]] == [(0.1, 20), (0.5, 100)], "1 is the task itself"
+    for one in results["shares"]:
+        for start in ("pretrained", "random_weights"):
+            assert [seed["seed"] for seed in one[start]["seeds"]] == [1, 2]
+            assert one[start]["mean"]["test"]["accuracy"] is not None
+    run(data, tmp_path / "all", task(**settings))
+    (alone, lines), (beside, curves) = (without_times(tmp_path / name) for name in ("all", "shares"))
+    assert curves == lines and {**beside, "shares": []} == alone, "shares change nothing of the task itself"
+    stored = sorted((tmp_path / "shares" / "seeds").iterdir())
+    assert len(stored) == 12 and (tmp_path / "shares" / "seeds" / "pretrained-1-share-0.1.json") in stored
+    written_at = [path.stat().st_mtime_ns for path in stored]
+    run(data, tmp_path / "shares", task(shares=[0.1, 0.5], **settings))
+    assert [path.stat().st_mtime_ns for path in stored] == written_at, "finished parts are not trained again"

@@ -20,9 +20,11 @@ from cloze.report.task_tables import (
     confusion_table,
     finetuning_tables,
     gain,
+    mistakes_table,
     parts_table,
     references_table,
     seeds_table,
+    shares_table,
     task_counts_table,
 )
 
@@ -105,13 +107,16 @@ def _task_values(task: TaskRun) -> dict[str, Any]:
         "scores": finetuning_tables(task),
         "gain": gain(task),
         "plots": finetuning_plots(task),
+        "development": any(line.get("kind") == "development" for line in task.curves),
         "random": any(line.get("start") == "random" for line in task.curves),
         "details": [
             table
             for table in (
                 references_table(task),
+                shares_table(task),
                 seeds_table(task),
                 confusion_table(task),
+                mistakes_table(task),
                 parts_table(task),
                 task_counts_table(task),
             )

@@ -114,7 +114,7 @@ def finetuning_plots(task: TaskRun) -> list[Plot]:
     for measure in sorted(measures(task), key=lambda name: name != "loss"):
         unit, factor = units.get(measure, "%"), 1.0 if measure == "loss" else 100.0
         key, series = f"{kind}/{measure}", []
-        for split, bold in (("train", False), ("test", True)):
+        for split, bold in (("train", False), ("development", True), ("test", True)):
             for start, colour in (("random", "second"), ("pretrained", "accent")):
                 lines = [line for line in task.curves if (line.get("kind"), line.get("start")) == (split, start)]
                 for seed in dict.fromkeys(line.get("seed") for line in lines):

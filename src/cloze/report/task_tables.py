@@ -5,9 +5,22 @@ Measures are those that the task's kind names, the one that papers report first;
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from cloze.report.cells import Figure, Table, as_list, as_object, sentences, side_by_side
 from cloze.report.run import TaskRun, dig, number
-from cloze.report.wording import LOSSES, MEASURES, MISSING, decimal, duration, humanised, percent, whole, with_spread
+from cloze.report.wording import (
+    LOSSES,
+    MEASURES,
+    MISSING,
+    decimal,
+    duration,
+    humanised,
+    percent,
+    shortened,
+    whole,
+    with_spread,
+)
 from cloze.tasks.metrics import mean_and_std
 from cloze.tasks.named import TASKS
 
@@ -48,17 +61,21 @@ def seeds_table(task: TaskRun) -> Table:
         for split in ("train", "test")
         if any(number(dig(run, split, measure)) is not None for _, runs in starts for run in runs)
     ]
+    every = [run for _, runs in starts for run in runs]
+    more = [(title, cell) for title, cell in SEED_CELLS.items() if any(cell(run) != MISSING for run in every)]
     rows = [
         (
             f"{dig(run, 'seed')}",
             "pretrained" if start == "pretrained" else "random",
             *(_shown(measure, dig(run, split, measure)) for split, measure in known),
+            *(cell(run) for _, cell in more),
             duration(number(dig(run, "elapsed_s"))),
         )
         for start, runs in starts
         for run in runs
     ]
-    columns = ("Seed", "Start", *(f"{humanised(split)} {_lower(measure)}" for split, measure in known), "Time")
+    names = [f"{humanised(split)} {_lower(measure)}" for split, measure in known]
+    columns = ("Seed", "Start", *names, *(title for title, _ in more), "Time")
     words = sentences((humanised(key), str(value)) for key, value in as_object(task.results.get("meaning")).items())
     return Table("Seeds", columns, rows, " ".join(words))
 
@@ -133,11 +150,92 @@ def _finetuning_table(task: TaskRun, start: str, title: str) -> Table:
         mean, std = (dig(task.results, start, key, split) for key in ("mean", "std"))
         cells = (with_spread(*(_shown(name, dig(value, name)) for value in (mean, std))) for name in names)
         rows.append((humanised(split), *cells))
-    seeds = len(as_list(dig(task.results, start, "seeds")))
+    runs = as_list(dig(task.results, start, "seeds"))
+    ends = _mean_interval(runs)
+    if ends != MISSING:
+        rows.append(("Test, 95% interval", ends, *(MISSING for _ in names[1:])))
+    seeds = len(runs)
     over = f"Mean ± standard deviation over {seeds} seeds" if seeds > 1 else "One seed, so no spread"
     loss = LOSSES.get(str(task.results.get("kind")), LOSSES["classification"])
     shares = " and ".join(_lower(name) for name in names if name != "loss")
-    return Table(title, ("", *(MEASURES[name] for name in names)), rows, f"{over}; {shares} in %, loss: {loss}.")
+    notes = [f"{over}; {shares} in %, loss: {loss}.", *_practice(task, runs, with_interval=ends != MISSING)]
+    return Table(title, ("", *(MEASURES[name] for name in names)), rows, " ".join(notes))
+
+
+def _practice(task: TaskRun, runs: Sequence[object], *, with_interval: bool) -> list[str]:
+    """How sure the scores are and how the epoch was chosen, in words; nothing for results that do not say it."""
+    notes = []
+    if with_interval:
+        notes.append("Interval: bootstrap over the test's examples, mean of the seeds' ends.")
+    errors = [number(dig(run, "test", "calibration_error")) for run in runs]
+    if runs and None not in errors:
+        notes.append(f"Expected calibration error of the test: {percent(mean_and_std(errors)[0])}%.")
+    made = as_object(task.results.get("development"))
+    if made:
+        measure = _lower(str(made.get("measure"))) if made.get("measure") in MEASURES else "its first measure"
+        how = "a hash of the training examples set apart" if made.get("share") else "a file of its own holds"
+        epochs = ", ".join(whole(number(dig(run, "chosen_epoch"))) for run in runs)
+        size = whole(number(made.get("examples")))
+        notes.append(f"Epoch chosen by {measure} on {size} development examples, which {how}: {epochs}.")
+    elif "development" in task.results:
+        notes.append("No development set: no epoch was chosen, the last one is scored.")
+    return notes
+
+
+def mistakes_table(task: TaskRun) -> Table | None:
+    """Where the kept classifier, that of the first seed, is surest and wrong."""
+    runs = as_list(dig(task.results, "pretrained", "seeds"))
+    found = as_list(dig(runs[0], "test", "mistakes")) if runs else []
+    rows = []
+    for one in found:
+        texts = [dig(one, key) for key in ("text", "second")]
+        text = " / ".join(shortened(str(value)) for value in texts if value is not None)
+        probability = percent(number(dig(one, "probability")), 1)
+        rows.append(
+            (text or MISSING, *(shortened(str(dig(one, key)), 60) for key in ("label", "predicted")), probability)
+        )
+    note = f"Test, seed {dig(runs[0], 'seed')}, surest first." if runs else ""
+    columns = ("Text", "Label", "Predicted", "Probability, %")
+    return Table("Most confident mistakes", columns, rows, note) if rows else None
+
+
+def shares_table(task: TaskRun) -> Table | None:
+    """The headline of the test by the share of the training examples that was learned from; all of them come last."""
+    parts = [as_object(part) for part in as_list(task.results.get("shares"))]
+    if not parts:
+        return None
+    measure = measures(task)[0]
+    starts = [start for start in STARTS if task.results.get(start)]
+    rows = []
+    for part in [*parts, {**task.results, "share": 1.0}]:
+        ends = [[number(dig(part, start, key, "test", measure)) for key in ("mean", "std")] for start in starts]
+        rows.append((f"{percent(number(part.get('share')), 1)}%", *(with_spread(*map(percent, pair)) for pair in ends)))
+    note = (
+        f"Test {_lower(measure)} in %, mean ± standard deviation over seeds; smaller shares are parts of larger ones."
+    )
+    return Table("By share of the training examples", ("Share", *(STARTS[start] for start in starts)), rows, note)
+
+
+def _interval(run: object) -> str:
+    low, high = (number(dig(run, "test", "interval", end)) for end in ("low", "high"))
+    return MISSING if low is None or high is None else f"{percent(low)} to {percent(high)}"
+
+
+def _mean_interval(runs: Sequence[object]) -> str:
+    """Means of the ends of the seeds' intervals."""
+    ends = [
+        mean_and_std([number(dig(run, "test", "interval", end)) for run in runs])[0] if runs else None
+        for end in ("low", "high")
+    ]
+    return _interval({"test": {"interval": dict(zip(("low", "high"), ends, strict=True))}})
+
+
+SEED_CELLS: dict[str, Callable[[object], str]] = {
+    "Test, 95% interval": _interval,
+    "Calibration error": lambda run: percent(number(dig(run, "test", "calibration_error"))),
+    "Chosen epoch": lambda run: whole(number(dig(run, "chosen_epoch"))),
+}
+"""Columns of the table of seeds that not every task has."""
 
 
 def _shown(measure: str, value: object) -> str:

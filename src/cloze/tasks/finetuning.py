@@ -26,7 +26,7 @@ from cloze.models.encoder import initialise_normal
 from cloze.tasks.classification import balanced_weights
 from cloze.tasks.features import map_rows, training_batches
 from cloze.tasks.results import examples_per_s, meaning, measured, summary, with_interval
-from cloze.tasks.selection import EpochChoice, how_chosen, read_splits
+from cloze.tasks.selection import EpochChoice, how_chosen, of_part, read_splits
 from cloze.tasks.task import Inputs, Layout, TaskKind, kind_of
 from cloze.training.cpu import choose_dtype, prepare_cpu
 from cloze.training.distributed import Ranks, choose_device
@@ -69,6 +69,8 @@ class _Task:
     device: torch.device
     fingerprint: str
     """Hash of all that decides a run's numbers, its seed and start aside."""
+    share: float = 1.0
+    """Of the training examples that are learned from."""
 
     @property
     def epoch_steps(self) -> int:
@@ -90,22 +92,26 @@ def finetune(
     Stopped after SIGTERM or Ctrl-C: the seed under way is lost, the finished ones are kept.
     """
     prepare_cpu()
-    shared, counts = _prepare(recipe, task, model_folder)
+    shared, parts, counts = _prepare(recipe, task, model_folder)
     starts: list[Start] = ["pretrained", "random"] if task.from_random_weights else ["pretrained"]
-    runs: dict[Start, list[dict[str, Any]]] = {start: [] for start in starts}
-    total = shared.steps * len(starts) * len(task.seeds)
+    total = sum(one.steps for one in (shared, *parts)) * len(starts) * len(task.seeds)
+    of_parts: list[dict[str, Any]] = []
     with stop_requests() as request, progress.stage(task.name, total=total, unit="steps") as meter:
-        for start in starts:
-            for seed in task.seeds:
-                stored = folder / "seeds" / f"{start}-{seed}.json"
-                keep = folder / "model" if start == "pretrained" and seed == task.seeds[0] else None
-                run = _finished(stored, {"start": start, "seed": seed, "fingerprint": shared.fingerprint}, keep)
-                if run is None:
-                    run = _run(shared, start, seed, keep, meter, request)
-                    write_json(stored, run)
-                else:
-                    meter.advance(shared.steps)
-                runs[start].append(run)
+        runs = _runs(shared, folder, starts, meter, request)
+        for one in parts:
+            found = {
+                start: summary(shared.kind, group)
+                for start, group in _runs(one, folder, starts, meter, request).items()
+            }
+            examples = len(one.train.features.sizes)
+            of_parts.append(
+                {
+                    "share": one.share,
+                    "rows": examples,
+                    "pretrained": found["pretrained"],
+                    "random_weights": found.get("random"),
+                }
+            )
     every = [run for group in runs.values() for run in group]
     results = {
         "task": task.name,
@@ -115,6 +121,7 @@ def finetune(
         "pretrained": summary(shared.kind, runs["pretrained"]),
         "random_weights": summary(shared.kind, runs["random"]) if "random" in runs else None,
         "development": how_chosen(task, shared.kind.measures[0], counts.get("development", {}).get("examples", 0)),
+        "shares": of_parts,
         "counts": counts,
         "examples_per_s": examples_per_s(every),
         "meaning": meaning(chosen=shared.development is not None, weighted=task.class_weights != "none"),
@@ -125,8 +132,32 @@ def finetune(
     return results
 
 
-def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_Task, dict[str, Any]]:
-    """Read and tokenise the files and load the model; also returns the counts of what was read."""
+def _runs(
+    shared: _Task, folder: Path, starts: Sequence[Start], meter: Meter, request: StopRequest
+) -> dict[Start, list[dict[str, Any]]]:
+    """The runs of all starts and seeds; finished ones are read from `seeds/`."""
+    runs: dict[Start, list[dict[str, Any]]] = {start: [] for start in starts}
+    part = f"-share-{shared.share:g}" if shared.share < 1 else ""
+    for start in starts:
+        for seed in shared.settings.seeds:
+            stored = folder / "seeds" / f"{start}-{seed}{part}.json"
+            first = start == "pretrained" and seed == shared.settings.seeds[0]
+            keep = folder / "model" if first and not part else None
+            run = _finished(stored, {"start": start, "seed": seed, "fingerprint": shared.fingerprint}, keep)
+            if run is None:
+                run = _run(shared, start, seed, keep, meter, request)
+                write_json(stored, run)
+            else:
+                meter.advance(shared.steps)
+            runs[start].append(run)
+    return runs
+
+
+def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_Task, list[_Task], dict[str, Any]]:
+    """Read and tokenise the files and load the model.
+
+    Returns the task, the same with each smaller share of the training examples, and the counts of what was read.
+    """
     kind, splits = kind_of(task.kind), read_splits(recipe.data, task)
     model, tokenizer = load_model(model_folder)
     length = task.length or recipe.inputs.length
@@ -145,7 +176,7 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
     }
     files = [recipe.data / path for path in task.files.values()]
     decides = {
-        "task": task.model_dump(exclude={"name", *task.files, "seeds", "from_random_weights"}),
+        "task": task.model_dump(exclude={"name", *task.files, "seeds", "shares", "from_random_weights"}),
         "training": recipe.training.model_dump(include=_TRAINING_FIELDS),
         "length": length,
         "tokenizer": tokenizer.fingerprint,
@@ -169,7 +200,11 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
         name: {**found, **(inputs[name].features.counts if name in inputs else {})}
         for name, found in splits.counts.items()
     }
-    return shared, counts
+    smaller = []
+    for share in sorted({share for share in task.shares if share < 1}):
+        learned = kind.inputs(of_part(kind, splits.train, share), splits.classes, layout, task)
+        smaller.append(replace(shared, train=learned, share=share, fingerprint=hash_json([shared.fingerprint, share])))
+    return shared, smaller, counts
 
 
 def _run(
@@ -182,12 +217,13 @@ def _run(
     classifier = _classifier(shared, start, seed)
     learner = _learner(shared, classifier, seed)
     who = {"start": start, "seed": seed}
+    name = f"{start}, seed {seed}" + (f", {shared.share:g} of the training examples" if shared.share < 1 else "")
     made_of = {**who, "fingerprint": shared.fingerprint}
     curve: list[dict[str, Any]] = []
     choice = EpochChoice(shared.kind.measures[0])
     elapsed_s, examples = 0.0, 0
     for epoch in range(math.ceil(shared.steps / shared.epoch_steps)):
-        lines, mean, rows = _epoch(shared, learner, epoch, elapsed_s, f"{start}, seed {seed}", meter, request)
+        lines, mean, rows = _epoch(shared, learner, epoch, elapsed_s, name, meter, request)
         place = {key: value for key, value in lines[-1].items() if "/" not in key}
         curve += [who | line for line in lines]
         elapsed_s, examples = place["elapsed_s"], examples + rows
