@@ -195,7 +195,7 @@ def test_fine_tuning_a_modernbert_goes_on_with_the_head_of_pretraining() -> None
     settings = ModelSettings(family="modernbert", norm_position="pre", layers=1, heads=2, width=16)
     pretrained = build(settings, vocabulary_size=VOCABULARY, length=12, pad_id=0, pairs=False, seed=5)
     recipe = SimpleNamespace(model=SimpleNamespace(attention="auto"))
-    task = SimpleNamespace(dropout=None)
+    task = SimpleNamespace(dropout=None, class_weights="none")
     shared: Any = SimpleNamespace(
         settings=task,
         model=pretrained,
