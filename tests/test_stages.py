@@ -109,6 +109,12 @@ def test_all_absent_files_are_named_at_once(tmp_path: Path) -> None:
     assert "--data DIR" in lines[3]
 
 
+def test_sources_may_be_patterns(tmp_path: Path) -> None:
+    assert names(recipe(tmp_path, corpus__sources=["*.txt"])) == names(recipe(tmp_path))
+    with pytest.raises(ClozeError, match=r"The corpus source \*\.xml fits nothing in .*, which holds corpus\.txt, "):
+        names(recipe(tmp_path, corpus__sources=["*.xml"]))
+
+
 def test_a_task_of_multiple_choice_may_read_folders(tmp_path: Path) -> None:
     (tmp_path / "data" / "race" / "high").mkdir(parents=True)
     (tmp_path / "data" / "race" / "high" / "1.txt").write_text("{}", encoding="utf-8")

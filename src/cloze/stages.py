@@ -184,9 +184,14 @@ def versions() -> dict[str, str]:
 
 def _check_sources(recipe: Recipe) -> None:
     """All files that the recipe names are there, before the first stage begins."""
-    from cloze.corpus.sources import is_hub
+    from cloze.corpus.sources import is_hub, is_pattern
 
-    named = {f"corpus.sources.{place}": path for place, path in enumerate(recipe.corpus.sources) if not is_hub(path)}
+    # Of a pattern that fits nothing `source_files` tells, with what there is.
+    named = {
+        f"corpus.sources.{place}": path
+        for place, path in enumerate(recipe.corpus.sources)
+        if not is_hub(path) and not is_pattern(recipe.data, path)
+    }
     against = enumerate(recipe.corpus.cleaning.decontaminate_against)
     named |= {f"corpus.cleaning.decontaminate_against.{place}": path for place, path in against}
     if recipe.tokenizer.new_words is not None:

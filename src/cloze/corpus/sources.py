@@ -91,6 +91,11 @@ def is_hub(source: Path) -> bool:
     return str(source).startswith(_HUB)
 
 
+def is_pattern(data: Path, source: Path) -> bool:
+    """Whether a source stands for all that fits it; a file may be called like a pattern."""
+    return not _PATTERN.isdisjoint(str(source)) and not (data / source).exists()
+
+
 def _on_disk(path: Path) -> Path:
     """The file that a source file is, or is in."""
     return path if is_hub(path) else archive_of(path) or path
@@ -132,7 +137,7 @@ def _matches(data: Path, source: Path) -> list[Path]:
     """What a source names, or all that fits its pattern, sorted. Raises ClozeError if nothing does."""
     if is_hub(source):
         return [source]
-    if _PATTERN.isdisjoint(str(source)) or (data / source).exists():
+    if not is_pattern(data, source):
         return [data / source]
     if ".." in source.parts:
         raise ClozeError(f"The corpus source {source} is a pattern with `..`. Name the folder from the root instead.")
