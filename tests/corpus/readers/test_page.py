@@ -38,3 +38,11 @@ def test_what_cannot_be_read(read: Read, monkeypatch: pytest.MonkeyPatch) -> Non
     documents, counts = read(b"# longer than it", name="a.md")
     assert documents == []
     assert counts.dropped["malformed record"].examples == ["a.md, page 1: longer than 10 bytes"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "cp949"])
+def test_a_page_may_be_in_a_named_encoding(read: Read, encoding: str) -> None:
+    data = "<!doctype html><title>제목</title><p>한글이다.".encode(encoding)
+    documents, counts = read(data, kind="html", encoding=encoding)
+    assert (documents[0].title, documents[0].sentences) == ("제목", ["한글이다."])
+    assert not counts.changed

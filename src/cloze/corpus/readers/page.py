@@ -25,7 +25,7 @@ class MarkdownReader:
 
     def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its one document."""
-        with open_source(self.path, counts) as file:
+        with open_source(self.path, counts, self.settings) as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             drop_record(counts, self.settings, self.path, 1, f"longer than {MAX_BYTES:,} bytes", "page")
