@@ -20,7 +20,7 @@ from cloze.recipe import CorpusSettings
 datasets = pytest.importorskip("datasets", reason="the extra `hub` is not installed")
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-ROWS = {"id": [1, 2, 3], "title": ["가", "다", "마"], "text": ["'''나'''.", None, "바. 사."]}
+ROWS = {"id": [1, 2, 3], "title": ["가", "다", "마"], "text": ["'''나'''.", None, "바다. 사람."]}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_name_is_streamed(asked: list[dict[str, Any]]) -> None:
     documents = list(open_reader(source_files(chosen, Path("data"))[0], chosen).read(counts))
     assert [(raw.id, raw.title, raw.text, raw.markup) for raw in documents] == [
         (f"{source}:1", "가", "'''나'''.", "mediawiki"),
-        (f"{source}:3", "마", "바. 사.", "mediawiki"),
+        (f"{source}:3", "마", "바다. 사람.", "mediawiki"),
     ]
     assert counts.dropped["malformed record"].examples == [f"{source}, record 2: text is null"]
     assert asked == [
@@ -64,7 +64,7 @@ def test_a_name_is_streamed(asked: list[dict[str, Any]]) -> None:
 
 def test_a_corpus_is_built_of_it(asked: list[dict[str, Any]], tmp_path: Path) -> None:
     counts = build_corpus(settings(f"hub:a/b@{COMMIT}", validation_frac=0.0), tmp_path, tmp_path, Silent())
-    assert [document.sentences for document in Corpus(tmp_path).documents("train")] == [["'''나'''."], ["바.", "사."]]
+    assert [document.sentences for document in Corpus(tmp_path).documents("train")] == [["'''나'''."], ["바다.", "사람."]]
     assert counts["files"] == 1
 
 
