@@ -73,7 +73,7 @@ def write_dump(path: Path, size: int) -> int:
     """Write a dump of about `size` bytes; returns how many there are."""
     written = 0
     with path.open("wb") as file:
-        for number, text in enumerate(_articles()):
+        for number, text in enumerate(articles()):
             record = {"namespace": "0", "title": f"문서 {number}", "text": text, "contributors": ["user1"]}
             line = json.dumps(record, ensure_ascii=False).encode()
             written += file.write((b"[" if number == 0 else b",") + line)
@@ -83,10 +83,11 @@ def write_dump(path: Path, size: int) -> int:
     return written
 
 
-def _articles() -> Iterator[str]:
+def articles() -> Iterator[str]:
+    """Markup of articles without end, no two of them equal."""
     world = make_world(1, SAMPLE_ARTICLES)
-    articles = (article(1, index, subject, world) for index, subject in enumerate(world.subjects))
-    sections = [section for text in articles for section in text.split("\n== ")]
+    whole = (article(1, index, subject, world) for index, subject in enumerate(world.subjects))
+    sections = [section for text in whole for section in text.split("\n== ")]
     draws, number = random.Random(1), 0
     while True:
         number += 1

@@ -61,7 +61,7 @@ def main() -> None:
 def make_corpus(folder: Path, max_documents: int | None) -> tuple[Corpus, str]:
     """The corpus stage's output for the reviews or the sample, and what it is in words."""
     reviews = SHARED_DATA / "corpus" / "reviews.txt.gz"
-    source = reviews if reviews.exists() else write_sample(folder / "sample")["namuwiki.json"]
+    source = reviews if reviews.exists() else write_sample(folder / "sample")["articles"]
     settings = CorpusSettings(sources=[source], max_documents=max_documents, validation_frac=0.0)
     (folder / "corpus").mkdir()
     build_corpus(settings, folder, folder / "corpus", Silent())

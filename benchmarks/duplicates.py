@@ -77,7 +77,7 @@ def pieces(number: int) -> tuple[list[str], str]:
     """Pieces of real or generated documents, and what they are in words."""
     with tempfile.TemporaryDirectory() as name:
         manuals = SHARED_DATA / "corpus" / "techdocs.txt.gz"
-        source = manuals if manuals.exists() else write_sample(Path(name))["namuwiki.json"]
+        source = manuals if manuals.exists() else write_sample(Path(name))["articles"]
         settings, counts, found = CorpusSettings(), Counts(), [""]
         for raw in open_reader(source, settings).read(counts):
             for sentence in prepare(raw, settings, counts).document.sentences:
