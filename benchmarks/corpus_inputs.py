@@ -35,12 +35,13 @@ def write_inputs(folder: Path, size: int) -> dict[str, int]:
     sizes = write_files(folder, texts)
     few = texts[: max(1, len(texts) // 10)]
     plain = [plain_text(text) for text in few]
+    lines = dict.fromkeys(line for text in plain[: max(1, len(plain) // 10)] for line in _paragraphs(text))
     for name, made in {
         "namumark": few,
         "mediawiki": [as_mediawiki(text, title) for title, text in enumerate(few)],
         "html": [as_html(text, title) for title, text in enumerate(plain)],
         "markdown": [as_markdown(text, title) for title, text in enumerate(plain)],
-        "prose": plain[: max(1, len(plain) // 10)],
+        "prose": list(lines),  # each once, as kss remembers what it was given
         "documents": with_copies(plain[: max(1, len(plain) // 2)]),
     }.items():
         (folder / name).write_text(json.dumps(made, ensure_ascii=False), encoding="utf-8")
