@@ -79,12 +79,13 @@ def main() -> None:
             sections += measure_whole(folder, options)
     tables = "\n\n".join(sections)
     notes = (
-        "Each measurement is a process of its own; the roads take turns; median and range; rounds, but for the last table: "
-        f"{options.rounds}. MB are 10^6 bytes of UTF-8: of the texts in the input, whatever else the file has, "
+        "Each measurement is a process of its own; the roads take turns; median and range; rounds, but for the last "
+        f"table: {options.rounds}. MB are 10^6 bytes of UTF-8: of the texts in the input, whatever else the file has, "
         "or of the whole dump in the last table. CPU is processor time for each second. Peak MiB is the peak of the "
         "resident set (VmHWM; ru_maxrss of a child would begin with what its parent had), before: its value when the "
-        "clock starts; all have the modules of this script, and so cloze's, loaded. Not timed: imports; reading the texts "
-        "for markup, sentences and duplicates; a first document, which cloze and datasets read before the clock starts. "
+        "clock starts; all have the modules of this script, and so cloze's, loaded. Not timed: imports; reading the "
+        "texts for markup, sentences and duplicates; a first document, which cloze and datasets read before the clock "
+        "starts. "
         f"The whole took {(time.perf_counter() - started_at) / 60:.1f} minutes."
     )
     print(f"\n{tables}\n\n{notes}")

@@ -64,7 +64,8 @@ def test_a_name_is_streamed(asked: list[dict[str, Any]]) -> None:
 
 def test_a_corpus_is_built_of_it(asked: list[dict[str, Any]], tmp_path: Path) -> None:
     counts = build_corpus(settings(f"hub:a/b@{COMMIT}", validation_frac=0.0), tmp_path, tmp_path, Silent())
-    assert [document.sentences for document in Corpus(tmp_path).documents("train")] == [["'''나'''."], ["바다.", "사람."]]
+    found = [document.sentences for document in Corpus(tmp_path).documents("train")]
+    assert found == [["'''나'''."], ["바다.", "사람."]]
     assert counts["files"] == 1
 
 
