@@ -73,7 +73,7 @@ class Corpus:
 
         path = self.folder / f"{split}.arrow"
         try:
-            with pa.memory_map(str(path)) as source:
+            with pa.OSFile(str(path)) as source:
                 yield pa.ipc.open_file(source)
         except (OSError, pa.ArrowInvalid) as error:
             raise DamagedError(
