@@ -78,6 +78,10 @@ def test_questions_of_a_json_file_get_an_answer_by_id(model: Path, capsys: Any, 
     file = write(tmp_path / "q.json", (CONTEXT, [asked("1", "서울", 5), asked("2", "간다", 8)]), ("가", []))
     found = json.loads(printed(capsys, str(model), str(file)))
     assert set(found) == {"1", "2"} and all(answer in CONTEXT for answer in found.values())
+    write(file, (CONTEXT, [asked("1", "서울", 5), asked("1", "간다", 8)]))
+    with pytest.raises(SystemExit) as left:
+        cli.main(["predict", str(model), str(file)])
+    assert left.value.code == 2 and "q.json: ids occur twice" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,10 @@ def _answers(model: Path, file: Path) -> dict[str, str]:
     from cloze.tasks.squad import read_questions
 
     asked = read_questions(file)
+    if asked.counts["repeated_ids"]:
+        raise ClozeError(
+            f"{file}: ids occur twice, and one answer is printed for each id. Give every question its own."
+        )
     found = load(model).answer([(question.text, asked.contexts[question.context]) for question in asked.questions])
     return {question.id: best[0].text for question, best in zip(asked.questions, found, strict=True)}
 

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from cloze.errors import ClozeError
 from cloze.files import hash_json, os_errors, write_json, write_text
-from cloze.recipe import Recipe
+from cloze.recipe import Recipe, TaskSettings
 from cloze.report.cells import Table
 from cloze.report.wording import humanised
+from cloze.tasks.named import TASKS
 from cloze.tasks.shapes import Kind, shape_of
 
 if TYPE_CHECKING:
@@ -54,27 +55,35 @@ def finetune_file(
     from cloze.interop.configuration import read_config
 
     read_config(model)  # A folder that is no model is told before anything is written.
-    shape = shape_of(file) if kind == "auto" else {"kind": kind}
-    task: dict[str, Any] = {"name": _name(file), **shape}
+    shape = shape_of(file)
+    if kind not in ("auto", shape.get("kind")):
+        shape = {"kind": kind}
+    name = _name(file)
+    # A report compares a published task with others' scores; a file of its name need not be that task.
+    task: dict[str, Any] = {"name": f"my-{name}" if name in TASKS else name, **shape}
     rows: list[tuple[str, str]] = []
-    if shape.get("kind", "classification") in ("classification", "regression"):
-        split, found, rows = _split_table(file, test, folder, text, label, second, kind)
+    note = f"The test split: {_how(test)}."
+    if shape.get("kind", "classification") in ("classification", "multi_label", "regression"):
+        columns = {"text_column": text, "second_text_column": second, "label_column": label}
+        split, found, rows = _split_table(file, test, folder, columns, kind)
         names = {"text_column": "text", "second_text_column": None if second is None else "second"}
         task |= {"kind": found, "train": split.train, "test": split.test, **names}
+        if split.counts["left_out"]:
+            note += f" Left out: {split.counts['left_out']:,} rows that could not be used."
     elif test is None:
         raise ClozeError(
-            f"{file} is for {humanised(task['kind']).lower()}, and there is no test file. Only tables of texts are "
-            "split by themselves: name one with --test."
+            f"{file} is for {humanised(task['kind']).lower()}, and there is no test file. Only tables of texts and "
+            "labels are split by themselves: name one with --test."
         )
     else:
         task |= {"train": file.resolve(), "test": test.resolve()}
-        if shape["kind"] in ("multi_label", "multiple_choice"):
+        if shape["kind"] == "multiple_choice":
             task |= {"text_column": text, "label_column": label}
     recipe = _recipe(model, folder, folder / "data", task | dict(settings or {}), f"{model} fine-tuned on {file}.")
     if show is not None:
-        show(Table(str(file), ("", ""), rows or _read_rows(recipe)))
+        show(Table(str(file), ("", ""), _read_rows(recipe, rows)))
     sources = sources_of({f"task {recipe.tasks[0].name}": [file, *([] if test is None else [test])]}, file.parent)
-    return _carry_out(recipe, folder, progress, f"The test split: {_how(test)}.", sources)
+    return _carry_out(recipe, folder, progress, note, sources)
 
 
 def finetune_named(
@@ -118,37 +127,54 @@ def finetune_named(
 
 
 def _split_table(
-    file: Path, test: Path | None, folder: Path, text: str, label: str, second: str | None, kind: str
+    file: Path, test: Path | None, folder: Path, columns: Mapping[str, str | None], kind: str
 ) -> tuple[Split, str, list[tuple[str, str]]]:
-    """A table of texts, cut in two, its kind, and what it was understood to hold."""
-    from cloze.tasks.datasets import read_table
-    from cloze.tasks.own import describe, kind_of_labels, write_split
+    """A table of texts, cut in two, its kind, and what it was understood to hold.
 
-    examples = read_table(file, text, label, second)
-    tested = None if test is None else read_table(test, text, label, second)
-    labels = [*examples.labels, *(tested.labels if tested else ())]
+    What is wrong with it is told with the user's own files and lines, not those of the two parts.
+    """
+    from cloze.tasks.own import describe, kind_of_labels, labels_of, write_split
+    from cloze.tasks.task import kind_of
+
+    files = [file, *([] if test is None else [test])]
+    named = [name for name in columns.values() if name is not None]
+    labels = [label for path in files for label in labels_of(path, named, str(columns["label_column"]))]
     found = kind_of_labels(labels) if kind == "auto" else kind
-    split = write_split(examples, tested, folder / "data")
+    settings = TaskSettings.model_validate({"name": "own", "kind": found, "train": file, "test": files[-1], **columns})
+    of_kind = kind_of(found)
+    examples, *tested = (of_kind.read(path, settings) for path in files)
+    of_kind.classes(examples, *(tested or [examples]))
+    split = write_split(examples, tested[0] if tested else None, folder / "data", found)
     rows = describe(examples, found)
+    rows[0] = (rows[0][0], rows[0][1] + ("; --kind decides otherwise" if kind == "auto" else ""))
     rows.append(("Split", f"{split.counts['train']:,} to train, {split.counts['test']:,} to test, {_how(test)}"))
+    if split.counts["moved"]:
+        rows.append(("Moved", f"{split.counts['moved']:,} rows to train, which would not have had their labels"))
     if split.counts["spaced"]:
         rows.append(("Changed", f"{split.counts['spaced']:,} texts had tabs or line breaks, which became spaces"))
     return replace(split, train=Path("train.tsv"), test=Path("test.tsv")), found, rows
 
 
-def _read_rows(recipe: Recipe) -> list[tuple[str, str]]:
-    """What the files of a task were understood to hold. Raises ClozeError for those that don't fit it."""
-    from cloze.tasks.task import kind_of
+def _read_rows(recipe: Recipe, table: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str]]:
+    """What the files of a task were understood to hold; `table`: what is known already of a user's table.
 
-    task = recipe.tasks[0]
-    kind = kind_of(task.kind)
-    train, test = (kind.read(recipe.data / path, task) for path in (task.train, task.test))
-    classes = kind.classes(train, test)
-    rows = [("Kind", humanised(task.kind))]
-    for name, examples in (("To train", train), ("To test", test)):
-        rows.append((name, ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in examples.counts.items())))
+    Raises ClozeError for files that don't fit the task.
+    """
+    from cloze.tasks.selection import read_splits
+
+    splits = read_splits(recipe.data, recipe.tasks[0])
+    if table:
+        shared = splits.counts["test"]["shared_with_train"]
+        return [*table, ("Shared", f"{shared:,} test examples have the very text of a training example")]
+    rows = [("Kind", humanised(recipe.tasks[0].kind))]
+    for name, part in (("To train", "train"), ("To test", "test")):
+        counts = splits.counts[part].items()
+        rows.append((name, ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts if count)))
+    if recipe.tasks[0].kind not in ("classification", "multi_label", "tagging"):
+        return rows
+    classes = splits.classes
     more = f" and {len(classes) - 12:,} more" if len(classes) > 12 else ""
-    return [*rows, ("Classes", ", ".join(classes[:12]) + more)] if len(classes) > 1 else rows
+    return [*rows, ("Classes", ", ".join(classes[:12]) + more)]
 
 
 def _carry_out(

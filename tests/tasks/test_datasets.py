@@ -29,7 +29,7 @@ def test_reads_what_stands_there_without_quoting(tmp_path: Path) -> None:
     assert examples.ids == ["7", "8", "9"]
     assert examples.texts == ['"최고, 정말', "", " "]
     assert examples.labels == ["1", "0", "0"]
-    assert examples.counts == {"examples": 3, "empty": 2, "recomposed": 0}
+    assert examples.counts == {"examples": 3, "empty": 2, "recomposed": 0, "left_out": 0, "repeated_ids": 0}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -53,11 +53,14 @@ def test_jamo_are_composed_and_counted(tmp_path: Path) -> None:
     [
         ("id\ttext\tlabel\n1\t가\t0\n", ["no column 'document'", "'id', 'text', 'label'"]),
         ("document\tlabel\n가\t0\n나\t다\t1\n", ["line 3", "3 tab-separated", "expected 2", "document, label"]),
-        ("document\tlabel\n가\t0\n\n", ["line 3", "1 tab-separated"]),
+        ("document\tlabel\n가\t0\n나\n", ["line 3", "1 tab-separated"]),
         ("document\tlabel\n가\t \n", ["line 2", "no label", "'label'"]),
+        ("document;label\n가;0\n", ["it has 'document;label'", "semicolons between them", "save it with commas"]),
+        ("document,label\n가,0\n", ["commas between them", "cut at tabs: call it .csv"]),
         ("document\tlabel\n", ["no examples"]),
         ("", ["is empty"]),
-        ("document\tlabel\n가\t0\n".encode() + b"\xb0\xa1\t1\n", ["line 3", "byte 21", "0xb0", "iconv"]),
+        ("document\tlabel\n가\t0\n".encode() + b"\xb0\xa1\t1\n", ["line 3", "byte 21", "0xb0", "iconv -f CP949"]),
+        ("document\tlabel\n가\t0\n".encode("utf-16"), ["line 1", "byte 0", "iconv -f UTF-16"]),
     ],
 )
 def test_broken_files_are_named_with_their_place(tmp_path: Path, text: str | bytes, told: list[str]) -> None:
@@ -65,6 +68,56 @@ def test_broken_files_are_named_with_their_place(tmp_path: Path, text: str | byt
         read(table(tmp_path, text))
     for part in ["reviews.txt", *told]:
         assert part in str(caught.value)
+
+
+def test_a_few_broken_lines_are_left_out_named_and_counted(tmp_path: Path) -> None:
+    lines = [
+        "id\tdocument\tlabel",
+        *(f"{number}\t글\t{number % 2}" for number in range(30)),
+        "30\t가\t나\t1",
+        "",
+        "31\t다\t ",
+    ]
+    with pytest.warns(
+        UserWarning, match=r"2 of 32 examples .*line 32: 4 tab-separated .*; line 34: no label in column 'label'$"
+    ):
+        examples = read(table(tmp_path, "\n".join([*lines, ""])))
+    assert (examples.counts["examples"], examples.counts["left_out"]) == (30, 2)
+    assert examples.ids == [str(number) for number in range(30)]
+
+
+def test_half_a_character_is_no_text(tmp_path: Path) -> None:
+    lines = [json.dumps({"document": "😀", "label": number}) for number in range(20)] + [
+        '{"document": "\\ud83d", "label": 1}'
+    ]
+    with pytest.warns(UserWarning, match=r"1 of 21 .*line 21: no JSON \(.*surrogates not allowed"):
+        examples = read(table(tmp_path, "\n".join(lines), "a.jsonl"))
+    assert set(examples.texts) == {"😀"}
+
+
+@pytest.mark.parametrize("column", ["id", "guid"])
+def test_ids_that_repeat_are_named_and_counted(tmp_path: Path, column: str) -> None:
+    path = table(tmp_path, f"{column}\tdocument\tlabel\n7\t가\t0\n8\t나\t1\n7\t다\t1\n")
+    with pytest.warns(UserWarning, match=r"1 examples have an earlier one's id, .*line 4 has '7', the id of line 2"):
+        examples = read(path)
+    assert (examples.ids, examples.counts["repeated_ids"]) == (["7", "8", "7"], 1)
+
+
+def test_a_text_of_a_csv_may_be_long(tmp_path: Path) -> None:
+    long = "한국어 " * 50_000
+    examples = read(table(tmp_path, f"document,label\n{long},0\n", "a.csv"))
+    assert examples.texts == [long]
+
+
+def test_an_open_quote_costs_the_row_it_stands_in(tmp_path: Path) -> None:
+    rows = [f'"글 {number}, 하나",{number % 2}' for number in range(20)]
+    rows[4] = '"열린 따옴표,1'
+    with pytest.warns(
+        UserWarning, match=r"1 of 20 examples .* line 6: '.*' expected after '\"', in the row that begins"
+    ):
+        examples = read(table(tmp_path, "\n".join(["document,label", *rows, ""]), "a.csv"))
+    assert examples.texts == [f"글 {number}, 하나" for number in range(20) if number != 4]
+    assert examples.lines[3:5] == [5, 7]
 
 
 def test_missing_file_and_folder_are_told(tmp_path: Path) -> None:
@@ -78,7 +131,7 @@ def test_a_pair_has_two_columns_of_text(tmp_path: Path) -> None:
     path = table(tmp_path, "sentence1\tlabel\tsentence2\n\u1112\u1161\u11ab국\t0\t\n나\t1\t다\n")
     examples = read_table(path, "sentence1", "label", "sentence2")
     assert (examples.texts, examples.second, examples.labels) == (["한국", "나"], ["", "다"], ["0", "1"])
-    assert examples.counts == {"examples": 2, "empty": 1, "recomposed": 1}
+    assert (examples.counts["examples"], examples.counts["empty"], examples.counts["recomposed"]) == (2, 1, 1)
     assert read_table(path, "sentence1", "label").second is None
     with pytest.raises(ClozeError, match="no column 'sentence3'"):
         read_table(path, "sentence1", "label", "sentence3")

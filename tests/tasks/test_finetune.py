@@ -16,6 +16,11 @@ from cloze.report.cells import Table
 SETTINGS = {"epochs": 1.0, "seeds": [1], "length": 16}
 
 
+def understood(shown: list[Table]) -> dict[str, str]:
+    """Rows of the table that is shown before training."""
+    return {row[0]: row[1] for row in shown[0].rows}
+
+
 def results(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(next(folder.glob("tasks/*/results.json")).read_bytes())
     return found
@@ -60,3 +65,79 @@ def test_a_table_is_split_and_trained_on(data: Path, tmp_path: Path) -> None:
     folder = finetune_file(data / "model", file, tmp_path / "run", Silent(), **ours)
     assert results(folder)["kind"] == "classification"
     assert next(row[1] for row in shown[0].rows if row[0] == "Split").endswith("chosen by a hash of the texts")
+
+
+def fail(data: Path, folder: Path, text: str, test: str | None = None, name: str = "my.csv", **more: Any) -> str:
+    """What is said of a user's file."""
+    (folder / name).write_text(text, encoding="utf-8")
+    (folder / f"test_{name}").write_text(test or "", encoding="utf-8")
+    ours: dict[str, Any] = {"text": "review", "label": "stars", "settings": SETTINGS, **more}
+    ours |= {} if test is None else {"test": folder / f"test_{name}"}
+    with pytest.raises(ClozeError) as caught:
+        finetune_file(data / "model", folder / name, folder / "run", Silent(), **ours)
+    assert not (folder / "run" / "tasks").exists(), "nothing was trained"
+    return str(caught.value)
+
+
+ROWS = "review,stars\n" + "".join(f"영화 {number},{number % 2}\n" for number in range(60))
+
+
+def test_what_is_wrong_is_told_of_the_users_own_file(data: Path, tmp_path: Path) -> None:
+    assert "my.csv: every one of the 60 examples has the label '1'" in fail(data, tmp_path, ROWS.replace(",0", ",1"))
+    told = fail(data, tmp_path, ROWS, "review,stars\n글,1\n글,x\n글,y\n글,x\n")
+    assert "test_my.csv, line 3: the label 'x' never occurs in " in told
+    assert "my.csv, which has '0', '1'. 3 label(s) of the test are so: 'x', 'y'." in told
+    assert "it has 'review;stars'. Its columns have semicolons" in fail(data, tmp_path, ROWS.replace(",", ";"))
+    assert "has no column 'note'; it has 'review', 'stars'" in fail(data, tmp_path, ROWS, label="note")
+    words = fail(data, tmp_path, ROWS.replace(",0", ",low"), kind="regression")
+    assert "my.csv, line 2: the label 'low' is not a number" in words and "30 of 60 examples cannot be used" in words
+
+
+def test_a_score_column_with_a_few_words_is_a_regression_without_them(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "my.csv"
+    file.write_text(ROWS.replace(",0\n", ",0.5\n") + "글,좋음\n글,\n", encoding="utf-8")
+    shown: list[Table] = []
+    ours: dict[str, Any] = {"text": "review", "label": "stars", "settings": SETTINGS, "show": shown.append}
+    with pytest.warns(UserWarning, match=r"my\.csv: 2 of 62 .*line 62: the label '좋음' is not .*line 63: no label"):
+        folder = finetune_file(data / "model", file, tmp_path / "run", Silent(), **ours)
+    assert results(folder)["kind"] == "regression"
+    rows = understood(shown)
+    assert rows["Kind"] == "regression of texts; --kind decides otherwise" and rows["Left out"] == "2 rows"
+    assert "Left out: 2 rows that could not be used." in json.loads((folder / "run.json").read_bytes())["notes"][0]
+
+
+def test_columns_of_several_labels_are_known_and_split(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="the tasks extra is not installed")
+    file = tmp_path / "nsmc.csv"
+    labels = ["a", '"a,b"', "b", ""]
+    file.write_text("text,label\n" + "".join(f"글 {n},{labels[n % 4]}\n" for n in range(80)), encoding="utf-8")
+    shown: list[Table] = []
+    ours: dict[str, Any] = {"text": "text", "label": "label", "settings": SETTINGS, "show": shown.append}
+    folder = finetune_file(data / "model", file, tmp_path / "run", Silent(), **ours)
+    found = results(folder)
+    assert (found["kind"], found["classes"]) == ("multi_label", ["a", "b"])
+    assert understood(shown)["2 labels"] == "a 50.0%, b 50.0%"
+    assert found["task"] == "my-nsmc" and "Beside published" not in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_table_of_options_is_known(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "quiz.csv"
+    rows = "".join(f"글 {number},뭐?,하나,둘,셋,{'ABC'[number % 3]}\n" for number in range(12))
+    file.write_text("text,question,A,B,C,label\n" + rows, encoding="utf-8")
+    shown: list[Table] = []
+    ours: dict[str, Any] = {"text": "text", "label": "label", "settings": SETTINGS, "show": shown.append}
+    with pytest.warns(UserWarning, match=r"12 of 12 test examples \(100.0%\) have the same text"):
+        folder = finetune_file(data / "model", file, tmp_path / "run", Silent(), test=file, **ours)
+    assert results(folder)["kind"] == "multiple_choice"
+    assert results(folder)["counts"]["test"]["shared_with_train"] == 12
+    assert understood(shown)["To test"] == "12 examples, 36 options, 12 shared with train"
+    assert "Shared with train" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_kind_that_is_named_keeps_what_the_shape_says(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("seqeval", reason="the tasks extra is not installed")
+    file = tmp_path / "tags.tsv"
+    file.write_text("영\tB-X\n화\tI-X\n\n그\tO\n냥\tO\n\n" * 10, encoding="utf-8")
+    ours: dict[str, Any] = {"text": "text", "label": "label", "settings": SETTINGS, "kind": "tagging"}
+    folder = finetune_file(data / "model", file, tmp_path / "run", Silent(), test=file, **ours)
+    assert results(folder)["counts"]["train"]["units"] == 40

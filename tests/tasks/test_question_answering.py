@@ -64,6 +64,8 @@ def test_misplaced_answers_are_found_or_dropped_and_named(tmp_path: Path) -> Non
         "repaired_answers": 1,
         "dropped_answers": 2,
         "dropped_questions": 2,
+        "left_out": 0,
+        "repeated_ids": 0,
     }
 
 
@@ -79,7 +81,6 @@ def one_context(*qas: dict[str, Any]) -> str:
         ('{"data": []}', "has no questions"),
         ('{"data": [{"paragraphs": [{"qas": []}]}]}', r"article 0, paragraph 0: 'context' is None, expected str"),
         (one_context({"id": 1, "question": 3}), "question 1: 'question' is 3, expected str"),
-        (one_context(asked(1, "가", 0), asked(1, "가", 0)), "question 1: the id occurs twice"),
         (one_context({**asked(1, "", 0), "answers": []}), "question 1: no answers"),
     ],
 )
@@ -88,6 +89,23 @@ def test_what_is_no_such_file_is_told(tmp_path: Path, text: str, message: str) -
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ClozeError, match=message):
         read_questions(path)
+
+
+def test_ids_that_repeat_and_a_few_broken_questions_are_named_and_counted(tmp_path: Path) -> None:
+    questions = [asked(number % 19, "서울", 5) for number in range(20)]
+    with pytest.warns(UserWarning) as warned:
+        found = read_questions(write(tmp_path / "a.json", (CONTEXT, [*questions, {"id": 20, "question": "뭐?"}])))
+    assert (found.counts["examples"], found.counts["left_out"], found.counts["repeated_ids"]) == (20, 1, 1)
+    told = [str(one.message) for one in warned]
+    assert "article '글', question 20: 'answers' is None, expected list" in told[0]
+    assert "paragraph 0, question 20 has '0', the id of article '글', paragraph 0, question 1" in told[1]
+
+
+def test_klues_ids_are_read(tmp_path: Path) -> None:
+    question = {"guid": "klue-mrc-v1_dev_00000", "question": "누가?", "question_type": 1, "is_impossible": False}
+    question["answers"] = [{"text": "임종석", "answer_start": 0}]
+    found = read_questions(write(tmp_path / "a.json", (CONTEXT, [question])))
+    assert (found.questions[0].id, found.questions[0].span) == ("klue-mrc-v1_dev_00000", (0, 3))
 
 
 def test_training_must_teach_what_the_test_asks(tmp_path: Path) -> None:

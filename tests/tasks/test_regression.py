@@ -96,10 +96,15 @@ def test_a_constant_has_no_correlation() -> None:
 @pytest.mark.parametrize("label", ["high", "nan", "1e400", "3,5"])
 def test_what_is_no_number_is_told(tmp_path: Path, label: str) -> None:
     path = tmp_path / "a.tsv"
+    settings = TaskSettings(name="a", kind="regression", train=path, test=path)
     path.write_text(f"document\tlabel\n가\t1.5\n나\t{label}\n", encoding="utf-8")
-    examples = read_table(path, "document", "label")
     with pytest.raises(ClozeError, match=rf"a\.tsv, line 3: the label '{label}' is not a number"):
-        KIND.classes(examples, examples)
+        KIND.read(path, settings)
+    rows = "".join(f"글\t{number}\n" for number in range(20))
+    path.write_text(f"document\tlabel\n{rows}나\t{label}\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match=rf"1 of 21 examples .*line 22: the label '{label}' is not a number"):
+        examples = KIND.read(path, settings)
+    assert (len(examples.labels), examples.counts["examples"], examples.counts["left_out"]) == (20, 20, 1)
 
 
 def test_one_number_is_nothing_to_learn(tmp_path: Path) -> None:

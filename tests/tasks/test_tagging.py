@@ -79,7 +79,7 @@ def test_sentences_words_and_characters_become_one_form(tmp_path: Path) -> None:
     assert naver.texts == ["임종석이 서울로 간다 .", "가 나"]
     assert naver.units[0] == [(0, 4), (5, 8), (9, 11), (12, 13)]
     assert naver.tags == [["B-PER", "B-LOC", "O", "O"], ["O", "O"]]
-    assert naver.counts == {"examples": 2, "units": 6, "empty": 0}
+    assert naver.counts == {"examples": 2, "units": 6, "empty": 0, "left_out": 0, "repeated_ids": 0}
     conll = read(
         tmp_path / "b.txt", "-DOCSTART- -X- O\n\nEU NNP B-ORG\nrejects VBZ O\n\nPeter B-PER\n", tag_format="words"
     )
@@ -100,7 +100,6 @@ def test_sentences_words_and_characters_become_one_form(tmp_path: Path) -> None:
         ("words", "가 B-PER\n나\n", r"line 2: expected a word and, last in the line, its tag"),
         ("words", "-DOCSTART- O\n\n", r"has no sentences"),
         ("characters", "가\tO\n나 O\n", r"line 2: expected a character, a tab and its tag"),
-        ("characters", "## a\n가\tO\n\n## a\n나\tO\n", r"line 4: the id a is that of line 1, too"),
     ],
 )
 def test_what_is_no_such_file_is_told_with_its_line(tmp_path: Path, form: str, text: str, message: str) -> None:
@@ -108,12 +107,30 @@ def test_what_is_no_such_file_is_told_with_its_line(tmp_path: Path, form: str, t
         read(tmp_path / "a.tsv", text, tag_format=form)
 
 
+@pytest.mark.parametrize("form", ["sentences", "words", "characters"])
+def test_a_few_broken_texts_are_left_out_named_and_counted(tmp_path: Path, form: str) -> None:
+    good, wrong, line = {
+        "sentences": ("가 나\tB-PS O\n", "가 나\tO\n", 20),
+        "words": ("가 B-PS\n\n", "가 B-PS\n나\n\n", 40),
+        "characters": ("가\tB-PS\n\n", "가\tB-PS\n나 O\n\n", 40),
+    }[form]
+    with pytest.warns(UserWarning, match=rf"1 of 20 examples .* left out: line {line}: "):
+        found = read(tmp_path / "a.tsv", good * 19 + wrong, tag_format=form)
+    assert (found.counts["examples"], found.counts["left_out"]) == (19, 1)
+
+
+def test_ids_that_repeat_are_named_and_counted(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"line 4 has 'a', the id of line 1"):
+        found = read(tmp_path / "a.tsv", "## a\n가\tO\n\n## a\n나\tO\n", tag_format="characters")
+    assert (len(found.texts), found.counts["repeated_ids"]) == (2, 1)
+
+
 def test_classes_are_both_sides_of_every_type_and_strange_types_are_told(tmp_path: Path) -> None:
     train = read(tmp_path / "train.tsv", "가 나\tPER-B LOC-I\n")
     assert KIND.classes(train, train) == ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
     inside = read(tmp_path / "inside.tsv", "가 나\tPER-B PER-I\n")
     assert len(KIND.classes(train, inside)) == 5, "an I that training lacks can still be told"
-    with pytest.raises(ClozeError, match=r"strange\.tsv, line 2: the type of B-ORG never occurs in .*LOC, PER"):
+    with pytest.raises(ClozeError, match=r"strange\.tsv, line 2: the label 'ORG' never occurs in .*'LOC', 'PER'"):
         KIND.classes(train, read(tmp_path / "strange.tsv", "가\tO\n가 나\tORG-B O\n"))
     with pytest.raises(ClozeError, match="the tag O only"):
         KIND.classes(read(tmp_path / "o.tsv", "가\tO\n"), train)

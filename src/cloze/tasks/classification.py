@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples
+from cloze.tasks.faults import refuse_unseen
 from cloze.tasks.intervals import calibration_error
 from cloze.tasks.metrics import log_softmax
 from cloze.tasks.mistakes import most_confident
@@ -29,16 +30,10 @@ def class_names(train: Examples, test: Examples) -> tuple[str, ...]:
     if len(known) == 1:
         raise ClozeError(
             f"{train.path}: every one of the {len(train.labels):,} examples has the label {train.labels[0]!r}. "
-            "A classifier needs at least two classes; check label_column, or shuffle the file before cutting it."
+            "A classifier needs two classes or more: check the labels' column, or shuffle the file before cutting it."
         )
     classes = sorted(known, key=int) if all(_is_whole_number(name) for name in known) else sorted(known)
-    for line, label in zip(test.lines, test.labels, strict=True):
-        if label not in known:
-            shown = ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
-            raise ClozeError(
-                f"{test.path}, line {line}: the label {label!r} never occurs in {train.path}, which has "
-                f"{len(classes):,} class(es): {shown}. No classifier can predict it: correct the label, or train on it."
-            )
+    refuse_unseen(train.path, test.path, zip(test.lines, test.labels, strict=True), classes)
     return tuple(classes)
 
 

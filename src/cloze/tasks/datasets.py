@@ -3,7 +3,8 @@
 A .csv has quotes, as spreadsheets write them; a .jsonl has an object a line; everything else is tab-separated without
 quoting, the format of NSMC, and of KorSTS, KorNLI and the question pairs, which have two columns of text: there quotes
 and commas mean nothing, so a review such as `"최고!` is read as it stands. Empty texts are examples like any other:
-they are kept and counted. Texts are composed to NFC, as the corpus is.
+they are kept and counted. Texts are composed to NFC, as the corpus is. Lines with a wrong number of fields or no label
+are left out, named and counted (`faults`).
 """
 
 from __future__ import annotations
@@ -11,13 +12,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from cloze.errors import ClozeError
+from cloze.tasks.faults import Faults, count_repeated, place
+
+ID_COLUMNS = ("id", "guid")
+"""The first of these that a table has names its examples."""
+LONGEST_FIELD = 2**31 - 1
+"""Of a .csv, in characters: Python's own limit, 131,072, is less than a long text."""
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,7 @@ class Examples:
 
     path: Path
     ids: list[str]
-    """The `id` column where there is one, otherwise the line number."""
+    """The `id` or `guid` column where there is one, otherwise the line number."""
     texts: list[str]
     second: list[str] | None
     """The second texts of pairs; None: the examples are single texts."""
@@ -35,7 +46,8 @@ class Examples:
     lines: list[int]
     """Where each example ends in the file; the header is line 1."""
     counts: dict[str, int]
-    """examples; empty: texts without any visible character; recomposed: texts that NFC changed."""
+    """examples; empty: texts without any visible character; recomposed: texts that NFC changed; left_out: lines that
+    are no examples; repeated_ids: examples with the id of an earlier one."""
 
 
 def read_table(
@@ -45,121 +57,154 @@ def read_table(
     second_text_column: str | None = None,
     *,
     label: Callable[[list[str]], str] | None = None,
+    wrong: Callable[[str], str] | None = None,
     columns: Sequence[str] = (),
 ) -> Examples:
     """Read every example of `path`; with `second_text_column` each is a pair.
 
     `columns` names those of a file whose first line does not. A value within an object of JSON has a dotted name.
-    `label` makes an example's label, which may then be empty, of its values in the columns `label_column`. Raises
-    ClozeError for a file that is missing, not UTF-8 (naming line and byte), without one of the columns (naming those it
-    has), without examples, or with a line that has a wrong number of fields or no label (naming the line).
+    `label` makes an example's label, which may then be empty, of its values in the columns `label_column`; `wrong` says
+    what is wrong with a label. Raises ClozeError for a file that is missing, not UTF-8 (naming line and byte), without
+    one of the columns (naming those it has), without examples, or of which more than a tenth of the lines have a wrong
+    number of fields, no label or a wrong one.
     """
     text_columns = [text_column] if second_text_column is None else [text_column, second_text_column]
     label_columns = [label_column] if isinstance(label_column, str) else list(label_column)
-    header, rows = columns_of(path, [*text_columns, *label_columns], columns)
+    faults = Faults(path)
+    header, rows = columns_of(path, [*text_columns, *label_columns], faults, columns)
     text_places = [header.index(column) for column in text_columns]
     label_places = [header.index(column) for column in label_columns]
-    id_place = header.index("id") if "id" in header else None
+    id_place = next((header.index(column) for column in ID_COLUMNS if column in header), None)
     ids, labels, lines = [], [], []
     texts: list[list[str]] = [[] for _ in text_columns]
     recomposed = 0
     for number, fields in rows:
-        values = [fields[place] for place in label_places]
+        values = [fields[column] for column in label_places]
         found = values[0].strip() if label is None else label(values)
-        if not found and label is None:
-            raise ClozeError(
-                f"{path}, line {number}: no label in column {label_columns[0]!r}. Remove the line or label it."
-            )
-        for place, of_column in zip(text_places, texts, strict=True):
-            text = unicodedata.normalize("NFC", fields[place])
-            recomposed += text != fields[place]
+        missing = f"no label in column {label_columns[0]!r}" if not found and label is None else ""
+        if problem := missing or (wrong(found) if wrong else ""):
+            faults.add(place(path, number), problem)
+            continue
+        for given, of_column in zip((fields[column] for column in text_places), texts, strict=True):
+            text = unicodedata.normalize("NFC", given)
+            recomposed += text != given
             of_column.append(text)
         ids.append(str(number) if id_place is None else fields[id_place])
         labels.append(found)
         lines.append(number)
     empty = sum(not text.strip() for column in texts for text in column)
-    counts = {"examples": len(labels), "empty": empty, "recomposed": recomposed}
+    counts = {"examples": len(labels), "empty": empty, "recomposed": recomposed, "left_out": faults.settle(len(labels))}
+    counts["repeated_ids"] = count_repeated(
+        path, [(name, place(path, line)) for name, line in zip(ids, lines, strict=True)]
+    )
     second = texts[1] if second_text_column else None
     return Examples(path, ids, texts[0], second, labels, ", ".join(label_columns), lines, counts)
 
 
 def columns_of(
-    path: Path, wanted: Sequence[str], columns: Sequence[str] = ()
+    path: Path, wanted: Sequence[str], faults: Faults, columns: Sequence[str] = ()
 ) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The names of a table's columns, and each row with the line it ends on.
+    """The names of a table's columns, and each row with the line it ends on; `faults` gets those that don't fit.
 
     Raises ClozeError if a column of `wanted` is missing, or if there are no rows.
     """
-    header, rows = _rows(path, columns)
+    header, rows = _rows(path, columns, faults)
+    if not header:
+        faults.settle(0)
     for column in wanted:
         if column not in header:
-            raise ClozeError(
-                f"{path} has no column {column!r}; it has {', '.join(map(repr, header))}. Name some of these as text, "
-                "second text and label (in a recipe text_column, second_text_column, label_column), or add a first "
-                "line that names the columns."
+            advice = _other_separator(path, header, wanted) or (
+                "Name columns that it has (--text, --second, --label; in a recipe text_column, second_text_column, "
+                "label_column), or add a first line that names them."
             )
-    if not rows:
+            raise ClozeError(f"{path} has no column {column!r}; it has {', '.join(map(repr, header))}. {advice}")
+    if not rows and not faults.count:
         raise ClozeError(f"{path} has a header but no examples: a task needs at least one line after it.")
     return header, rows
 
 
-def _rows(path: Path, columns: Sequence[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The names of the columns, and each row with the line it ends on. Raises ClozeError for one that does not fit."""
+def _other_separator(path: Path, header: Sequence[str], wanted: Sequence[str]) -> str:
+    """What to do if the header has the columns once it is cut at another mark; else nothing."""
+    ours = "," if path.suffix.lower() == ".csv" else "\t"
+    for mark, name in SEPARATORS.items():
+        fields = [field.strip().strip('"') for field in ours.join(header).split(mark)]
+        if mark != ours and set(wanted) <= set(fields):
+            wish = {",": "call it .csv", "\t": "call it .tsv"}.get(mark, "save it with commas, as .csv")
+            return f"Its columns have {name} between them, but such a file is cut at {SEPARATORS[ours]}: {wish}."
+    return ""
+
+
+def _rows(path: Path, columns: Sequence[str], faults: Faults) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The names of the columns, and each row with the line it ends on; blank lines are none."""
     if path.suffix.lower() == ".jsonl":
-        return _as_rows(_lines_of_json(path))
+        return _as_rows(_lines_of_json(path, faults))
     if path.suffix.lower() == ".json":
-        return _as_rows(_array_of_json(path))
-    separator, rows = ("comma", _csv_rows(path)) if path.suffix.lower() == ".csv" else ("tab", _tsv_rows(path))
+        return _as_rows(_array_of_json(path, faults))
+    is_csv = path.suffix.lower() == ".csv"
+    rows, name, mark = (_csv_rows(path, faults), "comma", ",") if is_csv else (_tsv_rows(path), "tab", "\t")
+    if not rows:
+        faults.settle(0)
     headed = not columns or rows[0][1] == list(columns)  # Published copies of a file differ in this line.
     header, rest = (rows[0][1], rows[1:]) if headed else (list(columns), rows)
     for number, fields in rest:
         if len(fields) != len(header):
-            advice = "A tab or line break inside a text must become a space" if separator == "tab" else "Check quotes"
-            raise ClozeError(
-                f"{path}, line {number}: {len(fields)} {separator}-separated field(s), expected {len(header)} "
-                f"({', '.join(header)}). {advice}: {separator.join(fields)[:80]!r}"
-            )
-    return header, rest
+            found = f"{len(fields)} {name}-separated field(s), expected {len(header)} ({', '.join(header)})"
+            faults.add(f"line {number}", f"{found}: {mark.join(fields)[:80]!r}")
+    return header, [row for row in rest if len(row[1]) == len(header)]
 
 
 def _tsv_rows(path: Path) -> list[tuple[int, list[str]]]:
-    return [(number, line.split("\t")) for number, line in enumerate(read_lines(path), start=1)]
+    return [(number, line.split("\t")) for number, line in enumerate(read_lines(path), start=1) if line]
 
 
-def _csv_rows(path: Path) -> list[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    try:
-        return [(reader.line_num, fields) for fields in reader if fields]
-    except csv.Error as error:
-        raise ClozeError(f"{path}, line {reader.line_num}: {error}. Check the quotes in and before it.") from None
+def _csv_rows(path: Path, faults: Faults) -> list[tuple[int, list[str]]]:
+    """A quote that never closes would swallow all that follows: the row behind its first line is a new one."""
+    csv.field_size_limit(LONGEST_FIELD)
+    lines = io.StringIO(read_text(path), newline="").readlines()
+    rows: list[tuple[int, list[str]]] = []
+    start = 0
+    while start < len(lines):
+        reader, end = csv.reader(islice(lines, start, None), strict=True), start
+        try:
+            for fields in reader:
+                end = start + reader.line_num
+                rows += [(end, fields)] if fields else []
+            break
+        except csv.Error as error:
+            faults.add(f"line {end + 1}", f"{error}, in the row that begins here: check its quotes")
+            start = end + 1
+    return rows
 
 
-def _lines_of_json(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _lines_of_json(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
     """An object a line."""
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except (ValueError, RecursionError) as error:
-            raise ClozeError(f"{path}, line {number}: no JSON ({error}). Expected one object a line.") from None
-        if not isinstance(record, dict):
-            raise ClozeError(f"{path}, line {number}: {line[:40]!r} is no object. Expected one object a line.")
-        yield number, record
+            faults.add(f"line {number}", f"no JSON ({error}), expected one object a line")
+            continue
+        if isinstance(record, dict):
+            yield number, record
+        else:
+            faults.add(f"line {number}", f"{line[:40]!r} is no object, expected one a line")
 
 
-def _array_of_json(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _array_of_json(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
     """One array of objects, as KLUE publishes its tasks; what stands for the line is the object's number."""
     try:
-        records = json.loads(read_text(path))
+        records = parse_json(read_text(path))
     except (ValueError, RecursionError) as error:
         raise ClozeError(f"{path} is no JSON ({error}). Expected an array of objects.") from None
     if not isinstance(records, list):
         raise ClozeError(f"{path} holds no array. Expected [{{...}}, ...]; for one object a line call it .jsonl.")
     for number, record in enumerate(records, start=1):
-        if not isinstance(record, dict):
-            raise ClozeError(f"{path}, object {number}: {str(record)[:40]!r} is no object. Expected [{{...}}, ...].")
-        yield number, record
+        if isinstance(record, dict):
+            yield number, record
+        else:
+            faults.add(place(path, number), f"{str(record)[:40]!r} is no object, expected [{{...}}, ...]")
 
 
 def _as_rows(records: Iterable[tuple[int, dict[str, Any]]]) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -180,6 +225,14 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in record.items():
         flat |= {f"{key}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {key: value}
     return flat
+
+
+def parse_json(text: str) -> Any:
+    """Raises ValueError, as json does, also for half a character (a lone surrogate), which no file could hold."""
+    value = json.loads(text)
+    if _SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def read_lines(path: Path) -> list[str]:
@@ -205,9 +258,10 @@ def read_text(path: Path) -> str:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
+        other = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "CP949"
         raise ClozeError(
             f"{path}, line {line}: byte {error.start:,} (0x{data[error.start]:02x}) is not UTF-8. Convert the file "
-            f"first, for example: iconv -f CP949 -t UTF-8 {path.name} > {path.stem}.utf8{path.suffix}"
+            f"first, for example: iconv -f {other} -t UTF-8 {path.name} > {path.stem}.utf8{path.suffix}"
         ) from error
     if not text.strip():
         raise ClozeError(f"{path} is empty; expected labelled examples.")

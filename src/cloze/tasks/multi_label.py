@@ -18,6 +18,7 @@ import numpy as np
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples, read_table
+from cloze.tasks.faults import refuse_unseen
 from cloze.tasks.intervals import f1
 from cloze.tasks.metrics import require_extra
 from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, keys_of_texts, rows_of_texts, take
@@ -68,13 +69,8 @@ def label_names(train: Examples, test: Examples) -> tuple[str, ...]:
             f"{train.path}: every one of the {len(train.labels):,} examples has {has or 'no label'}, so there is "
             "nothing to learn. Check the task's label_column, label_columns and label_separator."
         )
-    for place, line in enumerate(test.lines):
-        for name in _labels(test, place):
-            if name not in known:
-                raise ClozeError(
-                    f"{test.path}, line {line}: the label {name!r} never occurs in {train.path}, which has "
-                    f"{', '.join(map(repr, known[:10]))}. No classifier can predict it: correct it, or train on it."
-                )
+    labels = ((line, name) for place, line in enumerate(test.lines) for name in _labels(test, place))
+    refuse_unseen(train.path, test.path, labels, known)
     return tuple(known)
 
 

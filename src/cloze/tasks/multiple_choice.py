@@ -11,8 +11,7 @@ deep; the same objects as JSON lines; or a table with columns for text, question
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -25,7 +24,8 @@ from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.files import files_below
-from cloze.tasks.datasets import columns_of, read_lines, read_text
+from cloze.tasks.datasets import columns_of, parse_json, read_lines, read_text
+from cloze.tasks.faults import Faults, count_repeated, place
 from cloze.tasks.features import Features, RowBuilder
 from cloze.tasks.intervals import calibration_error
 from cloze.tasks.metrics import log_softmax_in_groups
@@ -56,28 +56,51 @@ class Choices:
     path: Path
     choices: list[Choice]
     counts: dict[str, int]
-    """examples: questions; options; empty: texts or options without a visible character."""
+    """examples: questions; options; empty: texts or options without a visible character; left_out: questions, or texts
+    with theirs, that cannot be used; repeated_ids."""
+
+
+class _Found:
+    """What has been read of a file or folder so far, and what is wrong in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.faults = path, Faults(path, "its format")
+        self.choices: list[Choice] = []
+        self.ids: list[tuple[str, str]] = []
+
+    def add(
+        self, text: str, question: str, options: Sequence[str], names: Sequence[str], answer: object, where: str
+    ) -> None:
+        """A question; `names` are those of its options, `answer` is one of them."""
+        if len(options) < 2:
+            self.faults.add(where, f"{len(options)} option(s), and a choice needs two or more")
+        elif not isinstance(answer, str) or answer not in list(names):
+            self.faults.add(where, f"the answer is {answer!r}, expected one of {', '.join(names)}")
+        else:
+            self.choices.append(Choice(text, question, tuple(options), list(names).index(answer)))
 
 
 def _read(path: Path, task: TaskSettings) -> Choices:
-    """Raises ClozeError, with file and line, for what is no such file, a question without options or right answer."""
+    """Raises ClozeError for what is no such file, or has too many questions without options or a right answer."""
+    found = _Found(path)
     if path.is_dir():
-        found = _unique((_object(read_text(file), file), str(file)) for file in _race_files(path))
+        for file in _race_files(path):
+            _of_json(found, read_text(file), str(file.relative_to(path)))
     elif path.suffix.lower() in (".json", ".txt"):
-        found = _of_object(_object(read_text(path), path), path)
-    elif path.suffix.lower() == ".jsonl" and "questions" in _object(read_lines(path)[0], f"{path}, line 1"):
-        found = _unique(
-            (_object(line, f"{path}, line {number}"), f"{path}, line {number}")
-            for number, line in enumerate(read_lines(path), start=1)
-            if line.strip()
-        )
+        _of_json(found, read_text(path), "the object")
+    elif path.suffix.lower() == ".jsonl" and '"questions"' in read_lines(path)[0]:
+        for number, line in enumerate(read_lines(path), start=1):
+            if line.strip():
+                _of_json(found, line, f"line {number}")
     else:
-        found = _of_table(path, task)
-    if not found:
+        _of_table(found, task)
+    if not found.choices and not found.faults.count:
         raise ClozeError(f"{path} has no questions: a task needs at least one.")
-    empty = sum(not text.strip() for choice in found for text in (choice.text, *choice.options))
-    counts = {"examples": len(found), "options": sum(len(choice.options) for choice in found), "empty": empty}
-    return Choices(path, found, counts)
+    choices = found.choices
+    empty = sum(not text.strip() for choice in choices for text in (choice.text, *choice.options))
+    counts = {"examples": len(choices), "options": sum(len(choice.options) for choice in choices), "empty": empty}
+    counts |= {"left_out": found.faults.settle(len(choices)), "repeated_ids": count_repeated(path, found.ids)}
+    return Choices(path, choices, counts)
 
 
 def _race_files(folder: Path) -> list[Path]:
@@ -87,66 +110,42 @@ def _race_files(folder: Path) -> list[Path]:
     return found
 
 
-def _object(text: str, where: object) -> dict[str, Any]:
+def _of_json(found: _Found, text: str, where: str) -> None:
+    """One object of RACE's: a text with its questions."""
     try:
-        record = json.loads(text)
+        record = parse_json(text)
     except (ValueError, RecursionError) as error:
-        raise ClozeError(f"{where}: no JSON ({error}). Expected RACE's format.") from None
-    if not isinstance(record, dict):
-        raise ClozeError(f"{where}: {text[:40]!r} is no object. Expected RACE's format.")
-    return record
+        found.faults.add(where, f"no JSON ({error})")
+        return
+    names = ("questions", "options", "answers")
+    lists: list[Any] = [record.get(name) for name in names] if isinstance(record, dict) else []
+    if not lists or not isinstance(record.get("article"), str) or not all(isinstance(one, list) for one in lists):
+        wish = "an object with article (text), questions, options and answers (lists), as in RACE"
+        found.faults.add(where, f"{text[:40]!r} is not {wish}")
+        return
+    if len({len(one) for one in lists}) > 1:
+        sizes = " and ".join(f"{len(one)} {name}" for one, name in zip(lists, names, strict=True))
+        found.faults.add(where, sizes)
+        return
+    found.ids.append((str(record.get("id", "")), where))
+    for number, (question, options, answer) in enumerate(zip(*lists, strict=True), start=1):
+        here = f"{where}, question {number}"
+        if not isinstance(options, list) or not all(isinstance(text, str) for text in [question, *options]):
+            found.faults.add(here, "the question or its options are no texts")
+        else:
+            found.add(record["article"], question, options, LETTERS[: len(options)], answer, here)
 
 
-def _unique(records: Iterable[tuple[dict[str, Any], str]]) -> list[Choice]:
-    """Choices of all objects, whose ids differ."""
-    seen: dict[str, str] = {}
-    found = []
-    for record, where in records:
-        if "id" in record and seen.setdefault(str(record["id"]), where) != where:
-            raise ClozeError(f"{where}: the id {record['id']!r} is that of {seen[str(record['id'])]}, too. Remove one.")
-        found += _of_object(record, where)
-    return found
-
-
-def _of_object(record: Mapping[str, Any], where: object) -> list[Choice]:
-    fields = [record.get(name) for name in ("questions", "options", "answers")]
-    if not isinstance(record.get("article"), str) or not all(isinstance(field, list) for field in fields):
-        raise ClozeError(f"{where}: expected article (text), questions, options and answers (lists), as in RACE.")
-    questions, options, answers = fields
-    assert isinstance(questions, list) and isinstance(options, list) and isinstance(answers, list)
-    if not len(questions) == len(options) == len(answers):
-        raise ClozeError(f"{where}: {len(questions)} questions, {len(options)} options and {len(answers)} answers.")
-    found = []
-    for number, (question, choices, answer) in enumerate(zip(questions, options, answers, strict=True), start=1):
-        if not isinstance(choices, list) or not all(isinstance(text, str) for text in [question, *choices]):
-            raise ClozeError(f"{where}: question {number} or its options are no texts.")
-        names = LETTERS[: len(choices)]
-        found.append(_choice(record["article"], question, choices, names, answer, f"{where}, question {number}"))
-    return found
-
-
-def _of_table(path: Path, task: TaskSettings) -> list[Choice]:
+def _of_table(found: _Found, task: TaskSettings) -> None:
     names = task.option_columns
-    header, rows = columns_of(path, [task.text_column, task.question_column, *names, task.label_column])
-    found = []
+    wanted = [task.text_column, task.question_column, *names, task.label_column]
+    header, rows = columns_of(found.path, wanted, found.faults)
     for line, fields in rows:
         row = dict(zip(header, fields, strict=True))
         known = [name for name in names if row[name].strip()]
-        where = f"{path}, line {line}"
-        answer = row[task.label_column].strip()
-        options = [row[name] for name in known]
-        found.append(_choice(row[task.text_column], row[task.question_column], options, known, answer, where))
-    return found
-
-
-def _choice(
-    text: str, question: str, options: Sequence[str], names: Sequence[str], answer: object, where: str
-) -> Choice:
-    if len(options) < 2:
-        raise ClozeError(f"{where}: {len(options)} option(s); a choice needs two or more.")
-    if not isinstance(answer, str) or answer not in list(names):
-        raise ClozeError(f"{where}: the answer is {answer!r}; expected one of {', '.join(names)}.")
-    return Choice(text, question, tuple(options), list(names).index(answer))
+        answer, where = row[task.label_column].strip(), place(found.path, line)
+        found.ids.append((row.get("id", ""), where))
+        found.add(row[task.text_column], row[task.question_column], [row[name] for name in known], known, answer, where)
 
 
 def _classes(train: Choices, test: Choices) -> tuple[str, ...]:
@@ -229,6 +228,6 @@ KIND = TaskKind(
     read=_read,
     classes=_classes,
     inputs=_inputs,
-    keys=lambda examples: [choice.text for choice in examples.choices],
+    keys=lambda examples: [choice.text.strip() or choice.question for choice in examples.choices],
     take=take,
 )

@@ -104,8 +104,8 @@ def lay_out(
     if layout.length <= builder.specials + reading.longest_question:
         raise ClozeError(
             f"rows of {layout.length} tokens have no room for a context beside a question of up to "
-            f"{reading.longest_question} and {builder.specials} special tokens. Raise the task's length, or lower "
-            "longest_question."
+            f"{reading.longest_question} and {builder.specials} special tokens. Raise the length (--length), or lower "
+            "the task's longest_question."
         )
     read = list(tokenise(contexts, layout.tokenizer))
     texts = layout.tokenizer.encode([normalize("NFC", question.text) for question in questions])

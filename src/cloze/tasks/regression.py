@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,20 +25,25 @@ if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
 
 
+def number(label: str) -> float | None:
+    """The number that a label is; None: it is none, or not finite."""
+    try:
+        value = float(label)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _read(path: Path, task: TaskSettings) -> Examples:
+    return read_texts(path, task, wrong=_no_number)
+
+
+def _no_number(label: str) -> str:
+    return f"the label {label!r} is not a number such as 3.5" if number(label) is None else ""
+
+
 def _numbers(examples: Examples) -> NDArray[np.float32]:
-    """The labels of a file as numbers. Raises ClozeError for one that is none."""
-    found = np.empty(len(examples.labels), dtype=np.float32)
-    for place, label in enumerate(examples.labels):
-        try:
-            found[place] = float(label)
-        except ValueError:
-            found[place] = math.nan
-        if not math.isfinite(found[place]):
-            raise ClozeError(
-                f"{examples.path}, line {examples.lines[place]}: the label {label!r} is not a number. Expected "
-                "one such as 3.5; correct it, or set the task's kind to classification."
-            )
-    return found
+    return np.array([float(label) for label in examples.labels], dtype=np.float32)
 
 
 def _classes(train: Examples, test: Examples) -> tuple[str, ...]:
@@ -47,7 +53,6 @@ def _classes(train: Examples, test: Examples) -> tuple[str, ...]:
             f"{train.path}: every one of the {len(numbers):,} examples has the number {train.labels[0]}, so there is "
             "nothing to learn. Check the task's label_column."
         )
-    _numbers(test)
     return (train.label_column,)
 
 
@@ -74,7 +79,7 @@ KIND = TaskKind(
     name="regression",
     measures=("spearman", "pearson", "loss"),
     learned=("loss",),
-    read=read_texts,
+    read=_read,
     classes=_classes,
     inputs=_inputs,
     resample=spearman,

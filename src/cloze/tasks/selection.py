@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cloze.errors import ClozeError
 from cloze.files import files_below, sha256_file
 from cloze.inputs.hashing import uniform
+from cloze.tasks.overlap import overlaps
 from cloze.tasks.task import TaskKind, kind_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Splits:
     settings: Mapping[str, Any]
     """What a saved model must know of its task."""
     counts: Mapping[str, Mapping[str, int]]
-    """Of each part; also of the training file as it was read, if a part of it was set apart."""
+    """Of each part, with what it shares with others; also of the training file as it was read, if a part of it was set
+    apart."""
 
 
 def read_splits(data: Path, task: TaskSettings) -> Splits:
@@ -73,6 +75,8 @@ def read_splits(data: Path, task: TaskSettings) -> Splits:
         counts["train file"] = train.counts
         train, development = kind.take(train, learned.tolist()), kind.take(train, apart.tolist())
         counts |= {"train": train.counts, "development": development.counts}
+    shared = overlaps(kind, {"train": train, "development": development, "test": test})
+    counts = {name: {**found, **shared.get(name, {})} for name, found in counts.items()}
     return Splits(train, development, test, classes, settings, counts)
 
 

@@ -5,12 +5,15 @@ Everything else is a table, whose columns the user names.
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, Literal
 
 from cloze.errors import ClozeError
+from cloze.tasks.faults import MOST_FRAC
 
 Kind = Literal[
     "auto", "classification", "multi_label", "regression", "tagging", "question_answering", "multiple_choice"
@@ -37,33 +40,46 @@ def shape_of(path: Path) -> dict[str, Any]:
     if path.suffix.lower() in (".json", ".jsonl"):
         if re.search(r'"paragraphs"\s*:', start):
             return {"kind": "question_answering"}
-        return {"kind": "multiple_choice"} if _has_options(lines[0] if lines else "") else {}
-    return _tagged([line.rstrip("\r\n") for line in lines])
+        first = _object(lines[0] if lines else "")
+        return {"kind": "multiple_choice"} if {"questions", "options"} <= first.keys() else _choices(list(first))
+    separator = "," if path.suffix.lower() == ".csv" else "\t"
+    columns = next(csv.reader([line[:10_000] for line in lines[:1]], delimiter=separator), [])
+    return _tagged([line.rstrip("\r\n") for line in lines]) or _choices(columns)
 
 
-def _has_options(line: str) -> bool:
+def _object(line: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except ValueError:
-        return False
-    return isinstance(record, dict) and "questions" in record and "options" in record
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _choices(columns: list[str]) -> dict[str, Any]:
+    """Whether a table has a question and options, which are called A, B and so on."""
+    letters = [letter for letter in ascii_uppercase if letter in columns]
+    if "question" not in columns or letters[:2] != ["A", "B"]:
+        return {}
+    return {"kind": "multiple_choice", "option_columns": letters}
 
 
 def _tagged(lines: list[str]) -> dict[str, Any]:
-    """Whether all lines hold words and their tags: a sentence a line, or a word or character a line."""
+    """Whether lines hold words and their tags: a sentence a line, or a word or character a line.
+
+    The first line must, and nearly all others: what is wrong with a few is told when they are read.
+    """
     filled = [line for line in lines if line.strip() and not line.startswith("##")]
-    rows = [line.split("\t") for line in filled]
-    if not rows or any(len(row) != 2 for row in rows):
+    rows = [line.rsplit("\t" if "\t" in line else None, 1) for line in filled]
+    tagged = [
+        (words, tags.split()) for words, tags in (row for row in rows if len(row) == 2) if _are_tags(tags.split())
+    ]
+    if not tagged or tagged[0][0] != rows[0][0] or len(tagged) < (1 - MOST_FRAC) * len(rows):
         return {}
-    if all(len(words.split()) == len(tags.split()) and _are_tags(tags.split()) for words, tags in rows):
-        alone = [words for words, _ in rows if len(words.split()) == 1]
-        if len(alone) < len(rows):
-            return {"kind": "tagging", "tag_format": "sentences"}
-    if all(_are_tags([tag]) for _, tag in rows):
-        characters = all(len(word) <= 1 for word, _ in rows)
-        return {"kind": "tagging", "tag_format": "characters" if characters else "words"}
-    return {}
+    if any(len(tags) > 1 for _, tags in tagged):
+        return {"kind": "tagging", "tag_format": "sentences"}
+    characters = all(len(words) <= 1 for words, _ in tagged)
+    return {"kind": "tagging", "tag_format": "characters" if characters else "words"}
 
 
 def _are_tags(tags: list[str]) -> bool:
-    return all(_TAG.fullmatch(tag) for tag in tags)
+    return bool(tags) and all(_TAG.fullmatch(tag) for tag in tags)

@@ -1,13 +1,13 @@
-"""Questions about texts in SQuAD's JSON: SQuAD 1.1 and 2.0, KorQuAD 1.0.
+"""Questions about texts in SQuAD's JSON: SQuAD 1.1 and 2.0, KorQuAD 1.0, KLUE-MRC.
 
 {"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text", "answer_start"}]}]}]}]};
-version 2.0 adds "is_impossible". An answer that doesn't stand where the file says is taken to stand where its text
-occurs, if that is once; else it is dropped, and with its last answer the question. Both are counted, and named.
+version 2.0 adds "is_impossible", KLUE calls the id "guid". An answer that doesn't stand where the file says is taken to
+stand where its text occurs, if that is once; else it is dropped, and with its last answer the question. Both are
+counted, and named, as are ids that occur twice.
 """
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -16,10 +16,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cloze.errors import ClozeError
-from cloze.tasks.datasets import read_text
+from cloze.tasks.datasets import parse_json, read_text
+from cloze.tasks.faults import NAMED, Faults, count_repeated
 
-NAMED = 5
-"""Misplaced answers that a warning names."""
+COUNTS = (
+    "examples",
+    "contexts",
+    "unanswerable",
+    "empty",
+    "repaired_answers",
+    "dropped_answers",
+    "dropped_questions",
+    "left_out",
+    "repeated_ids",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,44 +55,51 @@ class Questions:
     questions: list[Question]
     counts: dict[str, int]
     """examples: questions; contexts; unanswerable; empty: questions or contexts without a visible character;
-    repaired_answers, dropped_answers, dropped_questions."""
+    repaired_answers, dropped_answers, dropped_questions; left_out: questions that are none; repeated_ids: questions
+    with the id of an earlier one."""
 
 
 def read_questions(path: Path) -> Questions:
-    """Raises ClozeError for what is no such file, and for an id that occurs twice, naming article and question."""
+    """Raises ClozeError for what is no such file, and where more than a tenth of the questions are none."""
     try:
-        whole = json.loads(read_text(path))
+        whole = parse_json(read_text(path))
     except (ValueError, RecursionError) as error:
         raise ClozeError(f"{path} is no JSON: {error}. Expected questions in SQuAD's format.") from None
     contexts: list[str] = []
-    found: dict[str, Question] = {}
+    found: list[Question] = []
+    ids: list[tuple[str, str]] = []
     counts: Counter[str] = Counter()
     misplaced: list[str] = []
+    faults = Faults(path, "its format")
     for i, article in enumerate(_get(whole, "data", list, str(path))):
         for j, paragraph in enumerate(_get(article, "paragraphs", list, f"{path}, data[{i}]")):
-            where = f"{path}, article {article.get('title', i)!r}, paragraph {j}"
-            context = _get(paragraph, "context", str, where)
-            for asked in _get(paragraph, "qas", list, where):
-                number = str(_get(asked, "id", (str, int), where))
-                here = f"{path}, article {article.get('title', i)!r}, question {number}"
-                if number in found:
-                    raise ClozeError(f"{here}: the id occurs twice in the file. Give each question one of its own.")
-                question = _question(asked, number, context, len(contexts), here, counts, misplaced)
+            title = f"article {article.get('title', i)!r}"
+            context = _get(paragraph, "context", str, f"{path}, {title}, paragraph {j}")
+            for asked in _get(paragraph, "qas", list, f"{path}, {title}, paragraph {j}"):
+                key = "guid" if isinstance(asked, dict) and "id" not in asked else "id"
+                number = str(_get(asked, key, (str, int), f"{path}, {title}, paragraph {j}"))
+                ids.append((number, f"{title}, paragraph {j}, question {len(ids) + 1}"))
+                try:
+                    question = _question(asked, number, context, len(contexts), title, counts, misplaced)
+                except ValueError as error:
+                    faults.add(f"{title}, question {number}", str(error))
+                    continue
                 if question is None:
                     counts["dropped_questions"] += 1
                     continue
-                found[number] = question
+                found.append(question)
                 counts["unanswerable"] += question.span is None
                 counts["empty"] += not (question.text.strip() and context.strip())
             contexts.append(context)
-    if not found:
-        raise ClozeError(f"{path} has no questions: a task needs at least one.")
+    counts["left_out"], counts["repeated_ids"] = faults.settle(len(found)), count_repeated(path, ids)
     if misplaced:
         more = f" and {len(misplaced) - NAMED:,} more" if len(misplaced) > NAMED else ""
-        warnings.warn(f"answers that don't stand where {path} says: {'; '.join(misplaced[:NAMED])}{more}", stacklevel=2)
-    named = ("unanswerable", "empty", "repaired_answers", "dropped_answers", "dropped_questions")
-    sizes = {"examples": len(found), "contexts": len(contexts)}
-    return Questions(path, contexts, list(found.values()), sizes | {name: counts[name] for name in named})
+        named = f"{'; '.join(misplaced[:NAMED])}{more}"
+        warnings.warn(f"{path}: {len(misplaced):,} answers don't stand where it says: {named}", stacklevel=2)
+    if not found:
+        raise ClozeError(f"{path} has no questions that could be used: a task needs at least one.")
+    counts |= Counter(examples=len(found), contexts=len(contexts))
+    return Questions(path, contexts, found, {name: counts[name] for name in COUNTS})
 
 
 def _question(
@@ -90,26 +107,27 @@ def _question(
     number: str,
     context: str,
     place: int,
-    here: str,
+    title: str,
     counts: Counter[str],
     misplaced: list[str],
 ) -> Question | None:
-    """None if no answer could be found in the context."""
-    text = _get(asked, "question", str, here)
+    """None if no answer could be found in the context. Raises ValueError that says why it is no question."""
+    text = _field(asked, "question", str)
     if asked.get("is_impossible"):
         return Question(number, text, place, (), None)
-    answers = _get(asked, "answers", list, here)
+    answers = _field(asked, "answers", list)
     if not answers:
-        raise ClozeError(f"{here}: no answers. Give one, or say that there is none (is_impossible).")
+        raise ValueError("no answers, and it does not say that there are none (is_impossible)")
     spans, texts = [], []
     for answer in answers:
-        wanted, start = _get(answer, "text", str, here), _get(answer, "answer_start", int, here)
+        wanted, start = _field(answer, "text", str), _field(answer, "answer_start", int)
         texts.append(wanted)
         if not wanted or context[max(start, 0) : max(start, 0) + len(wanted)] != wanted:
             once = bool(wanted) and context.count(wanted) == 1
             start = context.find(wanted) if once else -1
             counts["repaired_answers" if once else "dropped_answers"] += 1
-            misplaced.append(f"{here.split(', ', 1)[1]}: {wanted[:30]!r} {'found elsewhere' if once else 'dropped'}")
+            done = "found elsewhere" if once else "dropped"
+            misplaced.append(f"{title}, question {number}: {wanted[:30]!r} {done}")
         if start >= 0:
             spans.append((start, start + len(wanted)))
     return Question(number, text, place, tuple(texts), spans[0]) if spans else None
@@ -118,10 +136,18 @@ def _question(
 T = TypeVar("T")
 
 
-def _get(record: Any, key: str, kind: type[T] | tuple[type[T], ...], where: str) -> T:
-    """`record[key]`, of that type. Raises ClozeError."""
+def _field(record: Any, key: str, kind: type[T] | tuple[type[T], ...]) -> T:
+    """`record[key]`, of that type. Raises ValueError."""
     value = record.get(key) if isinstance(record, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
         kinds = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
-        raise ClozeError(f"{where}: {key!r} is {value!r:.60}, expected {kinds}, as in SQuAD's format.")
+        raise ValueError(f"{key!r} is {value!r:.60}, expected {kinds}, as in SQuAD's format")
     return value
+
+
+def _get(record: Any, key: str, kind: type[T] | tuple[type[T], ...], where: str) -> T:
+    """`record[key]`, of that type. Raises ClozeError."""
+    try:
+        return _field(record, key, kind)
+    except ValueError as error:
+        raise ClozeError(f"{where}: {error}.") from None

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import read_lines
+from cloze.tasks.faults import Faults, count_repeated, refuse_unseen
 from cloze.tasks.features import IGNORED, Features, RowBuilder
 from cloze.tasks.intervals import f1
 from cloze.tasks.metrics import log_softmax, require_extra
@@ -53,7 +54,7 @@ class TaggedTexts:
     lines: list[list[int]]
     """Where each unit's tag stands in the file."""
     counts: dict[str, int]
-    """examples; units; empty: texts without a unit."""
+    """examples; units; empty: texts without a unit; left_out; repeated_ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,20 @@ class Entity:
 
 
 def _read(path: Path, task: TaskSettings) -> TaggedTexts:
-    """Raises ClozeError, with file and line, for a line that is no such line and a tag that is none."""
+    """A text with a line that is none, or a tag that is none, is left out. Raises ClozeError if too many are."""
     reader = {"sentences": _sentences, "words": _words, "characters": _characters}[task.tag_format]
     join = "" if task.tag_format == "characters" else " "
     texts: list[str] = []
     units: list[list[Span]] = []
     tags: list[list[str]] = []
     lines: list[list[int]] = []
-    for sentence in reader(path):
+    faults = Faults(path, "the task's tag_format")
+    ids: Ids = []
+    for sentence in reader(path, faults, ids):
+        if wrong := [(line, tag) for _, tag, line in sentence if not _TAG.fullmatch(tag)]:
+            line, tag = wrong[0]
+            faults.add(f"line {line}", f"the tag {tag!r} is none; expected O, B-X or I-X (or X-B, X-I)")
+            continue
         places, start = [], 0
         for piece, _, _ in sentence:
             places.append((start, start + len(piece)))
@@ -82,66 +89,59 @@ def _read(path: Path, task: TaskSettings) -> TaggedTexts:
         kept = [place for place, (piece, _, _) in enumerate(sentence) if piece.strip()]
         texts.append(join.join(piece for piece, _, _ in sentence))
         units.append([places[place] for place in kept])
-        tags.append([_tag(path, sentence[place][2], sentence[place][1]) for place in kept])
+        tags.append([_tag(sentence[place][1]) for place in kept])
         lines.append([sentence[place][2] for place in kept])
-    if not texts:
+    if not texts and not faults.count:
         raise ClozeError(f"{path} has no sentences: a task needs at least one. See the task's tag_format.")
     counts = {"examples": len(texts), "units": sum(map(len, units)), "empty": sum(not found for found in units)}
+    counts |= {"left_out": faults.settle(len(texts)), "repeated_ids": count_repeated(path, ids)}
     return TaggedTexts(path, texts, units, tags, lines, counts)
 
 
 Piece = tuple[str, str, int]
 """A word or character, its tag as written, and the line."""
+Ids = list[tuple[str, str]]
+"""Id of a text, and where it stands."""
 
 
-def _sentences(path: Path) -> Iterable[list[Piece]]:
+def _sentences(path: Path, faults: Faults, ids: Ids) -> Iterable[list[Piece]]:
     for number, line in enumerate(read_lines(path), start=1):
-        fields = line.split("\t")
+        fields = [field.split() for field in line.split("\t")]
         if len(fields) != 2:
-            raise ClozeError(
-                f"{path}, line {number}: {len(fields)} tab-separated field(s), expected 2: words and tags, each with "
-                f"spaces between. Is the task's tag_format right? {line[:80]!r}"
-            )
-        words, tags = (field.split() for field in fields)
-        if len(words) != len(tags):
-            raise ClozeError(
-                f"{path}, line {number}: {len(words)} words and {len(tags)} tags. Every word needs one: {line[:80]!r}"
-            )
-        yield [(word, tag, number) for word, tag in zip(words, tags, strict=True)]
+            if line:
+                found = f"{len(fields)} tab-separated field(s), expected 2, words and tags with spaces between"
+                faults.add(f"line {number}", f"{found}: {line[:80]!r}")
+        elif len(fields[0]) != len(fields[1]):
+            faults.add(f"line {number}", f"{len(fields[0])} words and {len(fields[1])} tags: {line[:80]!r}")
+        else:
+            yield [(word, tag, number) for word, tag in zip(*fields, strict=True)]
 
 
-def _words(path: Path) -> Iterable[list[Piece]]:
+def _words(path: Path, faults: Faults, ids: Ids) -> Iterable[list[Piece]]:
     for block in _blocks(path):
-        found = []
-        for number, line in block:
-            fields = line.split()
-            if len(fields) < 2:
-                raise ClozeError(f"{path}, line {number}: expected a word and, last in the line, its tag: {line!r}")
-            found.append((fields[0], fields[-1], number))
-        if found and found[0][0] != "-DOCSTART-":
-            yield found
+        rows = [(number, line.split()) for number, line in block]
+        if short := [number for number, fields in rows if len(fields) < 2]:
+            faults.add(f"line {short[0]}", "expected a word and, last in the line, its tag")
+        elif rows[0][1][0] != "-DOCSTART-":
+            yield [(fields[0], fields[-1], number) for number, fields in rows]
 
 
-def _characters(path: Path) -> Iterable[list[Piece]]:
-    seen: dict[str, int] = {}
-    for block in _blocks(path, seen):
-        found = []
-        for number, line in block:
-            fields = line.split("\t")
-            if len(fields) != 2 or not fields[0]:
-                raise ClozeError(f"{path}, line {number}: expected a character, a tab and its tag: {line[:80]!r}")
-            found.append((fields[0], fields[1], number))
-        yield found
+def _characters(path: Path, faults: Faults, ids: Ids) -> Iterable[list[Piece]]:
+    for block in _blocks(path, ids):
+        rows = [(number, line.split("\t")) for number, line in block]
+        if wrong := [number for number, fields in rows if len(fields) != 2 or not fields[0]]:
+            faults.add(f"line {wrong[0]}", "expected a character, a tab and its tag")
+        else:
+            yield [(fields[0], fields[1], number) for number, fields in rows]
 
 
-def _blocks(path: Path, seen: dict[str, int] | None = None) -> Iterable[list[tuple[int, str]]]:
-    """Runs of lines between blank ones, without comments (`## id`); an id must not occur twice."""
+def _blocks(path: Path, ids: Ids | None = None) -> Iterable[list[tuple[int, str]]]:
+    """Runs of lines between blank ones, without comments; with `ids`, those are `## id`, and are put there."""
     block: list[tuple[int, str]] = []
     for number, line in enumerate([*read_lines(path), ""], start=1):
-        if line.startswith("## " if seen is None else "##"):  # a word may be ##, a character not
-            name = line[2:].split("\t")[0].strip()
-            if seen is not None and seen.setdefault(name, number) != number:
-                raise ClozeError(f"{path}, line {number}: the id {name} is that of line {seen[name]}, too. Remove one.")
+        if line.startswith("## " if ids is None else "##"):  # a word may be ##, a character not
+            if ids is not None:
+                ids.append((line[2:].split("\t")[0].strip(), f"line {number}"))
         elif line.strip():
             block.append((number, line))
         elif block:
@@ -149,11 +149,10 @@ def _blocks(path: Path, seen: dict[str, int] | None = None) -> Iterable[list[tup
             block = []
 
 
-def _tag(path: Path, number: int, written: str) -> str:
+def _tag(written: str) -> str:
     """IOB2, whatever side the B or I stands on."""
     match = _TAG.fullmatch(written)
-    if match is None:
-        raise ClozeError(f"{path}, line {number}: the tag {written!r} is none; expected O, B-X or I-X (or X-B, X-I).")
+    assert match is not None
     sides = match[1] or match[4], match[2] or match[3]
     return "-".join(sides) if sides[0] else "O"
 
@@ -168,13 +167,8 @@ def tag_names(train: TaggedTexts, test: TaggedTexts) -> tuple[str, ...]:
     types = sorted({tag[2:] for tags in train.tags for tag in tags} - {""})
     if not types:
         raise ClozeError(f"{train.path} has the tag O only, so there is nothing to learn. Expected B-X and I-X, too.")
-    for tags, lines in zip(test.tags, test.lines, strict=True):
-        for tag, line in zip(tags, lines, strict=True):
-            if tag != "O" and tag[2:] not in types:
-                raise ClozeError(
-                    f"{test.path}, line {line}: the type of {tag} never occurs in {train.path}, which has "
-                    f"{', '.join(types)}. No tagger can predict it: correct the tag, or train on it."
-                )
+    tags = ((line, tag) for pair in zip(test.lines, test.tags, strict=True) for line, tag in zip(*pair, strict=True))
+    refuse_unseen(train.path, test.path, ((line, tag[2:]) for line, tag in tags if tag != "O"), types)
     return ("O", *(f"{side}-{name}" for name in types for side in "BI"))
 
 

@@ -103,12 +103,18 @@ def rows_of_texts(examples: Examples, layout: Layout) -> Features:
     return featurise(examples.texts, layout.tokenizer, layout.length, second=examples.second, segments=layout.segments)
 
 
-def read_texts(path: Path, task: TaskSettings) -> Examples:
-    """Texts or pairs with one label each."""
+def read_texts(path: Path, task: TaskSettings, wrong: Callable[[str], str] | None = None) -> Examples:
+    """Texts or pairs with one label each; `wrong`: what is wrong with a label, if anything is."""
     from cloze.tasks.datasets import read_table
 
-    columns = task.columns or ()
-    return read_table(path, task.text_column, task.label_column, task.second_text_column, columns=columns)
+    return read_table(
+        path,
+        task.text_column,
+        task.label_column,
+        task.second_text_column,
+        wrong=wrong,
+        columns=task.columns or (),
+    )
 
 
 def keys_of_texts(examples: Examples) -> list[str]:
