@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloze.tasks.answer_scores import Rules, answer_scores, f1, normalised
+from cloze.tasks.answer_scores import Rules, answer_scores, f1, normalised, rouge_w
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,26 @@ def test_questions_without_an_answer_are_right_when_nothing_is_said() -> None:
         "with an answer": {"exact_match": 0.5, "f1": 0.5, "count": 2},
         "without an answer": {"exact_match": 0.5, "f1": 0.5, "count": 2},
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "score"),
+    [
+        ("한 달", "한 달", 1),
+        ("한 달가량", "한 달", 2 * 3 / (5 + 3)),
+        ("약 한 달!", "한 달가량", 2 * 3 / (5 + 5)),  # the space counts, punctuation does not
+        ("", "", 1),
+        ("", "한 달", 0),
+        ("가", "나", 0),
+    ],
+)
+def test_rouge_w_is_f1_of_the_longest_common_run(given: str, wanted: str, score: float) -> None:
+    assert rouge_w(given, wanted) == pytest.approx(score)
+
+
+def test_the_rules_of_klue_keep_brackets_and_measure_rouge_w() -> None:
+    assert normalised("《한국》 'A'", "klue") == "《한국》 a"
+    found = answer_scores(["한 달가량", ""], [["한 달", "한 달가량"], []], "klue")
+    assert (found["exact_match"], found["rouge_w"]) == (1, 1)
+    assert found["parts"]["with an answer"] == {"exact_match": 1, "f1": 1, "rouge_w": 1, "count": 1}
+    assert "rouge_w" not in answer_scores(["가"], [["가"]], "korquad")

@@ -107,6 +107,13 @@ def test_what_is_no_number_is_told(tmp_path: Path, label: str) -> None:
     assert (len(examples.labels), examples.counts["examples"], examples.counts["left_out"]) == (20, 20, 1)
 
 
+def test_f1_of_numbers_from_a_threshold_on_is_klues() -> None:
+    found = np.array([[3.0], [2.9], [4.0], [0.0]], dtype=np.float32)
+    scores = score(found, np.array([3.5, 3.0, 1.0, 2.0], dtype=np.float32), positive_from=3.0)
+    assert scores["f1"] == pytest.approx(0.5), "one right, two given, two wanted"
+    assert "f1" not in score(found, np.arange(4, dtype=np.float32))
+
+
 def test_one_number_is_nothing_to_learn(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text("document\tlabel\n가\t1.5\n나\t1.50\n", encoding="utf-8")

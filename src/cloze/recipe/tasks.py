@@ -13,7 +13,8 @@ OWN_SETTINGS = {
     **dict.fromkeys(("label_columns", "label_separator"), ("multi_label",)),
     **dict.fromkeys(("question_column", "option_columns"), ("multiple_choice",)),
     "tag_format": ("tagging",),
-    "class_weights": ("classification",),
+    **dict.fromkeys(("class_weights", "entity_columns", "null_class"), ("classification",)),
+    "positive_from": ("regression",),
     "stride": ("tagging", "question_answering"),
     **dict.fromkeys(("longest_question", "longest_answer", "null_threshold", "answer_rules"), ("question_answering",)),
 }
@@ -61,6 +62,15 @@ class TaskSettings(Settings):
     columns: list[str] | None = None
     """Names of the columns where the files' first lines do not name them; null: they do. Unit: column names. Source:
     cloze."""
+    entity_columns: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
+    """Columns with the two parts of the text whose relation is the class, objects with start_idx and end_idx: marked in
+    the text with @ and #. Unit: column names. Source: KLUE-RE."""
+    null_class: str | None = None
+    """Class that stands for none, without which micro F1 is measured, and AUPRC with it; null: neither is. Unit: class
+    name. Source: KLUE-RE (no_relation)."""
+    positive_from: float | None = None
+    """Number from which a label, and a score, count as positive, for F1; null: no F1 is measured. Unit: as the labels.
+    Source: KLUE-STS (3)."""
     tag_format: Literal["sentences", "words", "characters"] = "sentences"
     """How a tagging file is written. sentences: one a line, its words, a tab, their tags (Naver NER); words: a word and
     its tag a line, blank between sentences (CoNLL 2003); characters: a character, a tab, its tag (KLUE-NER). Unit:
@@ -75,9 +85,9 @@ class TaskSettings(Settings):
     null_threshold: float = 0.0
     """How far the score of "no answer" must be above the best answer's to be given, in files with questions that have
     none. Unit: logits. Source: BERT 4.3 (tuned there on the development set)."""
-    answer_rules: Literal["squad", "korquad"] = "squad"
-    """How answers are compared. squad: F1 over words; korquad: over characters. Unit: name. Source: the official
-    evaluation scripts."""
+    answer_rules: Literal["squad", "korquad", "klue"] = "squad"
+    """How answers are compared. squad: F1 over words; korquad: over characters; klue: over characters, and ROUGE-W.
+    Unit: name. Source: the official evaluation scripts."""
     epochs: Positive = 3.0
     """Passes over the training file. Unit: epochs. Source: BERT A.3 (2-4; study 5)."""
     batch_rows: Count = 32

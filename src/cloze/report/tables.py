@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cloze.report.cells import Figure, Table, as_list, as_object, cell, flat, is_object, sentences, side_by_side
 from cloze.report.run import STAGES, Json, RunData, dig, number, read_run
-from cloze.report.task_tables import finetuning_tables, gain, task_figure
+from cloze.report.task_tables import finetuning_tables, gain, references_table, task_figure
 from cloze.report.wording import (
     MISSING,
     OBJECTIVES,
@@ -176,6 +176,7 @@ def terminal_tables(run_folder: Path) -> RenderableType:
                 Text(f"\n{task.name}", style="bold"),
                 Columns([as_rich(table) for table in tables], padding=(0, 3)),
             ]
+        parts += [as_rich(table)] if (table := references_table(task)) else []
         parts += [Text(gain(task))] if gain(task) else []
     parts += [Text(line, style="yellow") for line in run.unfinished + run.problems]
     return Group(*parts)

@@ -116,14 +116,17 @@ def references_table(task: TaskRun) -> Table | None:
     found = TASKS.get(task.name)
     if found is None or not task.results.get("pretrained"):
         return None
-    values = [number(dig(seed, "test", found.measure)) for seed in as_list(dig(task.results, "pretrained", "seeds"))]
-    mean, spread = mean_and_std(values)
-    rows = [("this run", with_spread(percent(mean), MISSING if spread is None else percent(spread)))]
-    rows += [(model, percent(score / 100)) for model, score in found.references.items()]
-    note = f"{MEASURES[found.measure]} in %. Published split: {found.split}."
+    published = {found.measure: found.references, **found.also}
+    seeds = as_list(dig(task.results, "pretrained", "seeds"))
+    ours = [mean_and_std([number(dig(seed, "test", measure)) for seed in seeds]) for measure in published]
+    rows = [("this run", *(with_spread(percent(mean), percent(spread)) for mean, spread in ours))]
+    for model in found.references:
+        scores = (of_models.get(model) for of_models in published.values())
+        rows.append((model, *(percent(None if score is None else score / 100) for score in scores)))
+    note = f"In %. Published split: {found.split}."
     if found.source:
         note += f" The others are from {found.source}: models of other sizes and corpora."
-    return Table("Beside published scores", ("Model", MEASURES[found.measure]), rows, note)
+    return Table("Beside published scores", ("Model", *(MEASURES[measure] for measure in published)), rows, note)
 
 
 def task_counts_table(task: TaskRun) -> Table | None:

@@ -23,6 +23,8 @@ MEASURES = {
     "micro_f1": "Micro F1",
     "macro_f1": "Macro F1",
     "matthews": "Matthews' correlation",
+    "auprc": "AUPRC",
+    "rouge_w": "ROUGE-W",
     "loss": "Loss",
 }
 """Measures of fine-tuning by their name in results.json. All but the loss are shown in per cent."""

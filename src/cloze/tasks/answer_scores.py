@@ -7,6 +7,10 @@ their right answer is the empty one, and two empty answers agree.
 korquad: brackets and quotation marks become spaces, then lower case and no ASCII punctuation; F1 over characters, white
 space aside (Lim et al. 2019, arXiv:1909.07005; evaluate-v1.0), because 세종대왕이 holds the whole of 세종대왕.
 
+klue: lower case and no ASCII punctuation, so brackets of other kinds stay; F1 over characters, and ROUGE-W, which here
+is the F1 of the longest run of characters that both have in common, spaces too (Park et al. 2021, arXiv:2105.09680,
+KLUE-MRC; KLUE-baseline, metrics/utils.py).
+
 A question with several right answers counts by the one that agrees best.
 """
 
@@ -16,11 +20,12 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from typing import Any, Literal
 
 import numpy as np
 
-Rules = Literal["squad", "korquad"]
+Rules = Literal["squad", "korquad", "klue"]
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _MARKS = str.maketrans(dict.fromkeys("'\"《》<>〈〉()‘’", " "))
@@ -49,27 +54,41 @@ def f1(given: str, wanted: str, rules: Rules, *, empty_agrees: bool = False) -> 
     return 2 * common / (len(pieces[0]) + len(pieces[1])) if common else 0.0
 
 
+def rouge_w(given: str, wanted: str) -> float:
+    """Harmonic mean of the shares of both answers that their longest common run of characters is."""
+    given, wanted = normalised(given, "klue"), normalised(wanted, "klue")
+    if not given or not wanted:
+        return float(given == wanted)
+    # The matcher as KLUE's script calls it: from 200 characters on, it ignores those that are frequent.
+    common = SequenceMatcher(None, given, wanted).find_longest_match().size
+    return 2 * common / (len(given) + len(wanted))
+
+
 def answer_scores(given: Sequence[str], wanted: Sequence[Sequence[str]], rules: Rules) -> dict[str, Any]:
     """Mean exact match and F1 over questions; `wanted` has all right answers of each, none for one without an answer.
 
     `per_example`: F1 of each question. `parts`: the means for questions with and without an answer, if there are any of
-    the latter.
+    the latter. By the rules of KLUE there is `rouge_w`, too.
     """
     impossible = np.array([not answers for answers in wanted], dtype=np.bool_)
     with_empty = bool(impossible.any())
-    scores = np.zeros((len(given), 2))
+    names = ("exact_match", "f1", "rouge_w") if rules == "klue" else ("exact_match", "f1")
+    scores = np.zeros((len(given), len(names)))
     for place, (answer, answers) in enumerate(zip(given, wanted, strict=True)):
         known = [text for text in answers if normalised(text, rules)] or [""] if with_empty else answers
         exact = max(normalised(answer, rules) == normalised(text, rules) for text in known)
-        scores[place] = exact, max(f1(answer, text, rules, empty_agrees=with_empty) for text in known)
+        scores[place, :2] = exact, max(f1(answer, text, rules, empty_agrees=with_empty) for text in known)
+        if rules == "klue":
+            scores[place, 2] = max(rouge_w(answer, text) for text in known)
     parts = {"with an answer": ~impossible, "without an answer": impossible} if with_empty else {}
     return {
-        **_means(scores),
+        **_means(scores, names),
         "per_example": scores[:, 1],
-        "parts": {name: {**_means(scores[of]), "count": int(of.sum())} for name, of in parts.items() if of.any()},
+        "parts": {
+            name: {**_means(scores[of], names), "count": int(of.sum())} for name, of in parts.items() if of.any()
+        },
     }
 
 
-def _means(scores: Any) -> dict[str, float]:
-    exact, overlap = scores.mean(axis=0).tolist()
-    return {"exact_match": exact, "f1": overlap}
+def _means(scores: Any, names: Sequence[str]) -> dict[str, float]:
+    return dict(zip(names, scores.mean(axis=0).tolist(), strict=True))

@@ -15,6 +15,7 @@ from cloze.tasks.faults import refuse_unseen
 from cloze.tasks.intervals import calibration_error
 from cloze.tasks.metrics import log_softmax
 from cloze.tasks.mistakes import most_confident
+from cloze.tasks.relations import auprc, micro_f1
 from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, keys_of_texts, read_texts, rows_of_texts, take
 
 if TYPE_CHECKING:
@@ -61,13 +62,22 @@ def _is_whole_number(name: str) -> bool:
 
 def _inputs(examples: Examples, classes: tuple[str, ...], layout: Layout, task: TaskSettings) -> Inputs:
     labels = np.array(class_indices(examples.labels, classes))
-    scores = partial(_score, labels=labels, examples=examples, classes=classes)
+    if task.null_class not in (None, *classes):
+        raise ClozeError(
+            f"task {task.name}: null_class is {task.null_class!r}, and the classes are {', '.join(map(repr, classes))}."
+        )
+    scores = partial(_score, labels=labels, examples=examples, classes=classes, null_class=task.null_class)
     return Inputs(rows_of_texts(examples, layout), labels, scores)
 
 
-def _score(logits: Outputs, labels: Labels, examples: Examples, classes: tuple[str, ...]) -> Mapping[str, Any]:
-    """`score`, and the most confident mistakes."""
-    predicted = logits.argmax(axis=1)
+def _score(
+    logits: Outputs, labels: NDArray[np.int64], examples: Examples, classes: tuple[str, ...], null_class: str | None
+) -> Mapping[str, Any]:
+    """`score`, KLUE-RE's measures if there is a class for none, and the most confident mistakes."""
+    predicted, scores = logits.argmax(axis=1), score(logits, labels)
+    if null_class is not None:
+        of_relations = micro_f1(np.array(scores["confusion"]), classes.index(null_class))
+        scores = {**scores, "micro_f1": of_relations, "auprc": auprc(np.exp(log_softmax(logits)), labels)}
 
     def describe(place: int) -> dict[str, Any]:
         second = {} if examples.second is None else {"second": examples.second[place]}
@@ -75,7 +85,7 @@ def _score(logits: Outputs, labels: Labels, examples: Examples, classes: tuple[s
         return {"id": examples.ids[place], "text": examples.texts[place], **second, **named}
 
     probabilities = np.exp(log_softmax(logits)).max(axis=1)
-    return {**score(logits, labels), "mistakes": most_confident(probabilities, predicted == labels, describe)}
+    return {**scores, "mistakes": most_confident(probabilities, predicted == labels, describe)}
 
 
 def score(logits: Outputs, labels: Labels) -> Mapping[str, Any]:
@@ -84,7 +94,8 @@ def score(logits: Outputs, labels: Labels) -> Mapping[str, Any]:
     accuracy: share of rows whose largest logit is the label's, the first of equal ones; loss: mean cross-entropy, nats;
     confusion: rows of each true class (outer) that were given each class (inner); macro_f1: mean of the classes' F1, 0
     for one that nobody has and nobody was given; matthews: correlation of true and predicted class (Gorodkin 2004,
-    doi:10.1016/j.compbiolchem.2004.09.006), 0 where one of them is always the same.
+    doi:10.1016/j.compbiolchem.2004.09.006), 0 where one of them is always the same; f1: of two classes, that of the
+    second one (1 of 0 and 1).
     """
     classes = logits.shape[1]
     predicted = logits.argmax(axis=1)
@@ -93,6 +104,7 @@ def score(logits: Outputs, labels: Labels) -> Mapping[str, Any]:
     confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
     measured = {"accuracy": float(right.mean()), "loss": float(losses.mean()), "confusion": confusion.tolist()}
     measured |= {"macro_f1": macro_f1(confusion), "matthews": matthews(confusion)}
+    measured |= {"f1": micro_f1(confusion, left_out=0)} if classes == 2 else {}
     surest = np.exp(shares).max(axis=1)
     return measured | {"calibration_error": calibration_error(surest, right), "per_example": right.astype(np.float64)}
 

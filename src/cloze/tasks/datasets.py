@@ -22,6 +22,7 @@ from typing import Any
 
 from cloze.errors import ClozeError
 from cloze.tasks.faults import Faults, count_repeated, place
+from cloze.tasks.relations import mark_entities, places_of
 
 ID_COLUMNS = ("id", "guid")
 """The first of these that a table has names its examples."""
@@ -59,10 +60,12 @@ def read_table(
     label: Callable[[list[str]], str] | None = None,
     wrong: Callable[[str], str] | None = None,
     columns: Sequence[str] = (),
+    entities: Sequence[str] = (),
 ) -> Examples:
     """Read every example of `path`; with `second_text_column` each is a pair.
 
     `columns` names those of a file whose first line does not. A value within an object of JSON has a dotted name.
+    `entities` are two columns with parts of the text that are marked in it (`relations`).
     `label` makes an example's label, which may then be empty, of its values in the columns `label_column`; `wrong` says
     what is wrong with a label. Raises ClozeError for a file that is missing, not UTF-8 (naming line and byte), without
     one of the columns (naming those it has), without examples, or of which more than a tenth of the lines have a wrong
@@ -71,7 +74,9 @@ def read_table(
     text_columns = [text_column] if second_text_column is None else [text_column, second_text_column]
     label_columns = [label_column] if isinstance(label_column, str) else list(label_column)
     faults = Faults(path)
-    header, rows = columns_of(path, [*text_columns, *label_columns], faults, columns)
+    header, rows = columns_of(path, [*text_columns, *label_columns, *places_of(entities)], faults, columns)
+    if entities:
+        rows = mark_entities(path, header, rows, text_column, entities, faults)
     text_places = [header.index(column) for column in text_columns]
     label_places = [header.index(column) for column in label_columns]
     id_place = next((header.index(column) for column in ID_COLUMNS if column in header), None)

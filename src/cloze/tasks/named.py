@@ -13,8 +13,8 @@ from typing import Any
 
 from cloze.errors import ClozeError
 
-KOELECTRA = "KoELECTRA, README (github.com/monologg/KoELECTRA)"
-KLUE = "KLUE, table of baselines (arXiv:2105.09680)"
+KOELECTRA = "KoELECTRA, README (github.com/monologg/KoELECTRA; its code scores every checkpoint on the test set)"
+KLUE = "KLUE, table of baselines (arXiv:2105.09680; github.com/KLUE-benchmark/KLUE)"
 ROBERTA = "RoBERTa, table 2, full sentences (arXiv:1907.11692)"
 
 
@@ -31,6 +31,8 @@ class NamedTask:
     """Which split is tested on, and how it was made."""
     references: Mapping[str, float] = field(default_factory=dict)
     """Model -> its score in per cent."""
+    also: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Their other measures, each with its references."""
     source: str = ""
     """Of the references."""
 
@@ -73,7 +75,7 @@ TASKS: dict[str, NamedTask] = {
         title="Does the second sentence follow from the first? In Korean",
         settings=_pair("kornli", "multinli.train.ko.tsv", "xnli.test.ko.tsv", "sentence1", "sentence2", "gold_label"),
         measure="accuracy",
-        split="XNLI's test set; trained on MultiNLI alone, the references on SNLI too",
+        split="XNLI's test set, trained on MultiNLI alone, as the references are",
         references=_korean(79.62, 74.85, 78.60, 82.24, 81.65),
         source=KOELECTRA,
     ),
@@ -82,6 +84,7 @@ TASKS: dict[str, NamedTask] = {
         settings=_pair("korsts", "sts-train.tsv", "sts-test.tsv", "sentence1", "sentence2", "score", kind="regression"),
         measure="spearman",
         split="sts-test.tsv",
+        also={"pearson": {}},
         references=_korean(81.59, 75.57, 80.79, 85.53, 82.65),
         source=KOELECTRA,
     ),
@@ -133,6 +136,7 @@ TASKS: dict[str, NamedTask] = {
         measure="f1",
         split="the development set: the test set is not published",
         references=_korean(79.15, 84.39, 91.13, 93.45, 90.11),
+        also={"exact_match": _korean(51.75, 60.25, 82.11, 84.83, 70.60)},
         source=KOELECTRA,
     ),
     "klue-ynat": NamedTask(
@@ -155,12 +159,14 @@ TASKS: dict[str, NamedTask] = {
             "klue-sts-v1.1_dev.json",
             "sentence1",
             "sentence2",
-            "labels.label",
+            "labels.real-label",
             kind="regression",
+            positive_from=3.0,
         ),
         measure="pearson",
         split=KLUE_DEV,
         references=_klue(90.85, 91.54, 92.50, 93.35),
+        also={"f1": _klue(82.84, 85.16, 85.40, 86.63)},
         source=KLUE,
     ),
     "klue-nli": NamedTask(
@@ -184,19 +190,36 @@ TASKS: dict[str, NamedTask] = {
         measure="entity_macro_f1",
         split=KLUE_DEV,
         references=_klue(83.97, 83.65, 84.60, 85.00),
+        also={"tag_f1": _klue(91.39, 91.14, 91.44, 91.86)},
+        source=KLUE,
+    ),
+    "klue-re": NamedTask(
+        title="KLUE: which relation two entities of a sentence have, if any",
+        settings={
+            "train": "klue-re/klue-re-v1.1_train.json",
+            "test": "klue-re/klue-re-v1.1_dev.json",
+            "text_column": "sentence",
+            "entity_columns": ["subject_entity", "object_entity"],
+            "null_class": "no_relation",
+        },
+        measure="micro_f1",
+        split=KLUE_DEV,
+        references=_klue(66.44, 60.89, 67.65, 71.13),
+        also={"auprc": _klue(66.17, 58.96, 68.55, 72.98)},
         source=KLUE,
     ),
     "klue-mrc": NamedTask(
         title="KLUE: questions on news and Wikipedia, some without an answer",
         settings={
             "kind": "question_answering",
-            "answer_rules": "korquad",
+            "answer_rules": "klue",
             "train": "klue-mrc/klue-mrc-v1.1_train.json",
             "test": "klue-mrc/klue-mrc-v1.1_dev.json",
         },
         measure="exact_match",
         split=KLUE_DEV,
         references=_klue(62.32, 57.32, 68.67, 75.58),
+        also={"rouge_w": _klue(68.51, 62.70, 73.98, 80.59)},
         source=KLUE,
     ),
     "sst2": NamedTask(
@@ -220,6 +243,12 @@ TASKS: dict[str, NamedTask] = {
         references={"BERT-base of RoBERTa's study": 84.7},
         source=ROBERTA,
     ),
+    "mnli-mm": NamedTask(
+        title="The same on kinds of text that training does not have",
+        settings=_glue("MNLI", "sentence1", "sentence2", "gold_label", "dev_mismatched.tsv"),
+        measure="accuracy",
+        split="the mismatched half of " + GLUE_DEV,
+    ),
     "cola": NamedTask(
         title="Is a sentence English?",
         settings=_glue("CoLA", "sentence", None, "label", columns=["source", "label", "mark", "sentence"]),
@@ -230,12 +259,14 @@ TASKS: dict[str, NamedTask] = {
         title="Do two sentences of the news mean the same?",
         settings=_glue("MRPC", "#1 String", "#2 String", "Quality"),
         measure="accuracy",
+        also={"f1": {}},
         split=GLUE_DEV,
     ),
     "qqp": NamedTask(
         title="Do two questions mean the same?",
         settings=_glue("QQP", "question1", "question2", "is_duplicate"),
         measure="accuracy",
+        also={"f1": {}},
         split=GLUE_DEV,
     ),
     "qnli": NamedTask(
@@ -260,6 +291,7 @@ TASKS: dict[str, NamedTask] = {
         title="How alike are two sentences, from 0 to 5?",
         settings=_glue("STS-B", "sentence1", "sentence2", "score", kind="regression"),
         measure="spearman",
+        also={"pearson": {}},
         split=GLUE_DEV,
     ),
     "squad": NamedTask(
@@ -268,6 +300,7 @@ TASKS: dict[str, NamedTask] = {
         measure="f1",
         split="the development set: the test set is not published",
         references={"BERT-base of RoBERTa's study": 90.4},
+        also={"exact_match": {}},
         source=ROBERTA,
     ),
     "squad2": NamedTask(
@@ -276,6 +309,7 @@ TASKS: dict[str, NamedTask] = {
         measure="f1",
         split="the development set: the test set is not published",
         references={"BERT-base of RoBERTa's study": 79.1},
+        also={"exact_match": {}},
         source=ROBERTA,
     ),
     "race": NamedTask(
@@ -287,13 +321,21 @@ TASKS: dict[str, NamedTask] = {
         source=ROBERTA,
     ),
 }
-"""By name. KLUE's relation extraction, dependency parsing and dialogue states are of kinds that cloze does not have."""
+"""By name."""
+ELSEWHERE = {
+    "klue-dp": "dependency parsing needs a head that scores pairs of words",
+    "klue-wos": "dialogue states need a decoder",
+    "korquad2": "its answers are parts of web pages with their HTML, up to whole tables",
+}
+"""Published tasks of kinds that cloze does not have, and why."""
 
 
 def named(name: str) -> NamedTask:
     """The task of this name. Raises ClozeError that names the nearest one."""
     if name in TASKS:
         return TASKS[name]
+    if name in ELSEWHERE:
+        raise ClozeError(f"the task {name} is of a kind that cloze does not have: {ELSEWHERE[name]}.")
     near = difflib.get_close_matches(name.lower(), TASKS, 3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(TASKS)}."
     raise ClozeError(

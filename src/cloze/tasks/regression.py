@@ -58,18 +58,24 @@ def _classes(train: Examples, test: Examples) -> tuple[str, ...]:
 
 def _inputs(examples: Examples, classes: tuple[str, ...], layout: Layout, task: TaskSettings) -> Inputs:
     labels = _numbers(examples)
-    return Inputs(rows_of_texts(examples, layout), labels, partial(score, labels=labels))
+    scores = partial(score, labels=labels, positive_from=task.positive_from)
+    return Inputs(rows_of_texts(examples, layout), labels, scores)
 
 
-def score(outputs: Outputs, labels: Labels) -> Mapping[str, Any]:
-    """Outputs [N, 1] against numbers [N], in float64."""
+def score(outputs: Outputs, labels: Labels, positive_from: float | None = None) -> Mapping[str, Any]:
+    """Outputs [N, 1] against numbers [N], in float64; `f1` of those from `positive_from` on, if it is given."""
     from scipy import stats
 
     found, wanted = outputs[:, 0].astype(np.float64), labels.astype(np.float64)
     varies = len(found) > 1 and np.ptp(found) > 0 and np.ptp(wanted) > 0
+    positive = {}
+    if positive_from is not None:
+        given, real = (column >= positive_from for column in (found, wanted))
+        positive["f1"] = float(2 * (given & real).sum() / max(1, given.sum() + real.sum()))
     return {
         "spearman": float(stats.spearmanr(found, wanted).statistic) if varies else None,
         "pearson": float(stats.pearsonr(found, wanted).statistic) if varies else None,
+        **positive,
         "loss": float(np.square(found - wanted).mean()),
         "per_example": np.stack([found, wanted], axis=1),
     }

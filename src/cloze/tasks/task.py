@@ -114,6 +114,7 @@ def read_texts(path: Path, task: TaskSettings, wrong: Callable[[str], str] | Non
         task.second_text_column,
         wrong=wrong,
         columns=task.columns or (),
+        entities=task.entity_columns or (),
     )
 
 
