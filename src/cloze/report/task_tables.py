@@ -126,7 +126,8 @@ def references_table(task: TaskRun) -> Table | None:
     note = f"In %. Published split: {found.split}."
     if found.source:
         note += f" The others are from {found.source}: models of other sizes and corpora."
-    return Table("Beside published scores", ("Model", *(MEASURES[measure] for measure in published)), rows, note)
+    title = "Beside published scores" if found.references else "As its publishers measure it"
+    return Table(title, ("Model", *(MEASURES[measure] for measure in published)), rows, note)
 
 
 def task_counts_table(task: TaskRun) -> Table | None:
