@@ -7,7 +7,6 @@ null, never 0.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -25,13 +24,17 @@ if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
 
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Of a number that training can take."""
+
+
 def number(label: str) -> float | None:
-    """The number that a label is; None: it is none, or not finite."""
+    """The number that a label is; None: it is none, or too large."""
     try:
         value = float(label)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= LARGEST else None
 
 
 def _read(path: Path, task: TaskSettings) -> Examples:
