@@ -69,6 +69,18 @@ def test_a_model_that_another_one_was_the_start_of(tmp_path: Path) -> None:
     assert "wiki is licensed for non-commercial use" in text
 
 
+@pytest.mark.parametrize("norm", ["rms", "batch"])
+@pytest.mark.parametrize("task", [None, "own"])
+def test_a_norm_that_transformers_lacks_is_not_exported(tmp_path: Path, norm: str, task: str | None) -> None:
+    recipe = {"name": "a", "model": {"family": "bert", "norm": norm}, "tasks": [{"name": "own"}]}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
+    stage = "tasks/own" if task else "pretraining"
+    message = rf"model\.norm {norm}, and no model of transformers has that norm.* cloze loads \S+/{stage}/model; "
+    with pytest.raises(ClozeError, match=message):
+        export(tmp_path, tmp_path / "out", task=task)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_run_of_cloze_finetune_is_exported_too(tmp_path: Path) -> None:
     run, model = tmp_path / "run", tmp_path / "run" / "tasks" / "own" / "model"
     model.mkdir(parents=True)

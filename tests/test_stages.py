@@ -65,6 +65,7 @@ def changed(one: dict[str, str], other: dict[str, str]) -> list[str]:
         ({"training__minutes": 5.0}, ["pretraining", "task-t"]),
         ({"training__log_every_steps": 1, "training__validate_every_steps": 1, "training__keep_checkpoints": 9}, []),
         ({"training__checkpoint_every_steps": 1, "training__micro_batch_rows": 8, "training__device": "cpu"}, []),
+        ({"model__norm": "rms"}, ["pretraining", "task-t"]),
         ({"tasks__0__epochs": 1.0}, ["task-t"]),
         ({"tasks__0__length": 128}, []),  # What null means already.
         ({"report__fill_top": 1, "description": "x", "name": "s"}, []),
@@ -74,6 +75,11 @@ def test_a_stage_is_made_again_when_its_settings_or_those_before_it_change(
     tmp_path: Path, change: dict[str, Any], made_again: list[str]
 ) -> None:
     assert changed(names(recipe(tmp_path)), names(recipe(tmp_path, **change))) == made_again
+
+
+def test_batch_norm_depends_on_the_size_of_a_micro_batch(tmp_path: Path) -> None:
+    whole, cut = (recipe(tmp_path, model__norm="batch", training__micro_batch_rows=rows) for rows in (None, 8))
+    assert changed(names(whole), names(cut)) == ["pretraining", "task-t"]
 
 
 def test_content_counts_and_its_place_does_not(tmp_path: Path) -> None:

@@ -45,9 +45,10 @@ def export(run_folder: Path, folder: Path, *, task: str | None = None, licence: 
     """Copy the pretrained model of a run, or the classifier of its `task`, into the new `folder` with a README.md.
 
     `licence` is an identifier of Hugging Face's list (cc0-1.0, apache-2.0, ...). Raises ClozeError if the stage has not
-    finished, the run has no such task, or `folder` is there already: an export never replaces anything.
+    finished, the run has no such task, transformers has no such model, or `folder` is there already: an export never
+    replaces anything.
     """
-    from cloze.report.run import read_run
+    from cloze.report.run import dig, read_run
 
     run_folder, folder = Path(run_folder), Path(folder)
     run = read_run(run_folder)
@@ -55,6 +56,11 @@ def export(run_folder: Path, folder: Path, *, task: str | None = None, licence: 
     if task is not None and task not in names:
         raise ClozeError(f"{run_folder} has no task {task!r}; it has {', '.join(names) or 'none'}.")
     stage = run_folder / (f"tasks/{task}" if task else "pretraining")
+    if (norm := dig(run.recipe, "model", "norm")) not in (None, "layer"):
+        raise ClozeError(
+            f"{run_folder} was made with model.norm {norm}, and no model of transformers has that norm: nothing can be "
+            f"exported. cloze loads {stage / 'model'}; to hand it on to users of cloze, copy that folder."
+        )
     # `cloze finetune` leaves no stage with a manifest; its results are written last.
     alone = run.info.get("only_tasks") and any(found.results for found in run.tasks if found.name == task)
     if not alone and read_manifest(stage) is None:

@@ -211,7 +211,7 @@ def _recipe(model: Path, folder: Path, data: Path, task: Mapping[str, Any], desc
         "data": data.resolve(),
         "output": folder.parent,
         "start_from": model,
-        "model": {"family": family.name, "norm_position": config.norm_position},
+        "model": {"family": family.name, "norm": config.norm, "norm_position": config.norm_position},
         "inputs": {"length": max(8, longest), "format": "full-sentences"},
         "masking": {"unit": "span", "boundaries": True} if family.name == "spanbert" else {},
         "tasks": [{"length": longest, **task}],

@@ -88,7 +88,9 @@ def plan_stages(recipe: Recipe) -> dict[str, Stage]:
     settings = recipe.model_dump(mode="json")
     del settings["corpus"]["sources"], settings["store"]["processes"]
     del settings["corpus"]["processes"], settings["corpus"]["engine"]
-    training = {key: value for key, value in settings["training"].items() if key not in ONLY_WATCHED}
+    # BatchNorm takes its statistics from a micro-batch, whose size then decides what comes out.
+    only_watched = ONLY_WATCHED - ({"micro_batch_rows"} if recipe.model.norm == "batch" else set())
+    training = {key: value for key, value in settings["training"].items() if key not in only_watched}
     stages: dict[str, Stage] = {}
 
     def add(kind: str, *, of: Mapping[str, Any], inputs: str = "", after: tuple[str, ...] = (), task: str = "") -> None:

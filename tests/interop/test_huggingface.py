@@ -89,7 +89,7 @@ def test_a_configuration_that_is_a_folder(bert: Path) -> None:
 @pytest.mark.parametrize("model_type", ["gpt2", "distilbert", None, ["bert"]])
 def test_another_architecture(model_type: Any, bert: Path) -> None:
     describe(bert, model_type=model_type)
-    with pytest.raises(ClozeError, match=r"config\.json says model_type .*cloze reads bert, roberta"):
+    with pytest.raises(ClozeError, match=r"config\.json says model_type .*cloze reads bert, .*roberta"):
         load_model(bert)
 
 

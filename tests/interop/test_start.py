@@ -35,6 +35,8 @@ def recipe(folder: Path, **sections: dict[str, object]) -> Recipe:
     ("own", "pairs"),
     [
         ({"family": "bert"}, True),
+        ({"family": "bert", "norm": "rms"}, True),
+        ({"family": "roberta", "norm": "batch", "norm_position": "pre"}, False),
         ({"family": "albert", "embedding_width": 8, "layer_groups": 2}, True),
         ({"family": "electra", "embedding_width": 8}, False),
         ({"family": "modernbert", "norm_position": "pre", "local_window": 6, "global_every": 2}, False),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cloze.models import PretrainingModel, build, encoder_config, families, family_of, from_config
 from cloze.models.bert import Bert
+from cloze.models.norms import BatchNorm
 from cloze.models.roberta import Roberta
 from cloze.recipe import ModelSettings, Recipe
 
@@ -67,14 +68,18 @@ def test_matrices_are_truncated_normal(std: float) -> None:
 
 
 @pytest.mark.parametrize("norm_position", ["post", "pre"])
-@pytest.mark.parametrize("family", ["bert", "roberta"])
-def test_norms_are_one_and_biases_zero(family: str, norm_position: str) -> None:
-    model = fresh(family=family, norm_position=norm_position, pairs=family == "bert")
-    norms = {f"{name}.weight" for name, m in model.named_modules() if isinstance(m, nn.LayerNorm)}
+@pytest.mark.parametrize(
+    ("family", "norm"), [("bert", "layer"), ("roberta", "layer"), ("bert", "rms"), ("bert", "batch")]
+)
+def test_norms_are_one_and_biases_zero(family: str, norm: str, norm_position: str) -> None:
+    model = fresh(family=family, norm=norm, norm_position=norm_position, pairs=family == "bert")
+    kinds = (nn.LayerNorm, nn.RMSNorm, BatchNorm)
+    norms = {f"{name}.weight" for name, m in model.named_modules() if isinstance(m, kinds)}
     assert ("encoder.final_norm.weight" in norms) == (norm_position == "pre")
     for name, tensor in weights(model).items():
         if tensor.dim() == 1:
-            assert torch.equal(tensor, torch.full_like(tensor, float(name in norms))), name
+            begins = float(name in norms or name.endswith("running_var"))
+            assert torch.equal(tensor, torch.full_like(tensor, begins)), name
         else:
             assert 0 < tensor.abs().mean() < 0.02, name
 
@@ -162,6 +167,9 @@ def test_the_last_matrices_of_a_deep_modernbert_begin_smaller() -> None:
     [
         ({"family": "albert", "norm_position": "pre"}, "norm_position is pre, but albert has only post"),
         ({"family": "modernbert"}, "norm_position is post, but modernbert has only pre"),
+        ({"family": "albert", "norm": "rms"}, "norm is a setting of bert and roberta, but family is albert"),
+        ({"family": "electra", "norm": "batch"}, "norm is a setting of bert and roberta, but family is electra"),
+        ({"norm": "group"}, "Input should be 'layer', 'rms' or 'batch'"),
         ({"embedding_width": 64}, "embedding_width is a setting of albert and electra, but family is bert"),
         ({"family": "roberta", "local_window": 64}, "local_window is a setting of modernbert, but family is roberta"),
         ({"family": "albert", "layers": 4, "layer_groups": 3}, "layers 4 is not a multiple of layer_groups 3"),

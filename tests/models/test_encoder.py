@@ -62,18 +62,24 @@ FORMULAS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def by_the_papers(model: Encoder, ids: Tensor, segments: Tensor) -> Tensor:
-    """One row [S] -> [S, D], from the parameters alone: Vaswani et al. 2017, section 3; Xiong et al. 2020, table 1."""
-    c, p = model.config, dict(model.named_parameters())
+def by_the_papers(model: Encoder, ids: Tensor, segments: Tensor, lengths: list[int] | None = None) -> Tensor:
+    """Rows [T] of these lengths, or one -> [T, D], from the parameters alone: Vaswani et al. 2017, section 3; Xiong et
+    al. 2020, table 1; Zhang and Sennrich 2019, equation 4; Ioffe and Szegedy 2015, algorithm 1."""
+    c, p, lengths = model.config, dict(model.named_parameters()), lengths or [len(ids)]
 
     def linear(x: Tensor, name: str) -> Tensor:
         return x @ p[f"{name}.weight"].T + p[f"{name}.bias"]
 
     def norm(x: Tensor, name: str) -> Tensor:
-        x = x - x.mean(1, keepdim=True)
-        return x / (x.square().mean(1, keepdim=True) + c.norm_eps).sqrt() * p[f"{name}.weight"] + p[f"{name}.bias"]
+        over = 0 if c.norm == "batch" else 1
+        x = x if c.norm == "rms" else x - x.mean(over, keepdim=True)
+        x = x / (x.square().mean(over, keepdim=True) + c.norm_eps).sqrt() * p[f"{name}.weight"]
+        return x if c.norm == "rms" else x + p[f"{name}.bias"]
 
     def attention(x: Tensor, name: str) -> Tensor:
+        return torch.cat([attention_in_row(row, name) for row in torch.split(x, lengths)])
+
+    def attention_in_row(x: Tensor, name: str) -> Tensor:
         q, k, v = linear(x, f"{name}.qkv").chunk(3, dim=1)
         heads = []
         for head in range(c.heads):
@@ -85,7 +91,7 @@ def by_the_papers(model: Encoder, ids: Tensor, segments: Tensor) -> Tensor:
     def feed_forward(x: Tensor, name: str) -> Tensor:
         return linear(FORMULAS[c.activation](linear(x, f"{name}.inner")), f"{name}.output")
 
-    places = torch.arange(len(ids)) + c.position_offset
+    places = torch.cat([torch.arange(length) for length in lengths]) + c.position_offset
     tables = {name: p[f"embeddings.{name}.weight"] for name in ("token", "position", "segment")}
     x = norm(tables["token"][ids] + tables["position"][places] + tables["segment"][segments], "embeddings.norm")
     for i in range(c.layers):
@@ -106,6 +112,17 @@ def test_it_is_the_formula(attention: str, norm_position: str, activation: str) 
     hidden = model(rows)
     for found, ids, segments in zip(*(rows_of(x, rows) for x in (hidden, rows.ids, rows.segments)), strict=True):
         torch.testing.assert_close(found, by_the_papers(model, ids, segments), atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("attention", ["explicit", "padded"])
+@pytest.mark.parametrize("norm_position", ["post", "pre"])
+@pytest.mark.parametrize("norm", ["rms", "batch"])
+def test_other_norms_are_their_formula_on_real_tokens(attention: str, norm_position: str, norm: str) -> None:
+    """In training; `padded` pads three of these four rows, and no statistics may know of it."""
+    chosen = {"attention": attention, "norm_position": norm_position, "norm": norm, "attention_dropout": 0.0}
+    model, rows = encoder(**chosen).train(), batch()
+    truth = by_the_papers(model, rows.ids, rows.segments, LENGTHS)
+    torch.testing.assert_close(model(rows), truth, atol=2e-5, rtol=1e-5)
 
 
 def test_positions_start_after_the_unused_rows_of_the_table() -> None:
@@ -232,6 +249,7 @@ def test_a_projection_leads_from_narrow_tables_to_the_width() -> None:
     assert e.position is not None and e.segment is not None and isinstance(e.projection, nn.Linear)
     x = e.token(rows.ids) + e.position(rows.positions) + e.segment(rows.segments)
     assert x.shape == (sum(LENGTHS), 6)
+    assert isinstance(e.norm, nn.LayerNorm)
     truth = nn.functional.layer_norm(x, (6,), e.norm.weight, e.norm.bias, 1e-12) @ e.projection.weight.T
     torch.testing.assert_close(e(rows.ids, rows.positions, rows.segments), truth + e.projection.bias)
     assert isinstance(encoder().embeddings.projection, nn.Identity)

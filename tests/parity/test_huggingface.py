@@ -99,6 +99,18 @@ def test_our_folders_come_back_bit_for_bit(
     assert all(torch.equal(again.state_dict()[key], value) for key, value in model.state_dict().items())
 
 
+@pytest.mark.parametrize(("norm", "norm_position"), [("rms", "post"), ("batch", "pre")])
+def test_transformers_refuses_norms_that_it_does_not_have(
+    norm: Any, norm_position: Any, folder: Path, tokenizer: Tokenizer
+) -> None:
+    settings = ModelSettings(layers=1, heads=2, width=8, norm=norm, norm_position=norm_position)
+    model = build(settings, vocabulary_size=VOCABULARY, length=12, pad_id=0, pairs=False, seed=1)
+    save_model(folder, model, tokenizer)
+    for auto in ("AutoConfig", "AutoModel", "AutoModelForMaskedLM"):
+        with pytest.raises(ValueError, match=r"model type `cloze-\S*bert\S*` but Transformers does not recognize this"):
+            getattr(transformers, auto).from_pretrained(folder)
+
+
 @pytest.mark.parametrize("name", ["Bert", "Roberta", "RobertaPreLayerNorm"])
 def test_we_give_the_logits_of_transformers(name: str, folder: Path, tokenizer: Tokenizer) -> None:
     torch.manual_seed(0)

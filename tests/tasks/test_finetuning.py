@@ -17,13 +17,15 @@ import torch
 from cloze import predict
 from cloze.errors import ClozeError, DamagedError
 from cloze.files import read_manifest
-from cloze.interop.huggingface import load_model
+from cloze.interop.huggingface import load_model, save_model
+from cloze.models import build
 from cloze.models.dropout import Dropout
 from cloze.progress import Silent
-from cloze.recipe import Recipe, TaskSettings
+from cloze.recipe import ModelSettings, Recipe, TaskSettings
 from cloze.tasks.datasets import read_table
 from cloze.tasks.features import map_rows
 from cloze.tasks.finetuning import Start, _classifier, _learner, _prepare, finetune
+from cloze.tokens.tokenizer import Tokenizer
 from cloze.training.signals import Stopped
 
 
@@ -171,6 +173,31 @@ def test_finished_seeds_are_kept_until_something_changes(finished: Path, data: P
     first.write_text("{", encoding="utf-8")
     with pytest.raises(DamagedError, match=r"pretrained-1\.json is not JSON"):
         run(data, folder, task(seeds=[1], epochs=1))
+
+
+@pytest.mark.parametrize(("norm", "norm_position"), [("batch", "post"), ("batch", "pre"), ("rms", "post")])
+def test_a_model_of_other_norms_is_fine_tuned(data: Path, tmp_path: Path, norm: Any, norm_position: Any) -> None:
+    """BatchNorm's running averages are the pretrained ones at first, and those of the saved classifier at last."""
+    sizes = {"layers": 1, "heads": 2, "width": 32, "initialisation_std": 0.1}
+    settings = ModelSettings(norm=norm, norm_position=norm_position, **sizes)  # type: ignore[arg-type]
+    tokenizer = Tokenizer.load(data / "tokenizer")
+    size, pad_id = tokenizer.vocabulary_size, tokenizer.pad_id
+    model = build(settings, vocabulary_size=size, length=16, pad_id=pad_id, pairs=False, seed=7)
+    for name, tensor in model.state_dict().items():
+        if "running" in name:
+            tensor.add_(0.5)
+    (tmp_path / "model").mkdir()
+    save_model(tmp_path / "model", model, tokenizer)
+    for name in ("train.txt", "test.txt"):
+        shutil.copy(data / name, tmp_path / name)
+    begins = _classifier(shared_task(tmp_path), "pretrained", 1).state_dict()
+    assert all(torch.equal(begins[n], t) for n, t in model.state_dict().items() if n.startswith("encoder."))
+    results = run(tmp_path, tmp_path / "task", task(seeds=[1]))["pretrained"]["seeds"][0]
+    assert results["test"]["accuracy"] > 0.9
+    loaded = predict.load(tmp_path / "task" / "model")
+    examples = read_table(data / "test.txt", "document", "label")
+    right = [p.label == label for p, label in zip(loaded.predict(examples.texts), examples.labels, strict=True)]
+    assert np.mean(right) == pytest.approx(results["test"]["accuracy"])
 
 
 def test_random_weights_stand_beside_the_pretrained_ones(data: Path, tmp_path: Path) -> None:

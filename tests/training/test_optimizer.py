@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 
 from cloze.models.encoder import Encoder, EncoderConfig
@@ -10,8 +11,9 @@ from cloze.training.optimizer import layer_factors, make_optimizer
 from cloze.training.step import Learner, train_step
 
 
-def test_norms_and_biases_are_not_decayed(tiny: Callable[..., Any]) -> None:
-    model = tiny().model
+@pytest.mark.parametrize("norm", ["layer", "rms", "batch"])
+def test_norms_and_biases_are_not_decayed(tiny: Callable[..., Any], norm: str) -> None:
+    model = tiny(norm=norm).model
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups = make_optimizer(model, weight_decay=0.01).param_groups
     decayed, free = (

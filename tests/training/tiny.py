@@ -96,6 +96,8 @@ def tiny(
     family: str = "bert",
     format: str | None = None,
     width: int = 16,
+    norm: str = "layer",
+    norm_position: str = "post",
     **training: Any,
 ) -> Tiny:
     """A model of 2 layers; about 5 steps an epoch. `training` overrides settings of that section."""
@@ -104,7 +106,7 @@ def tiny(
     settings |= {"precision": "float32"}  # so that numbers are the same on every kind of CPU
     settings |= {"validate_every_steps": 6, "checkpoint_every_steps": 5}
     sizes: dict[str, Any] = {"family": family, "layers": 2, "heads": 2, "width": width}
-    sizes |= {"dropout": dropout, "attention_dropout": dropout}
+    sizes |= {"dropout": dropout, "attention_dropout": dropout, "norm": norm, "norm_position": norm_position}
     sections = {"model": sizes, "inputs": {"length": 24, "format": format}, "masking": MASKING.get(family, {})}
     recipe = Recipe.model_validate({"name": "tiny", **sections, "training": settings | training})
     pairs = format == "segment-pair"

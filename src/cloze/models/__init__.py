@@ -75,6 +75,7 @@ def encoder_config(
         max_length=settings.max_length or length,
         segment_types=2 if pairs else 1,
         activation=settings.activation,
+        norm=settings.norm,
         norm_position=settings.norm_position,
         norm_eps=settings.norm_eps or NORM_EPS.get(settings.family, 1e-12),
         dropout=settings.dropout,

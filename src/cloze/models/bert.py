@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cloze.models.encoder import Encoder, EncoderConfig
-from cloze.models.family import Carrier, Family, Names, Part, has_pairs, plain_pooler, task_heads, whole
+from cloze.models.family import Carrier, Family, Names, Part, has_pairs, other_norms, plain_pooler, task_heads, whole
 from cloze.models.heads import MaskedTokensHead
 from cloze.models.masked import PairsModel
 
@@ -89,19 +89,23 @@ CARRIER = Carrier(
     read=lambda found: {},
     write=lambda config: {},
 )
+OTHER_NORMS_CARRIER = other_norms(CARRIER)
 
 
 def carrier(config: EncoderConfig) -> Carrier:
     """transformers has pre-norm only as RobertaPreLayerNorm, so a pre-norm BERT travels under that name."""
     from cloze.models import roberta
 
-    return roberta.PRE_NORM_CARRIER if config.norm_position == "pre" else CARRIER
+    if config.norm_position == "pre":
+        return roberta.carrier(config)
+    return CARRIER if config.norm == "layer" else OTHER_NORMS_CARRIER
 
 
 def parts(model: PretrainingModel) -> tuple[Part, ...]:
     """One folder; with pairs it is BertForPreTraining, where that carries it."""
-    found = carrier(model.encoder.config)
-    return whole(model, found, "ForPreTraining" if has_pairs(model) and found is CARRIER else "ForMaskedLM")
+    config = model.encoder.config
+    carries_pairs = has_pairs(model) and config.norm_position == "post"
+    return whole(model, carrier(config), "ForPreTraining" if carries_pairs else "ForMaskedLM")
 
 
 def _configure(config: EncoderConfig, settings: ModelSettings, pad_id: int, pairs: bool) -> EncoderConfig:
@@ -113,7 +117,7 @@ FAMILY = Family(
     name="bert",
     configure=_configure,
     build=lambda config, pairs: Bert(config, pairs=pairs),
-    carriers=(CARRIER,),
+    carriers=(CARRIER, OTHER_NORMS_CARRIER),
     carrier=carrier,
     parts=parts,
     pooler=plain_pooler,

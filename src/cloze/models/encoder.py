@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from cloze.models.attention import Layout, choose_backend, make_layout, within_window
 from cloze.models.dropout import Dropout
+from cloze.models.norms import NORMS, NormKind, make_norm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,12 +63,14 @@ class EncoderConfig:
     segment_types: int = 2
     """Rows of the segment table; 0: there is none."""
     activation: Literal["gelu", "gelu_tanh", "relu", "elu"] = "gelu"
+    norm: NormKind = "layer"
+    """What the embeddings, the blocks and the end are normed with; heads have LayerNorm."""
     norm_position: Literal["post", "pre"] = "post"
     first_attention_norm: bool = True
     """Whether pre-norm norms the embeddings again, which were just normed."""
     norm_eps: float = 1e-12
     biases: bool = True
-    """Whether matrices and norms have biases."""
+    """Whether matrices and LayerNorms have biases."""
     gated: bool = False
     """Whether the activation multiplies a second projection (GLU) in place of standing alone."""
     dropout: float = 0.1
@@ -95,8 +98,8 @@ class EncoderConfig:
         return self.local_window is not None and layer % self.global_every != 0
 
 
-def _norm(width: int, config: EncoderConfig) -> nn.LayerNorm:
-    return nn.LayerNorm(width, eps=config.norm_eps, bias=config.biases)
+def _norm(width: int, config: EncoderConfig) -> nn.Module:
+    return make_norm(config.norm, width, eps=config.norm_eps, bias=config.biases)
 
 
 class Embeddings(nn.Module):
@@ -261,7 +264,7 @@ def initialise_normal(model: nn.Module, std: float, seed: int) -> None:
     """
     from cloze.inputs.hashing import hash_u64
 
-    norms = {id(p) for m in model.modules() if isinstance(m, nn.LayerNorm) for p in m.parameters()}
+    norms = {id(p) for m in model.modules() if isinstance(m, NORMS) for p in m.parameters()}
     factors = _start_factors(model)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -8,7 +8,7 @@ name; `cloze.interop` asks it for names. torch isn't imported here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ HEADS = {
     "multiple_choice": "ForMultipleChoice",
 }
 """Objective of fine-tuning -> end of the name of the class that carries it in transformers."""
+NORM_NAMES = {"rms": "RMSNorm", "batch": "BatchNorm"}
+"""Norms that no model of transformers has in this encoder -> what stands in place of LayerNorm in tensors' names."""
 TOKENS = {"pad_token_id": "pad_id", "bos_token_id": "cls_id", "eos_token_id": "sep_id"}
 
 
@@ -136,6 +138,39 @@ def task_heads(
         "ForQuestionAnswering": answers or {"head.linear": "qa_outputs"},
         "ForMultipleChoice": choices or plain,
     }
+
+
+def other_norms(carrier: Carrier) -> Carrier:
+    """`carrier` for encoders with another norm than LayerNorm, which transformers has not: a model type of our own.
+
+    So transformers refuses the folder by name, and cloze reads it. Entries and tensors are the carrier's, but `norm`
+    stands in config.json and tensors of the encoder's norms are called by what they are.
+    """
+
+    def names(config: EncoderConfig) -> Names:
+        table = carrier.names(config)
+        norms = {
+            ours.removesuffix("weight"): theirs.replace("LayerNorm", NORM_NAMES[config.norm]).removesuffix("weight")
+            for ours, (theirs, *_) in table.items()
+            if ours.startswith("encoder.") and ours.endswith("norm.weight")
+        }
+        kinds = ("weight", "bias", "running_mean", "running_var")
+        return table | {f"{ours}{kind}": (f"{theirs}{kind}",) for ours, theirs in norms.items() for kind in kinds}
+
+    def problems(found: Mapping[str, Any]) -> list[str]:
+        if (norm := found.get("norm")) in list(NORM_NAMES):
+            return carrier.problems(found)
+        return [f"norm is {norm!r}, expected one of {', '.join(NORM_NAMES)}"]
+
+    return replace(
+        carrier,
+        model_type=f"cloze-{carrier.model_type}",
+        class_name=f"Cloze{carrier.class_name}",
+        names=names,
+        problems=problems,
+        read=lambda found: {**carrier.read(found), "norm": found["norm"]},
+        write=lambda config: {**carrier.write(config), "norm": config.norm},
+    )
 
 
 def plain_pooler(config: EncoderConfig) -> nn.Module:

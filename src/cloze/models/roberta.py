@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloze.models import bert
 from cloze.models.encoder import Encoder, EncoderConfig
-from cloze.models.family import Carrier, Family, Names, plain_pooler, task_heads, whole
+from cloze.models.family import Carrier, Family, Names, other_norms, plain_pooler, task_heads, whole
 from cloze.models.heads import MaskedTokensHead
 from cloze.models.masked import MaskedTokensModel
 
@@ -67,12 +67,7 @@ def _rename(name: str, model: str, pre_norm: bool) -> str:
 def _read(found: Mapping[str, Any]) -> dict[str, Any]:
     """Their position table begins with rows that no token uses."""
     offset = found["pad_token_id"] + 1
-    norm = "pre" if found["model_type"] == PRE_NORM_CARRIER.model_type else "post"
-    return {
-        "position_offset": offset,
-        "max_length": found["max_position_embeddings"] - offset,
-        "norm_position": norm,
-    }
+    return {"position_offset": offset, "max_length": found["max_position_embeddings"] - offset}
 
 
 CARRIER = replace(
@@ -93,12 +88,18 @@ PRE_NORM_CARRIER = replace(
     class_name="RobertaPreLayerNorm",
     base="roberta_prelayernorm.",
     names=lambda config: huggingface_names(config.layers, pre_norm=True),
+    read=lambda found: _read(found) | {"norm_position": "pre"},
 )
+OTHER_NORMS_CARRIER = other_norms(CARRIER)
+PRE_NORM_OTHER_NORMS_CARRIER = other_norms(PRE_NORM_CARRIER)
 
 
 def carrier(config: EncoderConfig) -> Carrier:
-    """transformers has another class for pre-norm."""
-    return PRE_NORM_CARRIER if config.norm_position == "pre" else CARRIER
+    """transformers has another class for pre-norm, and none for other norms than LayerNorm."""
+    pre_norm = config.norm_position == "pre"
+    if config.norm == "layer":
+        return PRE_NORM_CARRIER if pre_norm else CARRIER
+    return PRE_NORM_OTHER_NORMS_CARRIER if pre_norm else OTHER_NORMS_CARRIER
 
 
 def _configure(config: EncoderConfig, settings: ModelSettings, pad_id: int, pairs: bool) -> EncoderConfig:
@@ -109,7 +110,7 @@ FAMILY = Family(
     name="roberta",
     configure=_configure,
     build=lambda config, pairs: Roberta(config),
-    carriers=(CARRIER, PRE_NORM_CARRIER),
+    carriers=(CARRIER, PRE_NORM_CARRIER, OTHER_NORMS_CARRIER, PRE_NORM_OTHER_NORMS_CARRIER),
     carrier=carrier,
     parts=lambda model: whole(model, carrier(model.encoder.config), "ForMaskedLM"),
     pooler=plain_pooler,

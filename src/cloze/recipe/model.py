@@ -13,6 +13,7 @@ FAMILY_SETTINGS = {
     "embedding_width": ("albert", "electra"),
     "generator_frac": ("electra",),
     "layer_groups": ("albert",),
+    "norm": ("bert", "roberta"),
     "local_window": ("modernbert",),
     "global_every": ("modernbert",),
     "rotary_theta": ("modernbert",),
@@ -64,12 +65,17 @@ class ModelSettings(Settings):
     """modernbert: the same in local layers. Unit: dimensionless. Source: ModernBERT 2.1.2."""
     activation: Literal["gelu", "gelu_tanh", "relu", "elu"] = "gelu"
     """gelu: exact (erf); gelu_tanh: the approximation with 0.044715. Unit: name. Source: BERT 3; arXiv:1606.08415."""
+    norm: Literal["layer", "rms", "batch"] = "layer"
+    """bert, roberta: the encoder's norm; heads have LayerNorm. layer: a token by its mean and variance; rms: a token by
+    its root mean square; batch: a feature by its mean and variance over the tokens of a micro-batch, outside of
+    training by running averages of them, and in one process alone. Unit: name. Source: arXiv:1607.06450 (layer);
+    arXiv:1910.07467 (rms); arXiv:1502.03167 (batch)."""
     norm_position: Literal["post", "pre"] = "post"
-    """Where LayerNorm stands. post: after each residual sum; pre: before each block. Unit: name. Source: BERT 3 (post);
+    """Where norms stand. post: after each residual sum; pre: before each block. Unit: name. Source: BERT 3 (post);
     arXiv:2002.04745 (pre)."""
     norm_eps: Positive | None = None
-    """Added to the variance in LayerNorm; null: 1e-12 (roberta and modernbert 1e-5). Unit: dimensionless. Source: BERT
-    modeling.py; config.json of RoBERTa and ModernBERT."""
+    """Added to the variance in norms (rms: to the mean square); null: 1e-12 (roberta and modernbert 1e-5). Unit:
+    dimensionless. Source: BERT modeling.py; config.json of RoBERTa and ModernBERT."""
     dropout: Share = 0.1
     """Share of hidden values zeroed, after embeddings and both blocks. Unit: share. Source: BERT A.2."""
     attention_dropout: Share = 0.1
@@ -130,7 +136,7 @@ class TrainingSettings(Settings):
     schedule: Literal["linear", "constant"] = "linear"
     """After warm-up: linear decay to 0 at the last step, or no decay. Unit: name. Source: BERT A.2."""
     weight_decay: Decay = 0.01
-    """Decoupled decay; not on LayerNorm and biases. Unit: per step, times the learning rate. Source: BERT A.2."""
+    """Decoupled decay; not on norms and biases. Unit: per step, times the learning rate. Source: BERT A.2."""
     beta1: Share = 0.9
     """Decay of the gradient mean. Unit: dimensionless. Source: BERT A.2."""
     beta2: Share = 0.999

@@ -100,7 +100,7 @@ class TaskSettings(Settings):
     warmup_frac: Frac = 0.1
     """Share of steps spent in warm-up. Unit: share. Source: BERT run_classifier.py."""
     weight_decay: Decay = 0.01
-    """Decoupled decay; not on LayerNorm and biases. Unit: per step, times the learning rate. Source: BERT A.3."""
+    """Decoupled decay; not on norms and biases. Unit: per step, times the learning rate. Source: BERT A.3."""
     dropout: Share | None = None
     """Dropout while fine-tuning, on hidden states, attention weights and before the classifier; null: as in pretraining
     for the encoder and 0.1 before the classifier. Unit: share. Source: BERT A.3 (0.1)."""

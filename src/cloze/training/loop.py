@@ -75,7 +75,7 @@ def pretrain(
     Without `validation_rows` nothing is validated. `tracker` defaults to metrics.jsonl and TensorBoard in `folder`.
     `on_validation(step, model)` is called after every validation, on the main rank, without dropout or gradients.
     `stop_after` ends after that step as a kill would, but with a checkpoint. Raises Stopped after SIGTERM or Ctrl-C,
-    ClozeError for a loss that is not finite, a full disk, or a checkpoint of another run.
+    ClozeError for a loss that is not finite, a full disk, a checkpoint of another run, or BatchNorm on several ranks.
     """
     if not prepare_cpu():
         log.warning(
@@ -109,6 +109,11 @@ class _Run:
         on_validation: Callable[[int, PretrainingModel], None] | None,
     ) -> None:
         assert isinstance(model, nn.Module), "a family is an nn.Module"
+        if ranks.world > 1 and recipe.model.norm == "batch":
+            raise ClozeError(
+                f"model.norm is batch, but torchrun started {ranks.world} processes: each would norm with the "
+                "statistics of its own rows. Start one process, or set model.norm to layer or rms."
+            )
         self.settings, self.ranks, self.model = recipe.training, ranks, model
         self.train_rows, self.validation_rows = train_rows, validation_rows
         self.tracker = (tracker or FolderTracker(folder)) if ranks.main else None
@@ -398,4 +403,6 @@ def _identity(recipe: Recipe, dtype: torch.dtype) -> dict[str, Any]:
     sections = recipe.model_dump(mode="json", include={"inputs", "masking", "model", "training"})
     flat = {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
     flat["training.precision"] = dtype_name(dtype)
-    return {"seed": recipe.seed} | {name: value for name, value in flat.items() if name not in MAY_CHANGE}
+    # BatchNorm takes its statistics from a micro-batch, whose size then decides the numbers.
+    may_change = MAY_CHANGE - ({"training.micro_batch_rows"} if recipe.model.norm == "batch" else set())
+    return {"seed": recipe.seed} | {name: value for name, value in flat.items() if name not in may_change}

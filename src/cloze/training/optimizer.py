@@ -24,7 +24,7 @@ def make_optimizer(
 ) -> AdamW:
     """AdamW over the parameters that need a gradient; each step sets the learning rate.
 
-    Decay is decoupled and leaves biases and LayerNorm alone: exactly the parameters with fewer than two axes. Differs
+    Decay is decoupled and leaves biases and norms alone: exactly the parameters with fewer than two axes. Differs
     from BERT's own Adam in correcting the bias of the moments. Fused: one pass over the weights, on a CPU too.
     `rate_factors`: of each parameter, what its learning rate is multiplied with; None: 1.
     """
