@@ -1,8 +1,10 @@
-"""What keeps hidden states of one size. A norm sees the flat batch x [T, D], real tokens alone, in every backend.
+"""What keeps hidden states of one size.
 
-layer   a token, less its mean, over its standard deviation     Ba et al. 2016, arXiv:1607.06450
-rms     a token over its root mean square; no bias              Zhang and Sennrich 2019, arXiv:1910.07467
-batch   a feature, less its mean, over its standard deviation   Ioffe and Szegedy 2015, arXiv:1502.03167
+    layer   a token, less its mean, over its standard deviation     Ba et al. 2016, arXiv:1607.06450
+    rms     a token over its root mean square; no bias              Zhang and Sennrich 2019, arXiv:1910.07467
+    batch   a feature, less its mean, over its standard deviation   Ioffe and Szegedy 2015, arXiv:1502.03167
+
+Axes: T tokens of all rows end to end, D width. A norm sees [T, D], real tokens alone, whatever attention's backend.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ class BatchNorm(nn.Module):
     """Mean and variance of each feature over all T tokens of a forward pass, targets and special tokens included.
 
     In training a token thus depends on its whole micro-batch. In evaluation it does not: running averages over the
-    forward passes of training stand in for both. They are part of the weights, and saved with them.
+    forward passes of training stand in for both. They begin at 0 and 1, which takes about a hundred passes to forget;
+    until then evaluation is off. They are saved with the weights.
     """
 
     running_mean: Tensor
