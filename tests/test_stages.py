@@ -67,6 +67,7 @@ def changed(one: dict[str, str], other: dict[str, str]) -> list[str]:
         ({"training__checkpoint_every_steps": 1, "training__micro_batch_rows": 8, "training__device": "cpu"}, []),
         ({"model__norm": "rms"}, ["pretraining", "task-t"]),
         ({"tasks__0__epochs": 1.0}, ["task-t"]),
+        ({"training__average_decay": 0.9}, ["pretraining", "task-t"]),
         ({"tasks__0__length": 128}, []),  # What null means already.
         ({"report__fill_top": 1, "description": "x", "name": "s"}, []),
     ],

@@ -131,6 +131,23 @@ def test_the_saved_classifier_is_the_first_seeds(finished: Path, data: Path) -> 
     assert right == pytest.approx(results["pretrained"]["seeds"][0]["test"]["accuracy"])
 
 
+@pytest.mark.parametrize("changes", [{}, {"development_frac": 0.2}])
+def test_the_averaged_weights_are_scored_and_saved(data: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    plain, averaged = (
+        run(data, tmp_path / name, task(seeds=[1], average_decay=decay, **changes))
+        for name, decay in (("plain", 0.0), ("averaged", 0.9))
+    )
+    lines = [without_times(tmp_path / name)[1] for name in ("plain", "averaged")]
+    learned, tested = ([[x for x in part if x["kind"] == kind] for part in lines] for kind in ("train", "test"))
+    assert learned[0] == learned[1], "learning goes on from the weights themselves"
+    assert tested[0] != tested[1]
+    examples = read_table(data / "test.txt", "document", "label")
+    said = predict.load(tmp_path / "averaged" / "model").predict(examples.texts)
+    losses = [-np.log(p.probabilities[label]) for p, label in zip(said, examples.labels, strict=True)]
+    assert np.mean(losses) == pytest.approx(averaged["pretrained"]["seeds"][0]["test"]["loss"], rel=1e-4)
+    assert plain["pretrained"]["seeds"][0]["test"]["loss"] != pytest.approx(np.mean(losses), rel=1e-3)
+
+
 @pytest.mark.parametrize("after", [75, 100])
 def test_stop_and_resume_is_the_same_run(finished: Path, data: Path, tmp_path: Path, after: int) -> None:
     with pytest.raises(KeyboardInterrupt):

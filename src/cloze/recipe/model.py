@@ -143,6 +143,9 @@ class TrainingSettings(Settings):
     """Decay of the squared-gradient mean. Unit: dimensionless. Source: BERT A.2 (RoBERTa 0.98)."""
     adam_eps: Positive = 1e-6
     """Added to the root of the squared-gradient mean. Unit: dimensionless. Source: BERT optimization.py."""
+    average_decay: Share = 0.0
+    """Validate and save a running average of the weights, in which a step's weights count this much less with every
+    step after it; 0: the last weights. Unit: factor a step. Source: arXiv:1512.00567 8."""
     clip_norm: Positive | None = 1.0
     """Largest global gradient norm, after reduction over ranks; null: no clipping. Unit: norm. Source: BERT
     optimization.py."""

@@ -104,6 +104,9 @@ class TaskSettings(Settings):
     dropout: Share | None = None
     """Dropout while fine-tuning, on hidden states, attention weights and before the classifier; null: as in pretraining
     for the encoder and 0.1 before the classifier. Unit: share. Source: BERT A.3 (0.1)."""
+    average_decay: Share = 0.0
+    """Score and save a running average of the weights, in which a step's weights count this much less with every step
+    after it; 0: the last weights. Unit: factor a step. Source: arXiv:1512.00567 8."""
     class_weights: Literal["none", "balanced"] = "none"
     """Weight of an example's loss in training. balanced: examples / (classes x examples of its class). Unit: name.
     Source: scikit-learn (class_weight)."""

@@ -28,6 +28,7 @@ from cloze.tasks.features import map_rows, training_batches
 from cloze.tasks.results import examples_per_s, meaning, measured, summary, with_interval
 from cloze.tasks.selection import EpochChoice, how_chosen, of_part, read_splits
 from cloze.tasks.task import Inputs, Layout, TaskKind, kind_of
+from cloze.training.averaging import WeightAverage
 from cloze.training.cpu import choose_dtype, prepare_cpu
 from cloze.training.distributed import Ranks, choose_device
 from cloze.training.optimizer import layer_factors, make_optimizer
@@ -227,14 +228,16 @@ def _run(
         place = {key: value for key, value in lines[-1].items() if "/" not in key}
         curve += [who | line for line in lines]
         elapsed_s, examples = place["elapsed_s"], examples + rows
-        if shared.development is None:
-            train, test = mean, _score(shared, classifier, shared.test)
-            curve.append(who | place | _named(shared.kind, "test", test))
-        else:
-            scores = measured(shared.kind, _score(shared, classifier, shared.development))
-            curve.append(who | place | _named(shared.kind, "development", scores))
-            if choice.offer(scores, classifier):
-                train, chosen_at = mean, place
+        with learner.averaged():
+            if shared.development is None:
+                train, test = mean, _score(shared, classifier, shared.test)
+                curve.append(who | place | _named(shared.kind, "test", test))
+            else:
+                scores = measured(shared.kind, _score(shared, classifier, shared.development))
+                curve.append(who | place | _named(shared.kind, "development", scores))
+                if choice.offer(scores, classifier):
+                    train, chosen_at = mean, place
+    learner.finish()
     chosen = {}
     if shared.development is not None:
         choice.restore(classifier)
@@ -338,6 +341,7 @@ def _class_weights(shared: _Task) -> torch.Tensor | None:
 def _learner(shared: _Task, classifier: Classifier | TokenClassifier, seed: int) -> Learner:
     """The classifier with the optimiser of pretraining and the task's decay."""
     training, decay, layers = shared.recipe.training, shared.settings.layer_decay, classifier.encoder.config.layers
+    average_decay = shared.settings.average_decay
     return Learner(
         model=classifier,
         losses=classifier.losses,
@@ -354,6 +358,7 @@ def _learner(shared: _Task, classifier: Classifier | TokenClassifier, seed: int)
         seed=seed,
         ranks=Ranks(device=shared.device),
         dtype=choose_dtype(training.precision, shared.device),
+        average=WeightAverage(classifier, average_decay) if average_decay else None,
     )
 
 

@@ -1,7 +1,8 @@
 """Checkpoints: written aside, checksummed, finished by their manifest; an old one goes only when the new one is whole.
 
 checkpoints/step-00000500/ holds model.safetensors (weights by name), optimizer.safetensors (`<parameter>/<moment>`),
-cursor.json (where the data stands, and the running sums of the next log line) and manifest.json (sizes and SHA-256).
+average.safetensors (the averaged weights, if the run has any), cursor.json (where the data stands, and the running
+sums of the next log line) and manifest.json (sizes and SHA-256).
 Safetensors and JSON only: nothing is ever unpickled. torch.distributed.checkpoint is not used, because every rank
 holds the whole model: one file is simpler, and any number of ranks can go on from it.
 """
@@ -23,9 +24,11 @@ from torch.optim import Optimizer
 
 from cloze.errors import ClozeError, DamagedError
 from cloze.files import PARTIAL, check_files, os_errors, read_manifest, write_folder, write_json
+from cloze.training.averaging import WeightAverage
 
 FORMAT = 1
-WEIGHTS, MOMENTS, CURSOR = "model.safetensors", "optimizer.safetensors", "cursor.json"
+WEIGHTS, MOMENTS, AVERAGE = "model.safetensors", "optimizer.safetensors", "average.safetensors"
+CURSOR = "cursor.json"
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ def save_checkpoint(
     *,
     settings: Mapping[str, Any],
     keep: int,
+    average: WeightAverage | None = None,
 ) -> Path:
     """Write `folder`/step-<step>, then remove all but the newest `keep`. Raises ClozeError (a full disk, say).
 
@@ -48,6 +52,8 @@ def save_checkpoint(
     with write_folder(final, manifest={"format": FORMAT, "step": step, "settings": dict(settings)}) as aside:
         _save_tensors(_weights(model), aside / WEIGHTS, final)
         _save_tensors(_moments(model, optimizer), aside / MOMENTS, final)
+        if average is not None:
+            _save_tensors(average.tensors, aside / AVERAGE, final)
         write_json(aside / CURSOR, dict(cursor))
     # A folder with a later step is damaged, or the run would have gone on from it.
     kept = [path for path in _checkpoints(folder) if path.name <= final.name][:keep]
@@ -90,9 +96,14 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 
 def load_checkpoint(
-    path: Path, model: nn.Module, optimizer: Optimizer, *, settings: Mapping[str, Any]
+    path: Path,
+    model: nn.Module,
+    optimizer: Optimizer,
+    *,
+    settings: Mapping[str, Any],
+    average: WeightAverage | None = None,
 ) -> dict[str, Any]:
-    """Copy weights and moments into `model` and `optimizer`, on their device, and return the cursor.
+    """Copy weights and moments into `model`, `optimizer` and `average`, on their device, and return the cursor.
 
     Raises ClozeError if the checkpoint was made with other settings or holds another model.
     """
@@ -112,6 +123,10 @@ def load_checkpoint(
         for name, tensor in weights.items():
             # In place: memory that torch allocated, aligned as in the run that wrote it, so that sums round alike.
             tensor.copy_(saved[name])
+        if average is not None:
+            averaged = load_file(path / AVERAGE)
+            for name, tensor in average.tensors.items():
+                tensor.copy_(averaged[name])
     optimizer.state.clear()
     parameters = dict(model.named_parameters())
     for key, value in load_file(path / MOMENTS).items():

@@ -25,6 +25,7 @@ from torch import nn
 from cloze.errors import ClozeError, RecipeError
 from cloze.progress import Silent
 from cloze.training.alarms import raised
+from cloze.training.averaging import WeightAverage
 from cloze.training.checkpoint import checkpoint_folder, latest_checkpoint, load_checkpoint, save_checkpoint
 from cloze.training.cpu import choose_dtype, dtype_name, prepare_cpu
 from cloze.training.cursor import Cursor, History, Window, peak_memory_mb
@@ -85,6 +86,7 @@ def pretrain(
     with open_ranks(recipe.training.device) as ranks, stop_requests() as request:
         run = _Run(recipe, model, train_rows, validation_rows, folder, ranks, tracker, on_validation)
         stopped = run.train(progress if ranks.main else Silent(), request, stop_after)
+        run.learner.finish()
     if stopped:
         raise Stopped(
             f"{request.name} stopped training after step {run.cursor.step:,}. Checkpoint {run.saved} is whole: "
@@ -128,10 +130,12 @@ class _Run:
             beta2=settings.beta2,
             eps=settings.adam_eps,
         )
+        average = WeightAverage(model, settings.average_decay) if settings.average_decay else None
         self.saved = latest_checkpoint(self.checkpoints)
         self.cursor = Cursor()
         if self.saved:
-            self.cursor = Cursor.from_json(load_checkpoint(self.saved, model, optimizer, settings=self.identity))
+            found = load_checkpoint(self.saved, model, optimizer, settings=self.identity, average=average)
+            self.cursor = Cursor.from_json(found)
         if ranks.sum_integers([self.cursor.step])[0] != ranks.world * self.cursor.step:
             raise ClozeError(f"ranks see different checkpoints in {self.checkpoints}: put the output on a shared disk.")
         ranks.copy_from_main([tensor.detach() for tensor in (*model.parameters(), *model.buffers())])
@@ -149,6 +153,7 @@ class _Run:
             seed=recipe.seed,
             ranks=ranks,
             dtype=dtype,
+            average=average,
         )
         self.total_steps = _total_steps(settings, train_rows)
         self.warmup_steps = _warmup_steps(settings, self.total_steps)
@@ -173,7 +178,8 @@ class _Run:
                 if over or cursor.step % settings.log_every_steps == 0:
                     meter.note(self._log())
                 if over or cursor.step % settings.validate_every_steps == 0:
-                    self._validate()
+                    with self.learner.averaged():
+                        self._validate()
                 if over or stopping or cursor.step % settings.checkpoint_every_steps == 0 or cursor.step == stop_after:
                     self._save()
         return self.ranks.any(request.number is not None)  # also of a signal in the last validation
@@ -284,6 +290,7 @@ class _Run:
                 self.cursor.to_json(),
                 settings=self.identity,
                 keep=self.settings.keep_checkpoints,
+                average=self.learner.average,
             )
         self.saved = checkpoint_folder(self.checkpoints, self.cursor.step)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from torch.optim import Optimizer
 from cloze.errors import ClozeError
 from cloze.models.dropout import seed_dropout
 from cloze.objectives.sampling import seed_noise
+from cloze.training.averaging import WeightAverage
 from cloze.training.distributed import Ranks
 from cloze.training.optimizer import RATE_FACTOR
 
@@ -46,6 +48,17 @@ class Learner:
     ranks: Ranks = field(default_factory=Ranks)
     dtype: torch.dtype = torch.float32
     """Matrix products run in it (autocast); weights and moments stay float32."""
+    average: WeightAverage | None = None
+    """Taken further by every step; None: the last weights are the model."""
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """The context of every evaluation: within it the model has the averaged weights, if there are any."""
+        return nullcontext() if self.average is None else self.average.in_model()
+
+    def finish(self) -> None:
+        """Training is over: give the model the averaged weights, if there are any."""
+        if self.average is not None:
+            self.average.apply()
 
     def autocast(self) -> torch.autocast:
         """The context of every forward pass."""
@@ -124,6 +137,8 @@ def train_step(
         group["lr"] = learning_rate * group.get(RATE_FACTOR, 1.0)
     learner.optimizer.step()
     learner.optimizer.zero_grad()
+    if learner.average is not None:
+        learner.average.update(step + 1)
     return StepResult(tuple(counts), sums, norm, figures)
 
 
