@@ -107,6 +107,34 @@ def test_five_mistakes_are_five_problems_with_lines(tmp_path: Path) -> None:
         ),
         ("tasks: [{name: a, train: x, test: y, length: 200}]", "r.yaml:2: tasks.0.length: the model has 128 positions"),
         (
+            "tasks: [{name: a, train: x, test: y, unlabelled: z}]",
+            "r.yaml:2: tasks.0.unlabelled: unlabelled is for tasks with teachers, and teachers is empty",
+        ),
+        (
+            "tasks: [{name: a, train: x, test: y, kind: tagging, teachers: [m]}]",
+            "r.yaml:2: tasks.0.teachers: teachers is for classification and regression, and this kind is tagging",
+        ),
+        (
+            "tasks: [{name: a, train: x, test: y, teachers: [m], class_weights: balanced}]",
+            "r.yaml:2: tasks.0.class_weights: class_weights weigh labels, and teachers give none",
+        ),
+        (
+            "tasks: [{name: a, train: x, test: y, teachers: [m, m]}]",
+            "r.yaml:2: tasks.0.teachers: teachers names m twice",
+        ),
+        (
+            "tasks: [{name: a, train: x, test: y, teachers: [m], unlabelled: z, second_text_column: b}]",
+            "r.yaml:2: tasks.0.unlabelled: unlabelled texts are single",
+        ),
+        (
+            "tasks: [{name: a, train: x, test: y, teachers: [b]}, {name: b, train: x, test: y}]",
+            "r.yaml:2: tasks.0.teachers.0: 'b' is a later task: a teacher is an earlier task of the same kind",
+        ),
+        (
+            "tasks:\n- {name: a, train: x, test: y, kind: regression}\n- {name: b, train: x, test: y, teachers: [a]}",
+            "r.yaml:4: tasks.1.teachers.0: 'a' is a task of regression: a teacher is",
+        ),
+        (
             "tasks:\n- {name: a, train: x, test: y}\n- {name: a, train: x, test: y}",
             "r.yaml:4: tasks.1.name: the name 'a' is used by an earlier task",
         ),

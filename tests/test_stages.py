@@ -131,6 +131,28 @@ def test_a_task_of_multiple_choice_may_read_folders(tmp_path: Path) -> None:
     assert changed(first, names(made)) == ["task-t"]
 
 
+def test_a_student_depends_on_its_teachers(tmp_path: Path) -> None:
+    """On earlier tasks by their stages, on folders by their content; who teaches keeps more, so is another stage."""
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}", encoding="utf-8")
+    file = {"train": "train.tsv", "test": "test.tsv"}
+
+    def made(teachers: list[str], **teacher: Any) -> dict[str, str]:
+        tasks = [{"name": "t", **file, **teacher}, {"name": "s", **file, "teachers": teachers}]
+        return names(recipe(tmp_path, tasks=tasks))
+
+    apart, both = made([str(model)]), made(["t", str(model)])
+    assert apart["task-t"] == names(recipe(tmp_path))["task-t"] != both["task-t"]
+    assert changed(both, made(["t", str(model)], epochs=1.0)) == ["task-t", "task-s"]
+    (model / "config.json").write_text("{ }", encoding="utf-8")
+    assert changed(both, made(["t", str(model)])) == ["task-s"]
+    with pytest.raises(
+        ClozeError, match=r"tasks\.1\.teachers: 'tt' is neither an earlier task of the recipe \(t\) nor"
+    ):
+        made(["tt"])
+
+
 def write(folder: Path) -> dict[str, Any]:
     (folder / "x").write_text("made", encoding="utf-8")
     return {"counts": {"things": 1}}

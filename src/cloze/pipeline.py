@@ -56,7 +56,7 @@ def run(recipe: Recipe, progress: Progress) -> Path:
     make(stages["pretraining"], folder, progress, partial(_pretraining, recipe, stages, progress))
     if is_main():
         for task in recipe.tasks:
-            work = partial(_task, recipe, task, stages["pretraining"].folder / "model", progress)
+            work = partial(_task, recipe, task, stages, progress)
             make(stages[f"task-{task.name}"], folder, progress, work)
         _finish(stages, folder, progress, sources)
     return folder
@@ -232,19 +232,27 @@ def _guesses(recipe: Recipe, prepared: Prepared, step: int, model: PretrainingMo
 
 
 def _check_tasks(recipe: Recipe, stages: Mapping[str, Stage]) -> None:
-    """Read the labelled files of unfinished tasks: a mistake in them must not show after hours of pretraining."""
+    """Read the labelled files of unfinished tasks, and open their teachers: a mistake in them must not show after hours
+    of pretraining."""
     from cloze.tasks.selection import read_splits
 
     if is_main():
         for task in recipe.tasks:
             if read_manifest(stages[f"task-{task.name}"].folder) is None:
-                read_splits(recipe.data, task)
+                splits = read_splits(recipe.data, task)
+                for folder in recipe.teachers_of(task)[1]:
+                    from cloze.tasks.distillation import open_teacher
+
+                    open_teacher(folder, task, splits.classes)
 
 
-def _task(recipe: Recipe, task: TaskSettings, model_folder: Path, progress: Progress, folder: Path) -> dict[str, Any]:
+def _task(
+    recipe: Recipe, task: TaskSettings, stages: Mapping[str, Stage], progress: Progress, folder: Path
+) -> dict[str, Any]:
     from cloze.tasks.finetuning import finetune
 
-    results = finetune(recipe, task, model_folder, folder, progress)
+    made = {other.name: stages[f"task-{other.name}"].folder for other in recipe.tasks}
+    results = finetune(recipe, task, stages["pretraining"].folder / "model", folder, progress, made)
     runs = [run for start in ("pretrained", "random_weights") for run in (results[start] or {}).get("seeds", ())]
     return {"counts": {**results["counts"], "elapsed_s": sum(run["elapsed_s"] for run in runs)}}
 
@@ -257,7 +265,9 @@ def _sources(recipe: Recipe) -> list[dict[str, Any]]:
     files = {"corpus": source_files(recipe.corpus, recipe.data)}
     for task in recipe.tasks:
         files[f"task {task.name}"] = [file for p in task.files.values() for file in files_below(recipe.data / p)]
-    before = [] if recipe.start_from is None else sources_of_start(recipe.start_from)
+    folders = [folder for task in recipe.tasks for folder in recipe.teachers_of(task)[1]]
+    folders += [] if recipe.start_from is None else [recipe.start_from]
+    before = [source for folder in folders for source in sources_of_start(folder)]
     return [*sources_of(files, recipe.data), *before]
 
 

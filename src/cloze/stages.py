@@ -85,6 +85,7 @@ def plan_stages(recipe: Recipe) -> dict[str, Stage]:
     from cloze.interop.start import fingerprint_of_start
 
     _check_sources(recipe)
+    _check_teachers(recipe)
     settings = recipe.model_dump(mode="json")
     del settings["corpus"]["sources"], settings["store"]["processes"]
     del settings["corpus"]["processes"], settings["corpus"]["engine"]
@@ -118,11 +119,16 @@ def plan_stages(recipe: Recipe) -> dict[str, Stage]:
         paths = [recipe.data / path for path in task.files.values()]
         files = fingerprint([file for path in paths for file in files_below(path)])
         of = {
-            **{key: value for key, value in own.items() if key not in task.files},
+            **{key: value for key, value in own.items() if key not in (*task.files, "teachers")},
             "length": task.length or recipe.inputs.length,
             "training": {key: training[key] for key in FINE_TUNING},
+            **({"kept": "the models of all seeds"} if recipe.teaches(task) else {}),
         }
-        add("task", of=of, inputs=files, after=("pretraining",), task=task.name)
+        tasks, folders = recipe.teachers_of(task)
+        if folders:
+            files = hash_json([files, *map(fingerprint_of_start, folders)])
+        after = ("pretraining", *(f"task-{teacher.name}" for teacher in tasks))
+        add("task", of=of, inputs=files, after=after, task=task.name)
     return stages
 
 
@@ -213,6 +219,19 @@ def _check_sources(recipe: Recipe) -> None:
             + f"\nRelative paths start from the recipe's `data`, now {recipe.data}; --data DIR sets it. `cloze sample "
             f"data/sample` writes the built-in sample.{known}"
         )
+
+
+def _check_teachers(recipe: Recipe) -> None:
+    """All folders that teach a task are models, before the first stage begins."""
+    for place, task in enumerate(recipe.tasks):
+        for folder in recipe.teachers_of(task)[1]:
+            if not (folder / "config.json").is_file():
+                earlier = ", ".join(other.name for other in recipe.tasks[:place]) or "there is none"
+                raise ClozeError(
+                    f"tasks.{place}.teachers: {str(folder)!r} is neither an earlier task of the recipe ({earlier}) nor "
+                    "the folder of a fine-tuned model, such as runs/NAME/tasks/TASK/model. A relative folder starts "
+                    "where cloze is run."
+                )
 
 
 def _fill(stage: Stage, run_folder: Path, work: Work) -> None:

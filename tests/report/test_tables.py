@@ -51,6 +51,15 @@ def test_one_seed_has_no_spread(make_run: MakeRun) -> None:
     assert task_tables.gain(run.tasks[0]) == ""
 
 
+def test_a_student_is_said_to_be_one(make_run: MakeRun) -> None:
+    task = read_run(make_run(random=False)).tasks[0]
+    task.results["teachers"] = {"models": 3, "weight": 0.5, "temperature": 2.0, "elapsed_s": 9.0}
+    said = "Distilled from 3 fine-tuned models: weight 0.50, temperature 2.0"
+    assert f"{said}." in task_tables.finetuning_tables(task)[0].note
+    task.results["counts"] = {"unlabelled": {"kept": 45_000}}
+    assert f"{said}, 45,000 texts without a label as well." in task_tables.finetuning_tables(task)[0].note
+
+
 def test_confusion_is_a_share_of_the_true_class(make_run: MakeRun) -> None:
     table = task_tables.confusion_table(read_run(make_run()).tasks[0])
     assert table is not None and table.columns == ("True class", "부정", "긍정", "Texts")

@@ -12,6 +12,7 @@ plain convenience.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import model_validator
@@ -130,6 +131,13 @@ class Recipe(Settings):
         if self.name == "stages":
             wrong.append(("name", "the folder `stages` is for the stages of all runs; choose another name"))
         names = [task.name for task in self.tasks]
+        kinds = {task.name: task.kind for task in self.tasks}
+        wrong += [
+            (f"tasks.{place}.teachers.{n}", f"{name!r} is {found}: a teacher is an earlier task of the same kind")
+            for place, task in enumerate(self.tasks)
+            for n, name in enumerate(task.teachers)
+            if (found := _unfit_teacher(name, task, names[:place], kinds))
+        ]
         wrong += [
             (f"tasks.{place}.name", f"the name {name!r} is used by an earlier task")
             for place, name in enumerate(names)
@@ -137,3 +145,22 @@ class Recipe(Settings):
         ]
         refuse(wrong)
         return self
+
+    def teaches(self, task: TaskSettings) -> bool:
+        """Whether another task learns from this one's models."""
+        return any(task.name in other.teachers for other in self.tasks)
+
+    def teachers_of(self, task: TaskSettings) -> tuple[list[TaskSettings], list[Path]]:
+        """The tasks and the folders that are a task's teachers."""
+        named = {other.name: other for other in self.tasks}
+        folders = [Path(name) for name in task.teachers if name not in named]
+        return [named[name] for name in task.teachers if name in named], folders
+
+
+def _unfit_teacher(name: str, task: TaskSettings, earlier: Sequence[str], kinds: Mapping[str, str]) -> str:
+    """Why a task's teacher can't be one; empty for an earlier task of its kind, and for a folder."""
+    if name not in kinds:
+        return ""
+    if name not in earlier:
+        return "this task itself" if name == task.name else "a later task"
+    return "" if kinds[name] == task.kind else f"a task of {kinds[name]}"

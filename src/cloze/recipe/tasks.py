@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,10 +16,14 @@ OWN_SETTINGS = {
     "tag_format": ("tagging",),
     **dict.fromkeys(("class_weights", "entity_columns", "null_class"), ("classification",)),
     "positive_from": ("regression",),
+    **dict.fromkeys(("teachers", "teacher_weight", "unlabelled"), ("classification", "regression")),
+    "teacher_temperature": ("classification",),
     "stride": ("tagging", "question_answering"),
     **dict.fromkeys(("longest_question", "longest_answer", "null_threshold", "answer_rules"), ("question_answering",)),
 }
 """Settings that only some kinds of task read: setting one elsewhere is a mistake."""
+TEACHER_SETTINGS = ("teacher_weight", "teacher_temperature", "unlabelled")
+"""Settings that only a task with teachers reads."""
 
 
 class TaskSettings(Settings):
@@ -107,6 +112,19 @@ class TaskSettings(Settings):
     average_decay: Share = 0.0
     """Score and save a running average of the weights, in which a step's weights count this much less with every step
     after it; 0: the last weights. Unit: factor a step. Source: arXiv:1512.00567 8."""
+    teachers: list[str] = []
+    """Learn from these fine-tuned models, too: folders, relative to where cloze is run, and names of earlier tasks of
+    the recipe, each of which stands for its models of all seeds. Unit: paths or names. Source: arXiv:1503.02531."""
+    teacher_weight: Frac = 0.5
+    """What the teachers count in the loss of a labelled text; the label has the rest. Unit: share. Source:
+    arXiv:1503.02531 3."""
+    teacher_temperature: Positive = 2.0
+    """Divisor of the logits of teachers and student before the softmax, in the teachers' part of the loss. Unit:
+    dimensionless. Source: arXiv:1503.02531 3."""
+    unlabelled: Path | None = None
+    """Further texts to learn from the teachers alone, relative to `data`: lines of text, or a table with `text_column`;
+    those that stand in the task's own files are left out and counted; null: none. Unit: path. Source:
+    arXiv:1908.08962."""
     class_weights: Literal["none", "balanced"] = "none"
     """Weight of an example's loss in training. balanced: examples / (classes x examples of its class). Unit: name.
     Source: scikit-learn (class_weight)."""
@@ -122,11 +140,15 @@ class TaskSettings(Settings):
     """Also train the same classifier from random weights, to show what pretraining gives. Unit: yes/no. Source:
     cloze."""
 
+    def _given(self, names: Iterable[str]) -> list[str]:
+        """Those of these settings that are not at their defaults."""
+        return [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
+
     @model_validator(mode="after")
     def _own_settings(self) -> TaskSettings:
-        defaults = {name: field.default for name, field in type(self).model_fields.items()}
-        given = [pair for pair in OWN_SETTINGS.items() if getattr(self, pair[0]) != defaults[pair[0]]]
-        wrong = [(name, kinds) for name, kinds in given if self.kind not in kinds]
+        wrong = [
+            (name, OWN_SETTINGS[name]) for name in self._given(OWN_SETTINGS) if self.kind not in OWN_SETTINGS[name]
+        ]
         refuse([(name, f"{name} is for {' and '.join(kinds)}, and this kind is {self.kind}") for name, kinds in wrong])
         return self
 
@@ -137,11 +159,41 @@ class TaskSettings(Settings):
         refuse([("development development_frac", message)] if both else [])
         return self
 
+    @model_validator(mode="after")
+    def _teachers_fit(self) -> TaskSettings:
+        wrong: list[tuple[str, str]] = []
+        if twice := sorted({name for name in self.teachers if self.teachers.count(name) > 1}):
+            wrong.append(("teachers", f"teachers names {', '.join(twice)} twice, and each of them counts alike"))
+        if not self.teachers:
+            message = "{} is for tasks with teachers, and teachers is empty"
+            wrong += [(f"{name} teachers", message.format(name)) for name in self._given(TEACHER_SETTINGS)]
+        elif self.class_weights != "none":
+            message = "class_weights weigh labels, and teachers give none: set class_weights to none"
+            wrong.append(("class_weights teachers", message))
+        elif self.shares:
+            message = "shares are of labelled examples alone: a task with teachers has none"
+            wrong.append(("shares teachers", message))
+        if self.unlabelled is not None and self.second_text_column is not None:
+            message = "unlabelled texts are single, and this task's examples are pairs"
+            wrong.append(("unlabelled second_text_column", message))
+        refuse(wrong)
+        return self
+
     @property
-    def files(self) -> dict[str, Path]:
-        """The files by the setting that names them."""
+    def chooses(self) -> bool:
+        """Whether a development set chooses the epoch."""
+        return self.development is not None or self.development_frac > 0
+
+    @property
+    def labelled(self) -> dict[str, Path]:
+        """The files with examples by the setting that names them."""
         named = {"train": self.train, "test": self.test, "development": self.development}
         return {name: path for name, path in named.items() if path is not None}
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """All files by the setting that names them."""
+        return self.labelled | ({} if self.unlabelled is None else {"unlabelled": self.unlabelled})
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> TaskSettings:

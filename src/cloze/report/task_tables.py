@@ -174,6 +174,8 @@ def _practice(task: TaskRun, runs: Sequence[object], *, with_interval: bool) -> 
     errors = [number(dig(run, "test", "calibration_error")) for run in runs]
     if runs and None not in errors:
         notes.append(f"Expected calibration error of the test: {percent(mean_and_std(errors)[0])}%.")
+    if taught := as_object(task.results.get("teachers")):
+        notes.append(_of_teachers(taught, number(dig(task.results, "counts", "unlabelled", "kept"))))
     made = as_object(task.results.get("development"))
     if made:
         measure = _lower(str(made.get("measure"))) if made.get("measure") in MEASURES else "its first measure"
@@ -184,6 +186,15 @@ def _practice(task: TaskRun, runs: Sequence[object], *, with_interval: bool) -> 
     elif "development" in task.results:
         notes.append("No development set: no epoch was chosen, the last one is scored.")
     return notes
+
+
+def _of_teachers(taught: dict[str, object], unlabelled: float | None) -> str:
+    """How a model was distilled, in a sentence."""
+    models, weight, temperature = (number(taught.get(key)) for key in ("models", "weight", "temperature"))
+    parts = [f"weight {decimal(weight, 2)}"]
+    parts += [] if temperature is None else [f"temperature {decimal(temperature, 1)}"]
+    parts += [] if unlabelled is None else [f"{whole(unlabelled)} texts without a label as well"]
+    return f"Distilled from {whole(models)} fine-tuned model{'s' * (models != 1)}: {', '.join(parts)}."
 
 
 def mistakes_table(task: TaskRun) -> Table | None:

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,10 +25,11 @@ from cloze.models import family_of, from_config
 from cloze.models.classifier import Classifier, TokenClassifier, classifier_of
 from cloze.models.encoder import initialise_normal
 from cloze.tasks.classification import balanced_weights
+from cloze.tasks.distillation import TAUGHT, Lesson, kept_model, teach, teachers_of
 from cloze.tasks.features import map_rows, training_batches
 from cloze.tasks.results import examples_per_s, meaning, measured, summary, with_interval
-from cloze.tasks.selection import EpochChoice, how_chosen, of_part, read_splits
-from cloze.tasks.task import Inputs, Layout, TaskKind, kind_of
+from cloze.tasks.selection import EpochChoice, Splits, how_chosen, of_part, read_splits
+from cloze.tasks.task import Inputs, Labels, Layout, TaskKind, kind_of
 from cloze.training.averaging import WeightAverage
 from cloze.training.cpu import choose_dtype, prepare_cpu
 from cloze.training.distributed import Ranks, choose_device
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from cloze.models import PretrainingModel
     from cloze.progress import Meter, Progress
     from cloze.recipe import Recipe, TaskSettings
-    from cloze.tokens.tokenizer import Tokenizer
 
 Start = Literal["pretrained", "random"]
 
@@ -59,10 +60,8 @@ class _Task:
     kind: TaskKind[Any]
     model: PretrainingModel
     """As pretraining left it; runs copy its weights and never change it."""
-    tokenizer: Tokenizer
-    classes: tuple[str, ...]
-    kept: Mapping[str, Any]
-    """What the saved model must know of the task."""
+    splits: Splits
+    layout: Layout
     train: Inputs
     development: Inputs | None
     """What the epoch is chosen by; None: the last one is taken."""
@@ -72,6 +71,14 @@ class _Task:
     """Hash of all that decides a run's numbers, its seed and start aside."""
     share: float = 1.0
     """Of the training examples that are learned from."""
+    lesson: Lesson | None = None
+    """What teachers say of the training examples."""
+
+    @property
+    def targets(self) -> dict[str, Labels]:
+        """What the training examples are labelled with, by objective."""
+        taught = {} if self.lesson is None else {TAUGHT: self.lesson.taught}
+        return {self.kind.name: self.train.labels, **taught}
 
     @property
     def epoch_steps(self) -> int:
@@ -83,17 +90,26 @@ class _Task:
 
 
 def finetune(
-    recipe: Recipe, task: TaskSettings, model_folder: Path, folder: Path, progress: Progress
+    recipe: Recipe,
+    task: TaskSettings,
+    model_folder: Path,
+    folder: Path,
+    progress: Progress,
+    made: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
     """Fine-tune the model in `model_folder` on `task`, once for each seed, and return what `results.json` holds.
 
     Written to `folder`: results.json, metrics.jsonl (learning curves), model/ (the first seed's classifier in Hugging
-    Face layout), seeds/ (finished runs). The same call again continues after the last finished seed. The task's files
-    are relative to `recipe.data`. Raises ClozeError for files or settings that don't fit,
-    Stopped after SIGTERM or Ctrl-C: the seed under way is lost, the finished ones are kept.
+    Face layout), models/ (the other seeds', if the task teaches another), seeds/ (finished runs). The same call again
+    continues after the last finished seed. The task's files are relative to `recipe.data`; `made`: the folders of the
+    recipe's earlier tasks, by their names, for one that learns from them. Raises ClozeError for files or settings that
+    don't fit, Stopped after SIGTERM or Ctrl-C: the seed under way is lost, the finished ones are kept.
     """
     prepare_cpu()
     shared, parts, counts = _prepare(recipe, task, model_folder)
+    if task.teachers:
+        shared = _taught(shared, teachers_of(recipe, task, made or {}), progress)
+        counts |= shared.lesson.counts if shared.lesson else {}
     starts: list[Start] = ["pretrained", "random"] if task.from_random_weights else ["pretrained"]
     total = sum(one.steps for one in (shared, *parts)) * len(starts) * len(task.seeds)
     of_parts: list[dict[str, Any]] = []
@@ -118,14 +134,15 @@ def finetune(
         "task": task.name,
         "kind": shared.kind.name,
         "measures": list(shared.kind.measures),
-        "classes": list(shared.classes),
+        "classes": list(shared.splits.classes),
         "pretrained": summary(shared.kind, runs["pretrained"]),
         "random_weights": summary(shared.kind, runs["random"]) if "random" in runs else None,
         "development": how_chosen(task, shared.kind.measures[0], counts.get("development", {}).get("examples", 0)),
         "shares": of_parts,
+        "teachers": None if shared.lesson is None else shared.lesson.describe(),
         "counts": counts,
         "examples_per_s": examples_per_s(every),
-        "meaning": meaning(chosen=shared.development is not None, weighted=task.class_weights != "none"),
+        "meaning": meaning(task),
     }
     curves = [line for start in starts for run in runs[start] for line in run["curve"]]
     write_text(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in curves))
@@ -142,8 +159,9 @@ def _runs(
     for start in starts:
         for seed in shared.settings.seeds:
             stored = folder / "seeds" / f"{start}-{seed}{part}.json"
-            first = start == "pretrained" and seed == shared.settings.seeds[0]
-            keep = folder / "model" if first and not part else None
+            wanted = seed == shared.settings.seeds[0] or shared.recipe.teaches(shared.settings)
+            kept = start == "pretrained" and not part and wanted
+            keep = kept_model(folder, shared.settings, seed) if kept else None
             run = _finished(stored, {"start": start, "seed": seed, "fingerprint": shared.fingerprint}, keep)
             if run is None:
                 run = _run(shared, start, seed, keep, meter, request)
@@ -177,7 +195,7 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
     }
     files = [recipe.data / path for path in task.files.values()]
     decides = {
-        "task": task.model_dump(exclude={"name", *task.files, "seeds", "shares", "from_random_weights"}),
+        "task": task.model_dump(exclude={"name", *task.files, "seeds", "shares", "from_random_weights", "teachers"}),
         "training": recipe.training.model_dump(include=_TRAINING_FIELDS),
         "length": length,
         "tokenizer": tokenizer.fingerprint,
@@ -188,9 +206,8 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
         settings=task,
         kind=kind,
         model=model,
-        tokenizer=tokenizer,
-        classes=splits.classes,
-        kept=splits.settings,
+        splits=splits,
+        layout=layout,
         train=inputs["train"],
         development=inputs.get("development"),
         test=inputs["test"],
@@ -206,6 +223,14 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
         learned = kind.inputs(of_part(kind, splits.train, share), splits.classes, layout, task)
         smaller.append(replace(shared, train=learned, share=share, fingerprint=hash_json([shared.fingerprint, share])))
     return shared, smaller, counts
+
+
+def _taught(shared: _Task, teachers: Sequence[Path], progress: Progress) -> _Task:
+    """The task with what its teachers say of the training examples, and with the texts that only they label."""
+    recipe, task, device = shared.recipe, shared.settings, shared.device
+    lesson = teach(recipe, task, shared.splits, shared.train, shared.layout, teachers, device, progress)
+    fingerprint = hash_json([shared.fingerprint, *lesson.fingerprints])
+    return replace(shared, train=lesson.inputs, lesson=lesson, fingerprint=fingerprint)
 
 
 def _run(
@@ -246,7 +271,7 @@ def _run(
         chosen = {"development": choice.scores, "chosen_epoch": choice.best + 1}
     if keep is not None:
         with write_folder(keep, manifest={"task": shared.settings.name, **made_of}) as aside:
-            save_classifier(aside, classifier, shared.tokenizer)
+            save_classifier(aside, classifier, shared.layout.tokenizer)
     return {
         **made_of,
         "train": _learned(shared.kind, train),
@@ -276,8 +301,7 @@ def _epoch(
     for step, rows in enumerate(batches, start=first + 1):
         peak = task.peak_learning_rate
         rate = learning_rate(step - 1, peak=peak, warmup_steps=warmup_steps, total_steps=shared.steps, kind="linear")
-        targets = {shared.kind.name: shared.train.labels}
-        batch = shared.train.features.batch(rows, targets, per_token=shared.kind.token_labels)
+        batch = shared.train.features.batch(rows, shared.targets, per_token=shared.kind.token_labels)
         results.append(train_step(learner, [batch], step=step - 1, learning_rate=rate))
         meter.advance(1)
         if request.number is not None:
@@ -319,9 +343,9 @@ def _classifier(shared: _Task, start: Start, seed: int) -> Classifier | TokenCla
     classifier = classifier_of(
         shared.kind.name,
         model,
-        shared.classes,
+        shared.splits.classes,
         HEAD_DROPOUT if share is None else share,
-        settings=shared.kept,
+        settings=shared.splits.settings,
         class_weights=_class_weights(shared),
     )
     initialise_normal(classifier, config.initialisation_std, seed)
@@ -335,7 +359,7 @@ def _classifier(shared: _Task, start: Start, seed: int) -> Classifier | TokenCla
 def _class_weights(shared: _Task) -> torch.Tensor | None:
     if shared.settings.class_weights == "none":
         return None
-    return torch.from_numpy(balanced_weights(shared.train.labels.astype(np.int64), len(shared.classes)))
+    return torch.from_numpy(balanced_weights(shared.train.labels.astype(np.int64), len(shared.splits.classes)))
 
 
 def _learner(shared: _Task, classifier: Classifier | TokenClassifier, seed: int) -> Learner:
@@ -344,7 +368,7 @@ def _learner(shared: _Task, classifier: Classifier | TokenClassifier, seed: int)
     average_decay = shared.settings.average_decay
     return Learner(
         model=classifier,
-        losses=classifier.losses,
+        losses=classifier.losses if shared.lesson is None else partial(shared.lesson.losses, classifier),
         objectives=(shared.kind.name,),
         optimizer=make_optimizer(
             classifier,

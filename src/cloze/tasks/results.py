@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloze.tasks.intervals import bootstrap
 from cloze.tasks.metrics import mean_and_std
 from cloze.tasks.task import TaskKind
+
+if TYPE_CHECKING:
+    from cloze.recipe import TaskSettings
 
 Run = dict[str, Any]
 """What `seeds/` stores of one training run."""
@@ -27,13 +30,15 @@ CHOSEN_MEANING = {
 """The same where a development set chose the epoch."""
 
 
+TAUGHT_MEANING = "; its loss is in part the teachers', and a text without a label is right if it is given their class"
 WEIGHTED_MEANING = "; its loss counts each class alike (class_weights), the test's each example"
 
 
-def meaning(*, chosen: bool, weighted: bool) -> dict[str, str]:
-    """The words for a task: whether a development set has chosen the epoch, and whether classes have weights."""
-    words = MEANING | CHOSEN_MEANING if chosen else dict(MEANING)
-    return words | ({"train": words["train"] + WEIGHTED_MEANING} if weighted else {})
+def meaning(task: TaskSettings) -> dict[str, str]:
+    """The words for a task: whether a development set chooses the epoch, classes have weights, teachers teach."""
+    words = MEANING | CHOSEN_MEANING if task.chooses else dict(MEANING)
+    more = WEIGHTED_MEANING * (task.class_weights != "none") + TAUGHT_MEANING * bool(task.teachers)
+    return words | {"train": words["train"] + more}
 
 
 def summary(kind: TaskKind[Any], runs: Sequence[Run]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def read_splits(data: Path, task: TaskSettings) -> Splits:
     share that leaves one side empty.
     """
     kind = kind_of(task.kind)
-    paths = {name: data / path for name, path in task.files.items()}
+    paths = {name: data / path for name, path in task.labelled.items()}
     read = {name: kind.read(path, task) for name, path in paths.items()}
     train, test, development = read["train"], read["test"], read.get("development")
     classes = kind.classes(train, test)
@@ -114,7 +114,7 @@ def _refuse_test_file(task: TaskSettings, paths: Mapping[str, Path]) -> None:
 
 def how_chosen(task: TaskSettings, headline: str, examples: int) -> dict[str, Any] | None:
     """How the development set was made, as results.json has it; None: there is none."""
-    if task.development is None and not task.development_frac:
+    if not task.chooses:
         return None
     made = "file" if task.development is not None else "hash of the training examples"
     return {"made": made, "share": task.development_frac or None, "examples": examples, "measure": headline}
