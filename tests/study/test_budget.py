@@ -62,6 +62,7 @@ def test_equal_flops_set_the_steps() -> None:
         ("equal minutes", {"minutes": 2.0}, {"minutes": 2.0, "steps": 7}, ""),
         ("equal minutes", {"minutes": 2.0}, {}, "b has no limit of minutes; set training.minutes"),
         ("equal FLOPs", {"steps": 5}, {"steps": 6}, ""),
+        ("varies", {"steps": 5}, {"steps": 6}, ""),
     ],
 )
 def test_a_budget_that_is_not_equal_is_told(budget: str, first: object, second: object, told: str) -> None:

@@ -130,6 +130,33 @@ def test_the_table_says_what_differs(study: tuple[Any, list[Cell]], runs: list[s
     assert [variant["name"] for variant in results["variants"]] == list(ACCURACY)
 
 
+def test_scores_may_be_of_the_development_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chosen epoch's; and no test score is anywhere."""
+    monkeypatch.chdir(tmp_path)
+    task = "{name: t, train: x, test: y, development_frac: 0.1}"
+    Path("base.yaml").write_text(f"name: base\ntasks: [{task}]\n", encoding="utf-8")
+    text = "name: s\nbase: base.yaml\nbudget: varies\nsplit: development\n"
+    text += "axes: {steps: {plain: {training.steps: 1}, better: {training.steps: 2}}}\n"
+    Path("s.yaml").write_text(text, encoding="utf-8")
+    settings, cells = read_study(Path("s.yaml"))
+    for cell, development in zip(cells, ([0.5, 0.7, 0.6], [0.9, 0.8, 0.7]), strict=True):
+        path = fake_run(cell.recipe) / "tasks" / "t" / "results.json"
+        results = json.loads(path.read_text(encoding="utf-8"))
+        epoch = development.index(max(development)) + 1
+        for seed in results["pretrained"]["seeds"]:
+            seed |= {"chosen_epoch": epoch, "development": [{"accuracy": x, "loss": 0.4} for x in development]}
+        write_json(path, results)
+    table, _ = write_results(tmp_path / "s", settings, cells)
+    assert [row[6].split()[0] for row in table.rows] == ["70.00", "90.00"]
+    assert table.note.startswith("The budget varies; 2 of 2 cells.")
+    assert "Scores are of the development sets." in table.note
+    scores = (tmp_path / "s" / "scores.csv").read_text(encoding="utf-8")
+    assert ",development,accuracy,0.900000" in scores and ",test," not in scores
+    Path("base.yaml").write_text("name: base\ntasks: [{name: t, train: x, test: y}]\n", encoding="utf-8")
+    with pytest.raises(ClozeError, match=r"the task t of s-plain-1 has none\. Set its development_frac"):
+        read_study(Path("s.yaml"))
+
+
 def test_one_seed_tests_nothing(
     study: tuple[Any, list[Cell]], runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

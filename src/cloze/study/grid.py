@@ -48,14 +48,18 @@ class StudySettings(Settings):
     """The question, shown above the table."""
     base: Path
     """The recipe that all cells begin from."""
-    budget: Literal["equal tokens", "equal steps", "equal minutes", "equal FLOPs"]
-    """What all cells have the same amount of. It is checked, and the table shows it beside what was measured."""
+    budget: Literal["equal tokens", "equal steps", "equal minutes", "equal FLOPs", "varies"]
+    """What all cells have the same amount of. It is checked, and the table shows it beside what was measured. varies:
+    the amount is what the study is about."""
     flops: Annotated[float, Field(gt=0.0)] | None = None
     """With equal FLOPs: how many each cell's pretraining may take; it sets their steps."""
     axes: Annotated[dict[str, Values], Field(min_length=1)]
     """Name of what varies -> name of a value -> its settings."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of all cells, over the base's and under the values'."""
+    split: Literal["test", "development"] = "test"
+    """What the scores are of. development: the tasks' development sets, to choose settings by; no test score is shown.
+    """
     seeds: Annotated[list[Amount], Field(min_length=1, default_factory=lambda: [1])]
     """Seeds of pretraining; each cell is run with each. The tasks' own seeds are the recipe's."""
 
@@ -99,6 +103,12 @@ def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tup
         for seed in study.seeds
     ]
     runs = [cell.recipe.name for cell in cells]
+    for cell in cells:
+        if study.split == "development" and (lacks := [task.name for task in cell.recipe.tasks if not task.chooses]):
+            raise ClozeError(
+                f"{path}: scores are to be of development sets, but the task {lacks[0]} of {cell.recipe.name} has "
+                "none. Set its development_frac, or name a file as its development."
+            )
     if twice := sorted({name for name in runs if runs.count(name) > 1}):
         raise ClozeError(f"{path}: two cells would share the run {twice[0]}; give their values names that differ more.")
     if problem := unequal(study.budget, {cell.recipe.name: cell.recipe for cell in cells}):

@@ -17,7 +17,7 @@ import numpy as np
 
 from cloze.errors import ClozeError
 from cloze.files import write_json, write_text
-from cloze.report.cells import Table
+from cloze.report.cells import Table, as_list
 from cloze.report.run import RunData, dig, number, read_run
 from cloze.report.task_tables import measures
 from cloze.report.wording import MEASURES, MISSING, OBJECTIVES, compact, decimal, percent, scientific, whole
@@ -52,13 +52,13 @@ class Variant:
         tokens, elapsed_s = self.mean("tokens"), self.mean("elapsed_s")
         return None if tokens is None or not elapsed_s else tokens / elapsed_s
 
-    def scores(self, task: str) -> list[list[float]]:
+    def scores(self, task: str, split: str = "test") -> list[list[float]]:
         """The headline of each fine-tuning seed, in a list for each run; empty if one of them has no value."""
         groups = []
         for run in self.runs:
             found = next((one for one in run.tasks if one.name == task), None)
             seeds = dig(found.results, "pretrained", "seeds") if found else None
-            values = [number(dig(seed, "test", measures(found)[0])) for seed in seeds or ()] if found else []  # type: ignore[attr-defined]
+            values = [score_of(seed, split, measures(found)[0]) for seed in as_list(seeds)] if found else []
             if not values or None in values:
                 return []
             groups.append([value for value in values if value is not None])
@@ -90,14 +90,22 @@ def read_variants(cells: Sequence[Cell]) -> list[Variant]:
     return list(found.values())
 
 
-def score_all(variants: Sequence[Variant]) -> list[Score]:
+def score_of(seed: object, split: str, measure: str) -> float | None:
+    """A measure of one fine-tuning seed; on the development set, in the epoch that was chosen by it."""
+    if split != "development":
+        return number(dig(seed, split, measure))
+    epoch, scores = number(dig(seed, "chosen_epoch")), as_list(dig(seed, "development"))
+    return None if epoch is None else number(dig(scores[int(epoch) - 1], measure))
+
+
+def score_all(variants: Sequence[Variant], split: str = "test") -> list[Score]:
     """Every variant on every task, with the differences from the first variant."""
     base = variants[0]
     tasks = dict.fromkeys(task.name for variant in variants for run in variant.runs for task in run.tasks)
     scores: list[Score] = []
     for task in tasks:
         for variant in variants:
-            groups, theirs = variant.scores(task), base.scores(task)
+            groups, theirs = variant.scores(task, split), base.scores(task, split)
             if not groups:
                 continue
             measure = next(measures(one)[0] for one in variant.runs[0].tasks if one.name == task)
@@ -137,7 +145,9 @@ def study_table(study: StudySettings, variants: Sequence[Variant], scores: Seque
         *(f"{task}, {MEASURES[measure]}" for task, measure in tasks.items()),
     ]
     done = sum(len(variant.runs) for variant in variants)
-    note = f"{study.budget}; {done} of {cells} cells. {_intervals(scores)} "
+    budget = "The budget varies" if study.budget == "varies" else study.budget
+    note = f"{budget}; {done} of {cells} cells. {_intervals(scores)} "
+    note += "Scores are of the development sets. " if study.split == "development" else ""
     note += "Losses are of validation, in nats, each on its own masks: they compare only where masks are alike."
     return Table(study.name, tuple(columns), rows, note)
 
@@ -216,14 +226,14 @@ def write_results(folder: Path, study: StudySettings, cells: Sequence[Cell]) -> 
     variants = read_variants(cells)
     if not any(variant.runs for variant in variants):
         raise ClozeError(f"no cell of the study {study.name} has finished: there is nothing to show.")
-    scores = score_all(variants)
+    scores = score_all(variants, study.split)
     table = study_table(study, variants, scores, len(cells))
     tables = [table, difference_table(scores, variants[0].name)]
     words = in_words(scores, variants[0].name)
     write_json(folder / "results.json", _as_json(study, variants, scores, words))
     text = [f"# {study.name}", study.description, *(markdown(one) for one in tables if one), words]
     write_text(folder / "table.md", "\n\n".join(part for part in text if part) + "\n")
-    write_text(folder / "scores.csv", _csv(variants))
+    write_text(folder / "scores.csv", _csv(variants, study.split))
     plots = _plots(scores)
     write_text(folder / "report.html", render_study(study, [one for one in tables if one], plots, words))
     return table, words
@@ -267,7 +277,7 @@ def _as_json(
     }
 
 
-def _csv(variants: Sequence[Variant]) -> str:
+def _csv(variants: Sequence[Variant], scored: str) -> str:
     """One line for every fine-tuning run and measure."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -276,9 +286,9 @@ def _csv(variants: Sequence[Variant]) -> str:
         for run, pretraining_seed in zip(variant.runs, variant.seeds, strict=True):
             for task in run.tasks:
                 for seed in task.results.get("pretrained", {}).get("seeds", ()):
-                    for split in ("train", "test"):
+                    for split in ("train", scored):
                         for measure in measures(task):
-                            if (value := number(dig(seed, split, measure))) is not None:
+                            if (value := score_of(seed, split, measure)) is not None:
                                 known = [variant.name, pretraining_seed, task.name, seed["seed"]]
                                 writer.writerow([*known, split, measure, f"{value:.6f}"])
     return file.getvalue()
