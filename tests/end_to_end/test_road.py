@@ -151,6 +151,7 @@ RECIPES = {
     "bert-base": {"corpus.validation_frac": "0.2"},
     "study-bert": {"corpus.kind": "text", "corpus.validation_frac": "0.2"},
     "nsmc": {},
+    "nsmc-record": {"tasks.0.seeds": "[1, 2]", "tasks.1.seeds": "[1]", "tasks.1.epochs": "0.01", "tasks.1.length": "9"},
     "albert-base": {"tokenizer.vocabulary_size": "1000", "model.embedding_width": "8", "masking.longest_ngram": "2"},
     "electra-small": {"model.embedding_width": "8", "model.generator_frac": "0.5"},
     "spanbert-base": {},
