@@ -13,7 +13,7 @@ import textwrap
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 
@@ -21,12 +21,15 @@ from cloze.cli_data import data_sets
 from cloze.cli_models import export, fill, finetune, make_progress, predict
 from cloze.errors import ClozeError
 
+if TYPE_CHECKING:
+    from cloze.study.search import Search
+
 Overrides = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
 
 SHORT = {"from": "start_from"}
 """Flags with a shorter name than their setting."""
 
-KEPT = {"run": "Finished stages are", "inspect": "Finished stages are", "data": "What arrived is"}
+KEPT = {**dict.fromkeys(("run", "inspect", "study"), "Finished stages are"), "data": "What arrived is"}
 """What a command that is interrupted leaves."""
 
 app = App(
@@ -109,15 +112,16 @@ def inspect(recipe: Path, *overrides: Overrides, step: int = 1, rows: int = 8) -
 def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
     """Run the cells of a study that are missing, and write its table with intervals and tests.
 
-    Settings of the recipe are flags for every cell, as in `cloze run`. A study that was stopped goes on when the same
-    command is given again; given in a second process meanwhile, it takes the cells that nobody runs yet.
+    A study that is a search runs its trials, and writes the recipe of the best. Settings of the recipe are flags for
+    every cell, as in `cloze run`. A study that was stopped goes on when the same command is given again; given in a
+    second process meanwhile, it takes the cells that nobody runs yet.
 
     Parameters
     ----------
     file
         The study's file, such as studies/family.yaml.
     dry_run
-        Only show the cells, what they cost at most, and what is already there.
+        Only show the cells or the space, what they cost at most, and what is already there.
     """
     from rich.console import Console
 
@@ -125,8 +129,13 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
     from cloze.study.grid import read_study
     from cloze.study.results import cells_table, write_results
     from cloze.study.run import folder_of, run_cells, to_be_made
+    from cloze.study.search import read_search
 
-    settings, cells = read_study(file, parse_overrides(overrides))
+    flags = parse_overrides(overrides)
+    settings, cells = read_study(file, flags)
+    if settings.search is not None:
+        _search(read_search(file, settings, flags), dry_run=dry_run)
+        return
     if dry_run:
         Console().print(as_rich(cells_table(cells, [to_be_made(cell) for cell in cells])))
         return
@@ -139,6 +148,22 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
     if failures:
         count = f"{len(failures)} of {len(cells)} cells failed."
         raise ClozeError("\n  ".join([count, *(f"{name}: {message}" for name, message in failures.items())]))
+
+
+def _search(search: Search, *, dry_run: bool) -> None:
+    """Run the trials of a search and show what they found; with `dry_run` only show what there is to do."""
+    from rich.console import Console
+
+    from cloze.report.tables import as_rich
+    from cloze.study.search import read_trials, run_trials
+    from cloze.study.search_results import plan_tables, write_search_results
+
+    if dry_run:
+        Console().print(*map(as_rich, plan_tables(search, read_trials(search))))
+        return
+    tables, words = write_search_results(search, run_trials(search, make_progress()))
+    Console().print(*map(as_rich, tables), words)
+    print(f"\nBest recipe: {search.folder / 'best.yaml'}\nReport: {search.folder / 'report.html'}")
 
 
 @app.command

@@ -19,3 +19,7 @@ class DamagedError(ClozeError):
 
 class SourceDamaged(ClozeError):
     """A source ends in the middle or cannot be read any further: what came before is good."""
+
+
+class NotFiniteError(ClozeError):
+    """A loss or gradient became NaN or infinite: the same settings would do so again."""

@@ -87,6 +87,11 @@ def list_recipes(folder: Path) -> dict[Path, str]:
     return {path: read_recipe(path).description for path in sorted(folder.glob("*.yaml"))}
 
 
+def load_yaml(text: str) -> object:
+    """What YAML holds, its plain words read as in recipes: 1e-4 is a number. Raises yaml.YAMLError, RecursionError."""
+    return yaml.load(text, _Loader)
+
+
 @cache
 def settings() -> dict[Key, Setting]:
     """Every setting by its key; an element of a list stands under the place 0."""

@@ -210,6 +210,27 @@ def test_a_study_runs_its_cells_and_goes_on(finished: Workplace) -> None:
     assert wrong.returncode == 2 and "line 1 has 0 tabs, expected one between two texts" in wrong.stderr
 
 
+def test_a_search_finds_a_recipe_that_runs(finished: Workplace) -> None:
+    """Two trials on the pretrained model that is there; the best recipe makes nothing anew."""
+    (finished.folder / "search.yaml").write_text(
+        "name: rates\nbase: recipes/quickstart.yaml\n"
+        "settings: {tasks.0.development_frac: 0.2, tasks.0.from_random_weights: false}\n"
+        "search:\n  space: {tasks.0.peak_learning_rate: {low: 1e-4, high: 1e-2, scale: log}}\n"
+        "  maximise: reviews\n  trials: 2\n",
+        encoding="utf-8",
+    )
+    planned = finished.cloze("study", "search.yaml", *flags(), "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert "0 trials finished, 0 begun, 2 to come" in planned.stdout
+    done = finished.cloze("study", "search.yaml", *flags())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is the best of 2" in " ".join(done.stdout.split())
+    before = stamps(finished.folder)
+    best = finished.cloze("run", "runs/studies/rates/best.yaml")
+    assert best.returncode == 0, best.stdout + best.stderr
+    assert stamps(finished.folder) == before
+
+
 def test_a_users_own_file_needs_no_recipe(finished: Workplace) -> None:
     reviews = (finished.folder / "data" / "sample" / "reviews_train.txt").read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t")[1:] for line in reviews[1:200]]

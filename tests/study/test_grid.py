@@ -8,6 +8,7 @@ import pytest
 
 from cloze.errors import ClozeError, RecipeError
 from cloze.study.grid import read_study
+from cloze.study.search import read_search
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -72,6 +73,7 @@ def test_a_value_may_take_another_recipe(folder: Path) -> None:
         ("equal tokens", "equal joy", "'equal tokens', 'equal steps'"),
         ("seeds: [1, 5]", "seeds: [5, 5]", "a seed stands twice"),
         ("axes:", "axis:", "axis: Extra inputs"),
+        ("budget: equal tokens\n", "", "a grid needs one: equal tokens"),
         ("name: masks", "name: [", "is not YAML"),
         ("    30%:", "    15.%:", None),
         ("dynamic: {", "one-copy: {", "would share the run masks-one-copy-15-1"),
@@ -85,6 +87,14 @@ def test_a_wrong_study_is_told(folder: Path, old: str, new: str, told: str | Non
     with pytest.raises(ClozeError) as caught:
         read_study(path)
     assert "study.yaml" in str(caught.value) and told in str(caught.value)
+
+
+def test_a_value_may_be_named_by_a_number(folder: Path) -> None:
+    text = "name: a\nbase: base.yaml\nbudget: equal steps\n"
+    text += "axes: {rate: {1e-3: {training.peak_learning_rate: 1e-3}, 2: {}}}\n"
+    _, cells = read_study(write(folder, text))
+    assert [cell.recipe.name for cell in cells] == ["a-0.001-1", "a-2-1"]
+    assert cells[0].recipe.training.peak_learning_rate == 0.001
 
 
 def test_a_wrong_setting_names_its_cell(folder: Path) -> None:
@@ -101,7 +111,8 @@ def test_the_studies_of_the_repository_are_studies(monkeypatch: pytest.MonkeyPat
     assert found
     for path in found:
         study, cells = read_study(path)
-        assert study.description and len(cells) > 1
+        assert study.description
+        assert len(cells) > 1 or len(read_search(path, study, {}).ends) > 1
 
 
 def test_a_study_of_equal_flops_gives_each_cell_its_steps(folder: Path) -> None:

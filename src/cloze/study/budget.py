@@ -21,6 +21,13 @@ def tokens(recipe: Recipe) -> int | None:
     return None if training.steps is None else training.steps * training.batch_rows * recipe.inputs.length
 
 
+def limits(recipe: Recipe) -> str:
+    """What ends pretraining, in words."""
+    training = recipe.training
+    named = {"steps": training.steps, "epochs": training.epochs, "minutes": training.minutes}
+    return ", ".join(f"{value:,} {name}" for name, value in named.items() if value is not None)
+
+
 def flops(recipe: Recipe) -> int | None:
     """Operations of pretraining if all rows are full; None without a number of steps, and for the sizes of a folder."""
     if recipe.training.steps is None or recipe.start_from is not None:

@@ -13,7 +13,7 @@
 
 The first value of every axis makes the base that the others are compared with. A value is settings over the base's, as
 on the command line of `cloze run`; `recipe` among them takes another file in place of the base. `settings` hold for all
-cells. Axes are crossed. Paths start where cloze is run.
+cells. Axes are crossed. Paths start where cloze is run. In place of `axes` a study may have a `search` (see `space`).
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ from pydantic import Field, ValidationError, model_validator
 from cloze.errors import ClozeError, RecipeError
 from cloze.files import os_errors
 from cloze.recipe import Amount, Name, Recipe, Settings, refuse
-from cloze.recipe_file import read_recipe
+from cloze.recipe_file import load_yaml, read_recipe
 from cloze.study.budget import steps_for, unequal
+from cloze.study.space import SearchSettings
 
-Values = Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
+Word = Annotated[str, Field(coerce_numbers_to_str=True)]
+Values = Annotated[dict[Word, dict[str, Any] | None], Field(min_length=1)]
 RECIPE = "recipe"
 """The setting of a value that names another recipe."""
 
@@ -48,13 +50,15 @@ class StudySettings(Settings):
     """The question, shown above the table."""
     base: Path
     """The recipe that all cells begin from."""
-    budget: Literal["equal tokens", "equal steps", "equal minutes", "equal FLOPs", "varies"]
+    budget: Literal["equal tokens", "equal steps", "equal minutes", "equal FLOPs", "varies"] | None = None
     """What all cells have the same amount of. It is checked, and the table shows it beside what was measured. varies:
-    the amount is what the study is about."""
+    the amount is what the study is about. A search may do without, and then says that budgets differ."""
     flops: Annotated[float, Field(gt=0.0)] | None = None
     """With equal FLOPs: how many each cell's pretraining may take; it sets their steps."""
-    axes: Annotated[dict[str, Values], Field(min_length=1)]
+    axes: Annotated[dict[str, Values], Field(min_length=1)] | None = None
     """Name of what varies -> name of a value -> its settings."""
+    search: SearchSettings | None = None
+    """What is searched, in place of axes."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of all cells, over the base's and under the values'."""
     split: Literal["test", "development"] = "test"
@@ -70,6 +74,12 @@ class StudySettings(Settings):
             wrong.append(("seeds", "a seed stands twice: equal seeds give equal runs"))
         if (self.flops is None) == (self.budget == "equal FLOPs"):
             wrong.append(("flops budget", "flops and a budget of equal FLOPs belong together: give both or neither"))
+        if (self.axes is None) == (self.search is None):
+            wrong.append(("axes search", "give one of them: axes for a grid, or search for a search"))
+        if self.axes is not None and self.budget is None:
+            wrong.append(("budget", "a grid needs one: equal tokens, equal steps, equal minutes or equal FLOPs"))
+        if self.search is not None and "seeds" in self.model_fields_set:
+            wrong.append(("seeds", "a search pretrains each trial once, with the recipe's seed: leave seeds to grids"))
         refuse(wrong)
         return self
 
@@ -90,12 +100,14 @@ class Cell:
 
 
 def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tuple[StudySettings, list[Cell]]:
-    """The study of a file and its cells, those of the base first.
+    """The study of a file and its cells, those of the base first; a search has none beforehand.
 
     `overrides` (dotted key -> value) hold for all cells, above all else. Raises RecipeError for settings that are no
     recipe's, naming the cell, and ClozeError for a file that is no study and for budgets that are not equal.
     """
     study = _read(path)
+    if study.axes is None:
+        return study, []
     names = [[(axis, value) for value in values] for axis, values in study.axes.items()]
     cells = [
         _cell(study, path, dict(combination), seed, overrides or {})
@@ -111,23 +123,31 @@ def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tup
             )
     if twice := sorted({name for name in runs if runs.count(name) > 1}):
         raise ClozeError(f"{path}: two cells would share the run {twice[0]}; give their values names that differ more.")
-    if problem := unequal(study.budget, {cell.recipe.name: cell.recipe for cell in cells}):
+    if problem := unequal(study.budget or "", {cell.recipe.name: cell.recipe for cell in cells}):
         raise ClozeError(f"{path}: {problem}.")
     return study, cells
 
 
+def make_recipe(study: StudySettings, chosen: Mapping[str, Any], overrides: Mapping[str, object], name: str) -> Recipe:
+    """The base, the study's settings, `chosen` and `overrides`, each over those before, with the steps that the
+    study's FLOPs pay for. Raises RecipeError."""
+    given = {**study.settings, **chosen}
+    base = Path(given.pop(RECIPE, study.base))
+    given |= {**overrides, "name": name}
+    recipe = read_recipe(base, given)
+    if study.flops is None:
+        return recipe
+    return read_recipe(base, given | {"training.steps": steps_for(recipe, study.flops)})
+
+
 def _cell(study: StudySettings, path: Path, values: dict[str, str], seed: int, overrides: Mapping[str, object]) -> Cell:
-    chosen: dict[str, Any] = dict(study.settings)
+    assert study.axes is not None
+    chosen: dict[str, Any] = {}
     for axis, value in values.items():
         chosen |= study.axes[axis][value] or {}
-    base = Path(chosen.pop(RECIPE, study.base))
     name = "-".join([study.name, *(re.sub(r"[^A-Za-z0-9._]+", "-", value).strip("-") for value in values.values())])
-    chosen |= {"seed": seed, **overrides, "name": f"{name}-{seed}"}
     try:
-        recipe = read_recipe(base, chosen)
-        if study.flops is not None:
-            recipe = read_recipe(base, chosen | {"training.steps": steps_for(recipe, study.flops)})
-        return Cell(values, seed, recipe)
+        return Cell(values, seed, make_recipe(study, {**chosen, "seed": seed}, overrides, f"{name}-{seed}"))
     except RecipeError as error:
         where = ", ".join(f"{axis} {value}" for axis, value in values.items())
         raise RecipeError(f"{path}, cell {where}: {error}") from None
@@ -139,11 +159,11 @@ def _read(path: Path) -> StudySettings:
     with os_errors(path):
         data = path.read_bytes()
     try:
-        found = yaml.safe_load(data.decode("utf-8-sig"))
+        found = load_yaml(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ClozeError(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(found, dict):
-        raise ClozeError(f"{path} holds no study; expected keys such as name, base, budget and axes.")
+        raise ClozeError(f"{path} holds no study; expected keys such as name, base, budget, and axes or search.")
     try:
         return StudySettings.model_validate(found)
     except ValidationError as error:

@@ -21,7 +21,7 @@ from cloze.report.cells import Table, as_list
 from cloze.report.run import RunData, dig, number, read_run
 from cloze.report.task_tables import measures
 from cloze.report.wording import MEASURES, MISSING, OBJECTIVES, compact, decimal, percent, scientific, whole
-from cloze.study.budget import flops, tokens
+from cloze.study.budget import flops, limits, tokens
 from cloze.study.grid import Cell, StudySettings
 from cloze.study.statistics import CONFIDENCE, SIGNIFICANCE, Difference, Estimate, difference, estimate, holm
 
@@ -199,13 +199,11 @@ def cells_table(cells: Sequence[Cell], missing: Sequence[Sequence[str]]) -> Tabl
     """What a study would do: each cell, what it costs at most, and which of its stages (`missing`) are to be made."""
     rows = []
     for cell, stages in zip(cells, missing, strict=True):
-        training = cell.recipe.training
-        limits = {"steps": training.steps, "epochs": training.epochs, "minutes": training.minutes}
         rows.append(
             (
                 cell.recipe.name,
                 cell.variant,
-                ", ".join(f"{value:,} {name}" for name, value in limits.items() if value is not None),
+                limits(cell.recipe),
                 compact(tokens(cell.recipe)),
                 scientific(flops(cell.recipe)),
                 "everything" if "corpus" in stages else ", ".join(stages) or "nothing",

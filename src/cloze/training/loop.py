@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cloze.errors import ClozeError, RecipeError
+from cloze.errors import ClozeError, NotFiniteError, RecipeError
 from cloze.progress import Silent
 from cloze.training.alarms import raised
 from cloze.training.averaging import WeightAverage
@@ -76,7 +76,8 @@ def pretrain(
     Without `validation_rows` nothing is validated. `tracker` defaults to metrics.jsonl and TensorBoard in `folder`.
     `on_validation(step, model)` is called after every validation, on the main rank, without dropout or gradients.
     `stop_after` ends after that step as a kill would, but with a checkpoint. Raises Stopped after SIGTERM or Ctrl-C,
-    ClozeError for a loss that is not finite, a full disk, a checkpoint of another run, or BatchNorm on several ranks.
+    NotFiniteError for a loss that is not finite, ClozeError for a full disk, a checkpoint of another run, or BatchNorm
+    on several ranks.
     """
     if not prepare_cpu():
         log.warning(
@@ -268,7 +269,8 @@ class _Run:
         for name, mean in means.items():
             if not math.isfinite(mean.loss):
                 step = self.cursor.step
-                raise ClozeError(f"the validation loss of {name} became {mean.loss} at step {step:,}. {self._advice()}")
+                what = f"the validation loss of {name} became {mean.loss} at step {step:,}"
+                raise NotFiniteError(f"{what}. {self._advice()}")
         numbers = {name: {"loss": mean.loss, "accuracy": mean.accuracy, **mean.figures} for name, mean in means.items()}
         self._write("validation", {f"{name}/{key}": x for name, found in numbers.items() for key, x in found.items()})
         if self.on_validation is not None and self.ranks.main:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
-from cloze.errors import ClozeError
+from cloze.errors import NotFiniteError
 from cloze.models.dropout import seed_dropout
 from cloze.objectives.sampling import seed_noise
 from cloze.training.averaging import WeightAverage
@@ -178,7 +178,7 @@ def share_figures(names: Iterable[str], pairs: Iterable[Sequence[float]]) -> dic
 
 
 def check_finite(learner: Learner, result: StepResult, *, where: str, advice: str) -> None:
-    """Raise ClozeError if a loss or the gradient of a step is NaN or infinite. Waits for the device.
+    """Raise NotFiniteError if a loss or the gradient of a step is NaN or infinite. Waits for the device.
 
     `where` names the step and its rows, `advice` says what is left to go on with.
     """
@@ -187,7 +187,7 @@ def check_finite(learner: Learner, result: StepResult, *, where: str, advice: st
     for name, value in values.items():
         if not math.isfinite(value):
             kind = "the gradient norm" if name == "gradient norm" else f"the loss of {name}"
-            raise ClozeError(f"{kind} became {value} in {where}. {advice}")
+            raise NotFiniteError(f"{kind} became {value} in {where}. {advice}")
 
 
 def _loss_and_correct(parts: Sequence[Sums]) -> Tensor:
