@@ -103,7 +103,7 @@ def simulated(search: Search, count: int) -> list[Trial]:
         ("tasks.0.class_weights: [none, balanced]", "seed: [1, 2]", "seed: to choose a seed is to choose luck"),
         ("tasks.0.class_weights: [none, balanced]", "tasks.0.seeds: [1, 2]", "is to choose luck"),
         ("tasks.0.class_weights: [none, balanced]", "tasks.0.development_frac: [0.1, 0.2]", "would not compare"),
-        ("tasks.0.class_weights: [none, balanced]", "recipe: [a.yaml, b.yaml]", "recipe: it decides no result"),
+        ("tasks.0.class_weights: [none, balanced]", "recipe: [a.yaml, b.yaml]", "recipe: a search has one base recipe"),
         ("maximise: t", "maximise: u", "search.maximise is u, which is no task of base.yaml; its tasks are t"),
         ("maximise: t", "", "give one of them: maximise a task or minimise"),
         ("maximise: t", "maximise: t\n  minimise: masked_tokens", "give one of them"),

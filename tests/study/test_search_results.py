@@ -14,7 +14,7 @@ from cloze.progress import Silent
 from cloze.recipe_file import read_recipe
 from cloze.study.sampling import Trial
 from cloze.study.search import Search, run_trials
-from cloze.study.search_results import plan_tables, write_search_results
+from cloze.study.search_results import in_words, plan_tables, write_search_results
 from tests.study.fake_trials import SEARCH, fake_run, read, score, write_search
 
 
@@ -33,7 +33,7 @@ def test_the_best_trial_is_shown_with_its_test_score_and_its_recipe(search: Sear
     assert words.startswith(
         f"Trial {best.number} is the best of 12: {100 * (best.objective or 0):.2f} (t, development, %)"
     )
-    assert "chosen by its score on the development set" in words and "have no objective" in words
+    assert "chosen by its score on the development set" in words and "Without an objective: " in words
     chosen, ranking, space = tables
     value = score(search.recipe(best))
     spread = f"{100 * value:.2f} ± 0.14"
@@ -90,6 +90,9 @@ def test_a_loss_is_minimised(search: Search, tmp_path: Path) -> None:
         Trial(3, settings, failure="nan"),
     ]
     assert [trial.number for trial in search.ranked(trials)] == [1, 2, 0]
+    words = in_words(search, trials)
+    assert words.startswith("Trial 1 is the best of 4: 5.2500 (validation loss of masked_tokens)")
+    assert "As good, and later: 2. Without an objective: 3; trials.csv says why." in words
 
 
 def test_a_search_without_any_objective_says_why(search: Search) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import cloze.training.step
-from cloze.errors import ClozeError
+from cloze.errors import NotFiniteError
 from cloze.training.optimizer import make_optimizer
 from cloze.training.step import Learner, check_finite, evaluate, train_step
 
@@ -123,5 +123,5 @@ def test_a_loss_that_is_not_finite_is_named(tiny: Callable[..., Any]) -> None:
     with torch.no_grad():
         run.model.sentence_pair.linear.bias[0] = float("inf")
     result = train_step(taught, cut(run, 8, 8), step=0, learning_rate=1e-3)
-    with pytest.raises(ClozeError, match=r"the loss of sentence_pair became (nan|inf) in step 7\. Try less\."):
+    with pytest.raises(NotFiniteError, match=r"the loss of sentence_pair became (nan|inf) in step 7\. Try less\."):
         check_finite(taught, result, where="step 7", advice="Try less.")

@@ -31,13 +31,13 @@ from cloze.tasks.metrics import mean_and_std
 if TYPE_CHECKING:
     from cloze.progress import Progress
 
-NO_RESULT = dict.fromkeys(("name", "description", "data", "output", "recipe", "tasks.name"), "it decides no result")
+NO_RESULT = dict.fromkeys(("name", "description", "data", "output", "tasks.name"), "it decides no result")
 LUCK = dict.fromkeys(("seed", "tasks.seeds"), "to choose a seed is to choose luck")
 MEASURED_ON = dict.fromkeys(
     ("tasks.kind", "tasks.train", "tasks.test", "tasks.development", "tasks.development_frac"),
     "it decides what scores are of, so they would not compare",
 )
-NOT_SEARCHED = {**NO_RESULT, **LUCK, **MEASURED_ON}
+NOT_SEARCHED = {"recipe": "a search has one base recipe", **NO_RESULT, **LUCK, **MEASURED_ON}
 """Settings, without their places in lists, that are not to be searched, and why."""
 LOSS_DEPENDS_ON = ("corpus.", "tokenizer.", "store.", "inputs.", "masking.", "model.family", "start_from")
 """Beginnings of settings that change what a validation loss is an average over."""

@@ -79,7 +79,9 @@ def chosen_table(search: Search, best: Trial) -> Table | None:
 
 def in_words(search: Search, trials: Sequence[Trial]) -> str:
     """Which trial is the best and how far that is to be trusted, in one paragraph."""
-    best, failed = search.ranked(trials)[0], sum(trial.failure != "" for trial in trials)
+    best, *others = search.ranked(trials)
+    alike = [f"{trial.number}" for trial in others if trial.objective == best.objective]
+    failed = [f"{trial.number}" for trial in trials if trial.failure]
     settings = ", ".join(f"{key} {shown(value)}" for key, value in best.settings.items())
     found = f"{_state(search, best)} ({_objective(search)})"
     said = f"Trial {best.number} is the best of {len(trials)}: {found} with {settings}."
@@ -90,8 +92,8 @@ def in_words(search: Search, trials: Sequence[Trial]) -> str:
         )
     else:
         said += " It was chosen by its validation loss, which therefore flatters it a little."
-    if failed:
-        said += f" {failed} trials have no objective; trials.csv says why."
+    said += f" As good, and later: {', '.join(alike)}." if alike else ""
+    said += f" Without an objective: {', '.join(failed)}; trials.csv says why." if failed else ""
     return f"{said} best.yaml is its recipe."
 
 
@@ -145,7 +147,8 @@ def _plots(search: Search, trials: Sequence[Trial], shares: Mapping[str, float])
     scores, unit = np.array(found, dtype=np.float64), "nats"
     if search.settings.maximise:
         scores, unit = scores * 100, "%"
-    plots = [draw_trials(_objective(search), unit, scores, more_is_better=search.settings.maximise is not None)]
+    title = _objective(search).removesuffix(", %")
+    plots = [draw_trials(title, unit, scores, more_is_better=search.settings.maximise is not None)]
     return [*plots, *([draw_shares("Importance", "% of all settings", shares)] if shares else [])]
 
 
