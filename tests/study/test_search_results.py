@@ -77,6 +77,10 @@ def test_a_plan_shows_the_space_what_is_there_and_the_cost(search: Search, tmp_p
     write_search(tmp_path, SEARCH.replace("tasks.0.dropout: {low: 0, high: 0.5}", sizes))
     note = plan_tables(read(), [])[0].note
     assert "Each trial is pretrained: 200 steps, 819 k tokens" in note and "no budget makes them equal" in note
+    sizes = "model.layers: {low: 2, high: 4}"
+    text = SEARCH.replace("tasks.0.dropout: {low: 0, high: 0.5}", sizes)
+    write_search(tmp_path, text.replace("base: base.yaml", "base: base.yaml\nbudget: equal FLOPs\nflops: 1e13"))
+    assert "Each trial is pretrained with 1.00e13 FLOPs. Pretraining: equal FLOPs." in plan_tables(read(), [])[0].note
 
 
 def test_a_loss_is_minimised(search: Search, tmp_path: Path) -> None:

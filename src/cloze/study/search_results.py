@@ -168,6 +168,8 @@ def _cost(search: Search) -> str:
     """What pretraining takes, with every setting at the end or choice that takes most."""
     if all(key.startswith("tasks.") for key in search.settings.space):
         how, recipe = "Pretraining is the same for all and made once", search.base
+    elif search.study.flops:
+        return f"Each trial is pretrained with {scientific(search.study.flops)} FLOPs."
     else:
         most = dict(sorted(search.ends, key=lambda end: _amounts(search.ends[end])))
         try:
