@@ -34,7 +34,8 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "run", "recipe", "recipe show", "sample", "inspect", "predict", "fill", "report", "version"]
+    "command",
+    ["", "run", "recipe", "recipe show", "sample", "inspect", "predict", "fill", "evaluate", "report", "version"],
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(*command.split(), "--help") == 0

@@ -15,7 +15,7 @@ SOURCE = REPOSITORY / "src" / "cloze"
 ORDER = [
     *("errors", "files", "progress", "workers", "recipe", "recipe_file"),
     *("corpus", "tokens", "inputs", "objectives", "models", "interop", "training", "tasks", "predict"),
-    *("report", "export", "stages", "pipeline", "finetune", "study", "cli_models", "cli_data", "cli"),
+    *("report", "export", "stages", "pipeline", "finetune", "evaluate", "study", "cli_models", "cli_data", "cli"),
     *("__init__", "__main__"),
 ]
 """The pipeline: a module may import from its own part and from those before it."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 
 from cloze.cli_data import data_sets
-from cloze.cli_models import export, fill, finetune, make_progress, predict
+from cloze.cli_models import evaluate, export, fill, finetune, make_progress, predict
 from cloze.errors import ClozeError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ app = App(
 recipes = App(name="recipe", help="Print, describe and list recipes.")
 app.command(recipes)
 app.command(data_sets)
-for command in (predict, fill, finetune, export):
+for command in (predict, fill, finetune, evaluate, export):
     app.command(command)
 
 

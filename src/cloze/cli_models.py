@@ -1,4 +1,5 @@
-"""The commands that use a model: predict, fill, finetune, export. What each does stands in its docstring, its help."""
+"""The commands that use a model: predict, fill, finetune, evaluate, export. What each does stands in its docstring, its
+help."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -203,6 +204,73 @@ def finetune(
         finetune_file(model, data, folder, make_progress(), **columns, **more)
     console.print(terminal_tables(folder))
     print(f"\nReport: {folder / 'report.html'}")
+
+
+def evaluate(
+    model: Path,
+    task: str | None = None,
+    *,
+    data: Path | None = None,
+    text: str = "text",
+    label: str | None = None,
+    second: str | None = None,
+    test: Path | None = None,
+    kind: Kind = "auto",
+    length: int | None = None,
+    answer_rules: Literal["squad", "korquad"] | None = None,
+    output: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+) -> None:
+    """Score a fine-tuned model on a published task or on your own labelled file, without training.
+
+    Parameters
+    ----------
+    model
+        Folder of a fine-tuned model: a run's tasks/TASK/model, or any that Hugging Face wrote with a head for a task.
+    task
+        Name of a published task (nsmc, korsts, klue-ner, squad, ...), whose test file is in the data folder.
+    data
+        With a task, the folder with data; without one, your labelled file, as for `cloze finetune`.
+    text
+        Column with the text.
+    label
+        Column with the class, the labels or the number: label, unless the model knows others.
+    second
+        Column with the second text of a pair.
+    test
+        With a task, another file to score on, in the same format.
+    kind
+        auto: by the file's shape; what a table is for, the model says.
+    length
+        Longest row in tokens; without it, as in fine-tuning, else what the model can take, at most 512.
+    answer_rules
+        How answers are compared, as SQuAD's or KorQuAD's script does; without it, as in fine-tuning.
+    output
+        Folder to write results.json and the predictions to; without it, nothing is written.
+    as_json
+        Print results.json in place of tables.
+    """
+    from rich.console import Console
+
+    from cloze.evaluate import evaluate_file, evaluate_named, write_evaluation
+    from cloze.report.evaluation_tables import evaluation_tables
+    from cloze.report.tables import as_rich
+
+    settings = {key: value for key, value in (("length", length), ("answer_rules", answer_rules)) if value is not None}
+    if task is not None:
+        found = evaluate_named(model, task, data or Path("data"), make_progress(), test=test, settings=settings)
+    elif data is None or test is not None:
+        raise ClozeError("what to score on? Name a task (cloze evaluate MODEL nsmc), or give a file with --data.")
+    else:
+        columns: dict[str, Any] = {"text": text, "label": label, "second": second, "kind": kind}
+        found = evaluate_file(model, data, make_progress(), **columns, settings=settings)
+    # Printed first: a disk that refuses the files costs none of the figures.
+    if as_json:
+        print(json.dumps(found.results, ensure_ascii=False, indent=2))
+    else:
+        Console().print(*map(as_rich, evaluation_tables(found.results)), sep="\n")
+    for file in [] if output is None else write_evaluation(found, output):
+        print(file, file=sys.stderr)
 
 
 def export(run: Path, folder: Path, *, task: str | None = None, licence: str = "unknown") -> None:

@@ -58,7 +58,7 @@ def finetune_file(
     shape = shape_of(file)
     if kind not in ("auto", shape.get("kind")):
         shape = {"kind": kind}
-    name = _name(file)
+    name = name_of(file)
     # A report compares a published task with others' scores; a file of its name need not be that task.
     task: dict[str, Any] = {"name": f"my-{name}" if name in TASKS else name, **shape}
     rows: list[tuple[str, str]] = []
@@ -101,7 +101,6 @@ def finetune_named(
 
     `test` is tested on in place of the published split. Raises ClozeError, also for files that are not there.
     """
-    from cloze.corpus.catalogue import sets_of
     from cloze.corpus.licences import sources_of
     from cloze.files import files_below
     from cloze.interop.configuration import read_config
@@ -113,17 +112,24 @@ def finetune_named(
     task |= {} if test is None else {"test": test.resolve()}
     recipe = _recipe(model, folder, data, task, f"{model} fine-tuned on {name}: {found.title}")
     paths = [data / path for path in (recipe.tasks[0].train, recipe.tasks[0].test)]
+    find_files(name, data, paths)
+    if show is not None:
+        show(Table(f"{name}: {found.title}", ("", ""), _read_rows(recipe)))
+    split = found.split if test is None else f"{test}, which is not the published one ({found.split})"
+    files = {f"task {name}": [file for path in paths for file in files_below(path)]}
+    return _carry_out(recipe, folder, progress, f"The test split: {split}.", sources_of(files, data))
+
+
+def find_files(name: str, data: Path, paths: Sequence[Path]) -> None:
+    """Raise ClozeError, which says how to get them, if files of the published task `name` are not there."""
+    from cloze.corpus.catalogue import sets_of
+
     if missing := [path for path in paths if not path.exists()]:
         flag = "" if data == Path("data") else f" --data {data}"
         known = "".join(f" `cloze data get {one}{flag}` fetches it." for one in sets_of(missing))
         raise ClozeError(
             f"the task {name} needs {' and '.join(map(str, missing))}.{known} --test FILE tests on another file."
         )
-    if show is not None:
-        show(Table(f"{name}: {found.title}", ("", ""), _read_rows(recipe)))
-    split = found.split if test is None else f"{test}, which is not the published one ({found.split})"
-    files = {f"task {name}": [file for path in paths for file in files_below(path)]}
-    return _carry_out(recipe, folder, progress, f"The test split: {split}.", sources_of(files, data))
 
 
 def _split_table(
@@ -225,10 +231,11 @@ def _recipe(model: Path, folder: Path, data: Path, task: Mapping[str, Any], desc
 
 def default_folder(output: Path, model: Path, file: Path) -> Path:
     """<output>/finetune-<file>-<hash of model and file>: the same command goes on in the same folder."""
-    return output / f"finetune-{_name(file)}-{hash_json([str(model.resolve()), str(file.resolve())])[:6]}"
+    return output / f"finetune-{name_of(file)}-{hash_json([str(model.resolve()), str(file.resolve())])[:6]}"
 
 
-def _name(file: Path) -> str:
+def name_of(file: Path) -> str:
+    """What a task on a file of the user's is called."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-_") or "task"
 
 

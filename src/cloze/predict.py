@@ -102,8 +102,10 @@ class LoadedModel:
 
     @property
     def length(self) -> int:
-        """Longest row, special tokens included."""
-        return self.model.encoder.config.max_length
+        """Longest row, special tokens included: as in fine-tuning, else what the model can take."""
+        longest = self.model.encoder.config.max_length
+        kept = getattr(self.model, "settings", {}).get("length")
+        return min(kept, longest) if isinstance(kept, int) else longest
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -170,7 +172,8 @@ class LoadedModel:
         model = self._fine_tuned("tagging")
         unit: Unit = "word" if model.settings.get("unit") == "word" else "character"
         units = [units_of(text, unit) for text in texts]
-        aligned = align(texts, units, self._layout, stride=self.length // 2)
+        stride = model.settings.get("stride")
+        aligned = align(texts, units, self._layout, stride if isinstance(stride, int) else self.length // 2)
         outputs = map_rows(model.logits, aligned.features, device=self._device, per_token=True)
         tags = iter(aligned.tags(outputs, self.classes))
         return [entities(text, places, [next(tags) for _ in places]) for text, places in zip(texts, units, strict=True)]

@@ -67,7 +67,7 @@ def seeds_table(task: TaskRun) -> Table:
         (
             f"{dig(run, 'seed')}",
             "pretrained" if start == "pretrained" else "random",
-            *(_shown(measure, dig(run, split, measure)) for split, measure in known),
+            *(shown(measure, dig(run, split, measure)) for split, measure in known),
             *(cell(run) for _, cell in more),
             duration(number(dig(run, "elapsed_s"))),
         )
@@ -152,7 +152,7 @@ def _finetuning_table(task: TaskRun, start: str, title: str) -> Table:
     rows = []
     for split in ("train", "test"):
         mean, std = (dig(task.results, start, key, split) for key in ("mean", "std"))
-        cells = (with_spread(*(_shown(name, dig(value, name)) for value in (mean, std))) for name in names)
+        cells = (with_spread(*(shown(name, dig(value, name)) for value in (mean, std))) for name in names)
         rows.append((humanised(split), *cells))
     runs = as_list(dig(task.results, start, "seeds"))
     ends = _mean_interval(runs)
@@ -231,7 +231,8 @@ def shares_table(task: TaskRun) -> Table | None:
     return Table("By share of the training examples", ("Share", *(STARTS[start] for start in starts)), rows, note)
 
 
-def _interval(run: object) -> str:
+def interval(run: object) -> str:
+    """Ends of the interval of a run's test, in %."""
     low, high = (number(dig(run, "test", "interval", end)) for end in ("low", "high"))
     return MISSING if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
@@ -242,18 +243,19 @@ def _mean_interval(runs: Sequence[object]) -> str:
         mean_and_std([number(dig(run, "test", "interval", end)) for run in runs])[0] if runs else None
         for end in ("low", "high")
     ]
-    return _interval({"test": {"interval": dict(zip(("low", "high"), ends, strict=True))}})
+    return interval({"test": {"interval": dict(zip(("low", "high"), ends, strict=True))}})
 
 
 SEED_CELLS: dict[str, Callable[[object], str]] = {
-    "Test, 95% interval": _interval,
+    "Test, 95% interval": interval,
     "Calibration error": lambda run: percent(number(dig(run, "test", "calibration_error"))),
     "Chosen epoch": lambda run: whole(number(dig(run, "chosen_epoch"))),
 }
 """Columns of the table of seeds that not every task has."""
 
 
-def _shown(measure: str, value: object) -> str:
+def shown(measure: str, value: object) -> str:
+    """A measure as a cell: a loss as it is, anything else in %."""
     return decimal(number(value)) if measure == "loss" else percent(number(value))
 
 

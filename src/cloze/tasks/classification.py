@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +15,23 @@ from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples
 from cloze.tasks.faults import refuse_unseen
 from cloze.tasks.intervals import calibration_error
+from cloze.tasks.known import refuse_unknown
 from cloze.tasks.metrics import log_softmax
 from cloze.tasks.mistakes import most_confident
 from cloze.tasks.relations import auprc, micro_f1
-from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, keys_of_texts, read_texts, rows_of_texts, take
+from cloze.tasks.task import (
+    Inputs,
+    Labels,
+    Layout,
+    Outputs,
+    Record,
+    TaskKind,
+    keys_of_texts,
+    read_texts,
+    rows_of_texts,
+    settings_of_texts,
+    take,
+)
 
 if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
@@ -36,6 +51,16 @@ def class_names(train: Examples, test: Examples) -> tuple[str, ...]:
     classes = sorted(known, key=int) if all(_is_whole_number(name) for name in known) else sorted(known)
     refuse_unseen(train.path, test.path, zip(test.lines, test.labels, strict=True), classes)
     return tuple(classes)
+
+
+def _names(classes: tuple[str, ...], examples: Examples) -> tuple[str, ...]:
+    """transformers calls classes without names LABEL_0, LABEL_1, ...: in files these are 0, 1, ..."""
+    unnamed = all(re.fullmatch(r"LABEL_\d+", name) for name in classes) and not set(classes) & set(examples.labels)
+    return tuple(name.removeprefix("LABEL_") for name in classes) if unnamed else classes
+
+
+def _refuse(examples: Examples, classes: tuple[str, ...], settings: Mapping[str, Any], model: Path) -> None:
+    refuse_unknown(model, examples.path, zip(examples.lines, examples.labels, strict=True), classes)
 
 
 def class_indices(labels: Sequence[str], classes: Sequence[str]) -> list[int]:
@@ -67,16 +92,27 @@ def _inputs(examples: Examples, classes: tuple[str, ...], layout: Layout, task: 
             f"task {task.name}: null_class is {task.null_class!r}, and the classes are {', '.join(map(repr, classes))}."
         )
     scores = partial(_score, labels=labels, examples=examples, classes=classes, null_class=task.null_class)
-    return Inputs(rows_of_texts(examples, layout), labels, scores)
+    predictions = partial(_predictions, examples=examples, classes=classes)
+    return Inputs(rows_of_texts(examples, layout), labels, scores, predictions)
+
+
+def _predictions(logits: Outputs, examples: Examples, classes: tuple[str, ...]) -> list[Record]:
+    predicted, probabilities = logits.argmax(axis=1), np.exp(log_softmax(logits)).max(axis=1)
+    rows = zip(examples.ids, examples.labels, predicted.tolist(), probabilities.tolist(), strict=True)
+    return [
+        {"id": name, "label": label, "predicted": classes[place], "probability": probability}
+        for name, label, place, probability in rows
+    ]
 
 
 def _score(
     logits: Outputs, labels: NDArray[np.int64], examples: Examples, classes: tuple[str, ...], null_class: str | None
 ) -> Mapping[str, Any]:
-    """`score`, KLUE-RE's measures if there is a class for none, and the most confident mistakes."""
+    """`score`, F1 of each class, KLUE-RE's measures if there is a class for none, and the most confident mistakes."""
     predicted, scores = logits.argmax(axis=1), score(logits, labels)
+    counts = np.array(scores["confusion"])
     if null_class is not None:
-        of_relations = micro_f1(np.array(scores["confusion"]), classes.index(null_class))
+        of_relations = micro_f1(counts, classes.index(null_class))
         scores = {**scores, "micro_f1": of_relations, "auprc": auprc(np.exp(log_softmax(logits)), labels)}
 
     def describe(place: int) -> dict[str, Any]:
@@ -84,18 +120,20 @@ def _score(
         named = {"label": examples.labels[place], "predicted": classes[predicted[place]]}
         return {"id": examples.ids[place], "text": examples.texts[place], **second, **named}
 
+    rows = zip(classes, f1_of_classes(counts).tolist(), counts.sum(axis=1).tolist(), strict=True)
+    parts = {name: {"f1": None if np.isnan(value) else value, "count": count} for name, value, count in rows}
     probabilities = np.exp(log_softmax(logits)).max(axis=1)
-    return {**scores, "mistakes": most_confident(probabilities, predicted == labels, describe)}
+    return {**scores, "parts": parts, "mistakes": most_confident(probabilities, predicted == labels, describe)}
 
 
 def score(logits: Outputs, labels: Labels) -> Mapping[str, Any]:
     """`logits` [N, C] against class indices `labels` [N], in float64; N is at least 1.
 
     accuracy: share of rows whose largest logit is the label's, the first of equal ones; loss: mean cross-entropy, nats;
-    confusion: rows of each true class (outer) that were given each class (inner); macro_f1: mean of the classes' F1, 0
-    for one that nobody has and nobody was given; matthews: correlation of true and predicted class (Gorodkin 2004,
-    doi:10.1016/j.compbiolchem.2004.09.006), 0 where one of them is always the same; f1: of two classes, that of the
-    second one (1 of 0 and 1).
+    confusion: rows of each true class (outer) that were given each class (inner); macro_f1: mean of the classes' F1
+    without those that nobody has and nobody was given, as scikit-learn and KLUE's script have it; matthews: correlation
+    of true and predicted class (Gorodkin 2004, doi:10.1016/j.compbiolchem.2004.09.006), 0 where one of them is always
+    the same; f1: of two classes, that of the second one (1 of 0 and 1).
     """
     classes = logits.shape[1]
     predicted = logits.argmax(axis=1)
@@ -109,11 +147,17 @@ def score(logits: Outputs, labels: Labels) -> Mapping[str, Any]:
     return measured | {"calibration_error": calibration_error(surest, right), "per_example": right.astype(np.float64)}
 
 
-def macro_f1(confusion: NDArray[np.int64]) -> float:
-    """Mean over classes of 2 TP / (2 TP + FP + FN), of true (outer) x predicted (inner) counts [C, C]."""
+def f1_of_classes(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """2 TP / (2 TP + FP + FN) of each class, of true (outer) x predicted (inner) counts [C, C]; NaN for one that nobody
+    has and nobody was given."""
     right = np.diag(confusion).astype(np.float64)
     both = confusion.sum(axis=0) + confusion.sum(axis=1)
-    return float(np.divide(2 * right, both, out=np.zeros_like(right), where=both > 0).mean())
+    return np.asarray(np.divide(2 * right, both, out=np.full_like(right, np.nan), where=both > 0))
+
+
+def macro_f1(confusion: NDArray[np.int64]) -> float:
+    """Mean of `f1_of_classes` that exist; there is at least one example."""
+    return float(np.nanmean(f1_of_classes(confusion)))
 
 
 def matthews(confusion: NDArray[np.int64]) -> float:
@@ -133,4 +177,7 @@ KIND = TaskKind(
     inputs=_inputs,
     keys=keys_of_texts,
     take=take,
+    settings=settings_of_texts,
+    names=_names,
+    refuse=_refuse,
 )

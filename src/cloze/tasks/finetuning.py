@@ -26,10 +26,10 @@ from cloze.models.classifier import Classifier, TokenClassifier, classifier_of
 from cloze.models.encoder import initialise_normal
 from cloze.tasks.classification import balanced_weights
 from cloze.tasks.distillation import TAUGHT, Lesson, kept_model, teach, teachers_of
-from cloze.tasks.features import map_rows, training_batches
+from cloze.tasks.features import training_batches
 from cloze.tasks.results import examples_per_s, meaning, measured, summary, with_interval
 from cloze.tasks.selection import EpochChoice, Splits, how_chosen, of_part, read_splits
-from cloze.tasks.task import Inputs, Labels, Layout, TaskKind, kind_of
+from cloze.tasks.task import Inputs, Labels, Layout, TaskKind, kind_of, outputs_of
 from cloze.training.averaging import WeightAverage
 from cloze.training.cpu import choose_dtype, prepare_cpu
 from cloze.training.distributed import Ranks, choose_device
@@ -345,7 +345,7 @@ def _classifier(shared: _Task, start: Start, seed: int) -> Classifier | TokenCla
         model,
         shared.splits.classes,
         HEAD_DROPOUT if share is None else share,
-        settings=shared.splits.settings,
+        settings={"length": shared.layout.length, **shared.splits.settings},
         class_weights=_class_weights(shared),
     )
     initialise_normal(classifier, config.initialisation_std, seed)
@@ -388,9 +388,7 @@ def _learner(shared: _Task, classifier: Classifier | TokenClassifier, seed: int)
 
 def _score(shared: _Task, classifier: Classifier | TokenClassifier, inputs: Inputs) -> dict[str, Any]:
     """Measures of the classifier on all of `inputs`, without dropout, in float32 as it will be used."""
-    classifier.eval()
-    outputs = map_rows(classifier.logits, inputs.features, device=shared.device, per_token=shared.kind.per_token)
-    return dict(inputs.score(outputs))
+    return dict(inputs.score(outputs_of(shared.kind, classifier, inputs, shared.device)))
 
 
 def _named(kind: TaskKind[Any], split: str, scores: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,20 @@ from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples, read_table
 from cloze.tasks.faults import refuse_unseen
 from cloze.tasks.intervals import f1
+from cloze.tasks.known import refuse_unknown
 from cloze.tasks.metrics import require_extra
-from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, keys_of_texts, rows_of_texts, take
+from cloze.tasks.task import (
+    Inputs,
+    Labels,
+    Layout,
+    Outputs,
+    Record,
+    TaskKind,
+    keys_of_texts,
+    rows_of_texts,
+    settings_of_texts,
+    take,
+)
 
 if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
@@ -74,12 +86,40 @@ def label_names(train: Examples, test: Examples) -> tuple[str, ...]:
     return tuple(known)
 
 
+def _refuse(examples: Examples, classes: tuple[str, ...], settings: Mapping[str, Any], model: Path) -> None:
+    require_extra("tasks", "sklearn")
+    places = enumerate(examples.lines)
+    refuse_unknown(
+        model, examples.path, ((line, name) for place, line in places for name in _labels(examples, place)), classes
+    )
+
+
+def _settings(train: Examples, task: TaskSettings) -> Mapping[str, Any]:
+    columns = {"label_columns": task.label_columns, "label_separator": task.label_separator}
+    return {**settings_of_texts(train, task), **columns}
+
+
 def _inputs(examples: Examples, classes: tuple[str, ...], layout: Layout, task: TaskSettings) -> Inputs:
     index = {name: place for place, name in enumerate(classes)}
     labels = np.zeros((len(examples.labels), len(classes)), dtype=np.float32)
     for place in range(len(labels)):
         labels[place, [index[name] for name in _labels(examples, place)]] = 1
-    return Inputs(rows_of_texts(examples, layout), labels, partial(score, labels=labels, classes=classes))
+    scores = partial(score, labels=labels, classes=classes)
+    predictions = partial(_predictions, examples=examples, classes=classes)
+    return Inputs(rows_of_texts(examples, layout), labels, scores, predictions)
+
+
+def _predictions(logits: Outputs, examples: Examples, classes: tuple[str, ...]) -> list[Record]:
+    given, probabilities = logits > 0, 1 / (1 + np.exp(-logits.astype(np.float64)))
+    return [
+        {
+            "id": examples.ids[place],
+            "label": _labels(examples, place),
+            "predicted": [name for name, chosen in zip(classes, given[place], strict=True) if chosen],
+            "probability": dict(zip(classes, probabilities[place].tolist(), strict=True)),
+        }
+        for place in range(len(given))
+    ]
 
 
 def score(logits: Outputs, labels: Labels, classes: tuple[str, ...]) -> Mapping[str, Any]:
@@ -114,4 +154,6 @@ KIND = TaskKind(
     resample=f1,
     keys=keys_of_texts,
     take=take,
+    settings=_settings,
+    refuse=_refuse,
 )

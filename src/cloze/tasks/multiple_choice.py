@@ -30,7 +30,7 @@ from cloze.tasks.features import Features, RowBuilder
 from cloze.tasks.intervals import calibration_error
 from cloze.tasks.metrics import log_softmax_in_groups
 from cloze.tasks.mistakes import most_confident
-from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, take
+from cloze.tasks.task import Inputs, Labels, Layout, Outputs, Record, TaskKind, take
 
 if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
@@ -186,7 +186,19 @@ def _inputs(examples: Choices, classes: tuple[str, ...], layout: Layout, task: T
     features = lay_out(examples.choices, layout)
     labels = np.array([choice.answer for choice in examples.choices], dtype=np.int64)
     assert features.parts is not None
-    return Inputs(features, labels, partial(_score, labels=labels, parts=features.parts, choices=examples.choices))
+    scores = partial(_score, labels=labels, parts=features.parts, choices=examples.choices)
+    predictions = partial(_predictions, parts=features.parts, choices=examples.choices)
+    return Inputs(features, labels, scores, predictions)
+
+
+def _predictions(outputs: Outputs, parts: NDArray[np.int64], choices: Sequence[Choice]) -> list[Record]:
+    """`label` and `predicted`: places of options, from 0, whose texts may be alike."""
+    shares, best = _shares_and_best(outputs, parts)
+    rows = zip(choices, (best - parts[:-1]).tolist(), np.exp(shares[best]).tolist(), strict=True)
+    return [
+        {"number": number, "label": choice.answer, "predicted": place, "probability": probability}
+        for number, (choice, place, probability) in enumerate(rows, start=1)
+    ]
 
 
 def _score(outputs: Outputs, labels: Labels, parts: NDArray[np.int64], choices: Sequence[Choice]) -> Mapping[str, Any]:
@@ -230,4 +242,5 @@ KIND = TaskKind(
     inputs=_inputs,
     keys=lambda examples: [choice.text.strip() or choice.question for choice in examples.choices],
     take=take,
+    settings=lambda train, task: {"question_column": task.question_column, "option_columns": task.option_columns},
 )

@@ -27,7 +27,7 @@ from cloze.tasks.answer_scores import Rules, answer_scores
 from cloze.tasks.features import Features, RowBuilder
 from cloze.tasks.metrics import log_softmax_in_groups
 from cloze.tasks.squad import Question, Questions, read_questions
-from cloze.tasks.task import Inputs, Layout, Outputs, TaskKind
+from cloze.tasks.task import Inputs, Layout, Outputs, Record, TaskKind
 from cloze.tasks.windows import best_windows, tokenise, windows
 
 if TYPE_CHECKING:
@@ -147,7 +147,22 @@ def _inputs(examples: Questions, classes: tuple[str, ...], layout: Layout, task:
     reading = _reading(task, examples)
     rows, labels = lay_out(examples.questions, examples.contexts, layout, reading)
     chosen = partial(score, labels=labels, rows=rows, examples=examples, reading=reading, rules=task.answer_rules)
-    return Inputs(rows.features, labels, chosen)
+    predictions = partial(_predictions, rows=rows, examples=examples, reading=reading)
+    return Inputs(rows.features, labels, chosen, predictions)
+
+
+def _predictions(outputs: Outputs, rows: Rows, examples: Questions, reading: Reading) -> list[Record]:
+    """`label`: all right answers, none for a question without one, whose right prediction is empty."""
+    found = answers(outputs, rows, examples.questions, examples.contexts, reading, top=1)
+    return [
+        {
+            "id": question.id,
+            "label": list(question.answers),
+            "predicted": best[0].text,
+            "probability": best[0].probability,
+        }
+        for question, best in zip(examples.questions, found, strict=True)
+    ]
 
 
 def _reading(task: TaskSettings, examples: Questions) -> Reading:
@@ -227,7 +242,16 @@ def _best_ends(outputs: Outputs, rows: Rows, longest: int) -> tuple[NDArray[np.f
 
 def _settings(train: Questions, task: TaskSettings) -> Mapping[str, Any]:
     reading = _reading(task, train)
-    return {name: getattr(reading, name) for name in Reading.__slots__}
+    return {name: getattr(reading, name) for name in Reading.__slots__} | {"answer_rules": task.answer_rules}
+
+
+def _refuse(examples: Questions, classes: tuple[str, ...], settings: Mapping[str, Any], model: Path) -> None:
+    if examples.counts["unanswerable"] and settings.get("null_threshold", 0.0) is None:
+        first = next(question.id for question in examples.questions if question.span is None)
+        raise ClozeError(
+            f"{examples.path}, question {first}: it has no answer, and {model} was fine-tuned on questions that all "
+            "have one. Fine-tune on questions without an answer, too (SQuAD 2.0), or leave them out."
+        )
 
 
 def _take(examples: Questions, places: Sequence[int]) -> Questions:
@@ -247,4 +271,5 @@ KIND = TaskKind(
     take=_take,
     per_token=True,
     settings=_settings,
+    refuse=_refuse,
 )

@@ -7,7 +7,7 @@ null, never 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,18 @@ from numpy.typing import NDArray
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples
 from cloze.tasks.intervals import spearman
-from cloze.tasks.task import Inputs, Labels, Layout, Outputs, TaskKind, keys_of_texts, read_texts, rows_of_texts, take
+from cloze.tasks.task import (
+    Inputs,
+    Layout,
+    Outputs,
+    Record,
+    TaskKind,
+    keys_of_texts,
+    read_texts,
+    rows_of_texts,
+    settings_of_texts,
+    take,
+)
 
 if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
@@ -45,8 +56,8 @@ def _no_number(label: str) -> str:
     return f"the label {label!r} is not a number such as 3.5" if number(label) is None else ""
 
 
-def _numbers(examples: Examples) -> NDArray[np.float32]:
-    return np.array([float(label) for label in examples.labels], dtype=np.float32)
+def _numbers(examples: Examples) -> NDArray[np.float64]:
+    return np.array([float(label) for label in examples.labels], dtype=np.float64)
 
 
 def _classes(train: Examples, test: Examples) -> tuple[str, ...]:
@@ -62,11 +73,22 @@ def _classes(train: Examples, test: Examples) -> tuple[str, ...]:
 def _inputs(examples: Examples, classes: tuple[str, ...], layout: Layout, task: TaskSettings) -> Inputs:
     labels = _numbers(examples)
     scores = partial(score, labels=labels, positive_from=task.positive_from)
-    return Inputs(rows_of_texts(examples, layout), labels, scores)
+    predictions = partial(_predictions, ids=examples.ids, labels=labels)
+    return Inputs(rows_of_texts(examples, layout), labels.astype(np.float32), scores, predictions)
 
 
-def score(outputs: Outputs, labels: Labels, positive_from: float | None = None) -> Mapping[str, Any]:
-    """Outputs [N, 1] against numbers [N], in float64; `f1` of those from `positive_from` on, if it is given."""
+def _predictions(outputs: Outputs, ids: Sequence[str], labels: NDArray[np.float64]) -> list[Record]:
+    rows = zip(ids, labels.tolist(), outputs[:, 0].tolist(), strict=True)
+    return [{"id": name, "label": label, "predicted": number} for name, label, number in rows]
+
+
+def score(
+    outputs: Outputs, labels: NDArray[np.float32] | NDArray[np.float64], positive_from: float | None = None
+) -> Mapping[str, Any]:
+    """Outputs [N, 1] against numbers [N], in float64: in float32 a label such as 3.8 would not be itself.
+
+    `f1` of those from `positive_from` on, if it is given.
+    """
     from scipy import stats
 
     found, wanted = outputs[:, 0].astype(np.float64), labels.astype(np.float64)
@@ -94,4 +116,5 @@ KIND = TaskKind(
     resample=spearman,
     keys=keys_of_texts,
     take=take,
+    settings=settings_of_texts,
 )

@@ -29,8 +29,9 @@ from cloze.tasks.datasets import read_lines
 from cloze.tasks.faults import Faults, count_repeated, refuse_unseen
 from cloze.tasks.features import IGNORED, Features, RowBuilder
 from cloze.tasks.intervals import f1
+from cloze.tasks.known import refuse_unknown
 from cloze.tasks.metrics import log_softmax, require_extra
-from cloze.tasks.task import Inputs, Layout, Outputs, TaskKind, take
+from cloze.tasks.task import Inputs, Layout, Outputs, Record, TaskKind, take
 from cloze.tasks.windows import best_windows, tokenise, windows
 
 if TYPE_CHECKING:
@@ -172,6 +173,18 @@ def tag_names(train: TaggedTexts, test: TaggedTexts) -> tuple[str, ...]:
     return ("O", *(f"{side}-{name}" for name in types for side in "BI"))
 
 
+def _names(classes: tuple[str, ...], examples: TaggedTexts) -> tuple[str, ...]:
+    """IOB2 for the tags of a model that puts B and I last, as the tags of files are read."""
+    matches = zip(classes, map(_TAG.fullmatch, classes), strict=True)
+    return tuple(f"{match[4]}-{match[3]}" if match and match[4] else name for name, match in matches)
+
+
+def _refuse(examples: TaggedTexts, classes: tuple[str, ...], settings: Mapping[str, Any], model: Path) -> None:
+    require_extra("tasks", "seqeval", "sklearn")
+    texts = zip(examples.lines, examples.tags, strict=True)
+    refuse_unknown(model, examples.path, (pair for text in texts for pair in zip(*text, strict=True)), classes)
+
+
 @dataclass(frozen=True, slots=True)
 class Aligned:
     """Texts as rows of windows, and where the outputs for their units are."""
@@ -237,9 +250,27 @@ def _inputs(examples: TaggedTexts, classes: tuple[str, ...], layout: Layout, tas
     wanted = np.array([index[tag] for tags in examples.tags for tag in tags], dtype=np.int64)
     labels = np.full(len(aligned.features.ids), IGNORED, dtype=np.int64)
     labels[aligned.places[aligned.begins]] = wanted[aligned.begins]
-    return Inputs(
-        aligned.features, labels, partial(score, labels=labels, aligned=aligned, tags=examples.tags, classes=classes)
-    )
+    scores = partial(score, labels=labels, aligned=aligned, tags=examples.tags, classes=classes)
+    predictions = partial(_predictions, aligned=aligned, tags=examples.tags, classes=classes)
+    return Inputs(aligned.features, labels, scores, predictions)
+
+
+def _predictions(
+    outputs: Outputs, aligned: Aligned, tags: Sequence[Sequence[str]], classes: tuple[str, ...]
+) -> list[Record]:
+    """`probability`: of each unit's tag; None for a unit without a token."""
+    found = iter(aligned.tags(outputs, classes))
+    probabilities = np.exp(log_softmax(outputs)).max(axis=1)
+    of_units = iter([float(probabilities[place]) if place >= 0 else None for place in aligned.places])
+    return [
+        {
+            "number": number,
+            "label": list(of_text),
+            "predicted": [next(found) for _ in of_text],
+            "probability": [next(of_units) for _ in of_text],
+        }
+        for number, of_text in enumerate(tags, start=1)
+    ]
 
 
 def score(
@@ -272,7 +303,8 @@ def _entity_counts(tags: Sequence[Sequence[str]], predicted: Sequence[Sequence[s
 def entity_scores(
     tags: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], classes: Sequence[str]
 ) -> dict[str, Any]:
-    """The three F1s of the module's text; None without entities. `parts`: F1 of each type, and how many there are."""
+    """The three F1s of the module's text; None without entities, the strict one also if no text and no prediction has a
+    B. `parts`: F1 of each type, and how many there are."""
     from seqeval.metrics import classification_report, f1_score
     from seqeval.scheme import IOB2
     from sklearn.metrics import f1_score as f1_of_classes
@@ -283,9 +315,11 @@ def entity_scores(
     report = classification_report(wanted, given, output_dict=True, zero_division=0)
     averages = ("micro avg", "macro avg", "weighted avg")
     flat = [[tag for of_text in both for tag in of_text] for both in (wanted, given)]
+    strict = any(tag.startswith("B-") for tags_of_all in flat for tag in tags_of_all)
+    macro = f1_score(wanted, given, average="macro", mode="strict", scheme=IOB2, zero_division=0) if strict else None
     return {
         "entity_f1": float(report["micro avg"]["f1-score"]),
-        "entity_macro_f1": float(f1_score(wanted, given, average="macro", mode="strict", scheme=IOB2, zero_division=0)),
+        "entity_macro_f1": None if macro is None else float(macro),
         "tag_f1": float(f1_of_classes(*flat, labels=list(classes), average="macro", zero_division=1)),
         "parts": {
             name: {"f1": float(row["f1-score"]), "count": int(row["support"])}
@@ -316,7 +350,8 @@ def entities(text: str, units: Sequence[Span], tags: Sequence[str]) -> list[Enti
 
 
 def _settings(train: TaggedTexts, task: TaskSettings) -> Mapping[str, Any]:
-    return {"unit": "character" if task.tag_format == "characters" else "word"}
+    unit = "character" if task.tag_format == "characters" else "word"
+    return {"unit": unit, "tag_format": task.tag_format, "stride": task.stride}
 
 
 KIND = TaskKind(
@@ -332,4 +367,6 @@ KIND = TaskKind(
     per_token=True,
     token_labels=True,
     settings=_settings,
+    names=_names,
+    refuse=_refuse,
 )

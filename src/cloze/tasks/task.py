@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cloze.tasks.features import featurise
+from cloze.tasks.features import featurise, map_rows
 from cloze.tasks.intervals import Resample, mean
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import torch
     from _typeshed import DataclassInstance
 
+    from cloze.models.classifier import Classifier, TokenClassifier
     from cloze.recipe import TaskSettings
     from cloze.tasks.datasets import Examples
     from cloze.tasks.features import Features
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 Labels = NDArray[np.int64] | NDArray[np.float32]
 Outputs = NDArray[np.float32]
 Score = Callable[[Outputs], Mapping[str, Any]]
+Record = dict[str, Any]
+"""A JSON object."""
 
 
 class Counted(Protocol):
@@ -66,6 +70,9 @@ class Inputs:
     """Outputs of the head for all rows, [rows or tokens, head's width], in their order -> the kind's `measures`; more
     that results.json shall hold of a seed; and `per_example`, float64 [examples, ...]: what `TaskKind.resample` needs,
     which is not kept."""
+    predictions: Callable[[Outputs], list[Record]]
+    """The same outputs -> of each example, in the file's order, its `id` or `number` (from 1), its `label`, what is
+    `predicted`, and how probable that is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +102,13 @@ class TaskKind(Generic[E]):
     token_labels: bool = False
     """Whether tokens have labels of their own, too."""
     settings: Callable[[E, TaskSettings], Mapping[str, Any]] = field(default=lambda train, task: {})
-    """What a saved model must know of its task to be used; kept in its config.json as `cloze_task`."""
+    """What a saved model must know of its task to be used; kept, beside the longest row, in its config.json as
+    `cloze_task`."""
+    names: Callable[[tuple[str, ...], E], tuple[str, ...]] = field(default=lambda classes, examples: classes)
+    """(classes as a config.json names them, examples) -> as the examples do. Models of others have their own names."""
+    refuse: Callable[[E, tuple[str, ...], Mapping[str, Any], Path], None] = field(default=lambda *_: None)
+    """(examples, classes, settings of a saved model, its folder): raises ClozeError, with file and line, for a label
+    that this model does not know."""
 
 
 def rows_of_texts(examples: Examples, layout: Layout) -> Features:
@@ -129,6 +142,19 @@ def take(examples: D, places: Sequence[int]) -> D:
     lists = {one.name: value for one in fields(examples) if isinstance(value := getattr(examples, one.name), list)}
     taken = {name: [values[place] for place in places] for name, values in lists.items()}
     return replace(examples, **taken, counts={"examples": len(places)})
+
+
+def settings_of_texts(train: Examples, task: TaskSettings) -> Mapping[str, Any]:
+    """What a model of texts must know: whether they come in pairs."""
+    return {"pairs": train.second is not None}
+
+
+def outputs_of(
+    kind: TaskKind[Any], classifier: Classifier | TokenClassifier, inputs: Inputs, device: torch.device
+) -> Outputs:
+    """Outputs of the head for all of `inputs`, as `Inputs.score` takes them: without dropout, in float32."""
+    classifier.eval()
+    return map_rows(classifier.logits, inputs.features, device=device, per_token=kind.per_token)
 
 
 def kind_of(name: str) -> TaskKind[Any]:
