@@ -81,6 +81,7 @@ class Vocabulary:
         self.special_ids = list(range(5))
         self.ordinary_ids = np.arange(5, VOCABULARY)
         self.word_starts = np.ones(VOCABULARY, dtype=np.bool_)
+        self.characters = np.ones(VOCABULARY, dtype=np.int64)
 
 
 def make_rows(shape: Shape) -> Rows:

@@ -35,6 +35,7 @@ class FakeTokenizer:
         self.ordinary_ids: Int64 = np.arange(5, 1_000)
         self.word_starts: NDArray[np.bool_] = np.arange(1_000) % 3 != 0
         self.word_starts[:5] = True
+        self.characters: Int64 = np.arange(1_000) % 4 * (np.arange(1_000) >= 5)
 
     def token(self, id: int) -> str:
         if id < 5:

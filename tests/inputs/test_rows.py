@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cloze.errors import ClozeError
-from cloze.inputs.batch import Batch
+from cloze.inputs.batch import Batch, make_rows
 from cloze.inputs.formats import FOLLOWS, RANDOM
 from cloze.inputs.planning import offsets_of
 from cloze.inputs.rows import Rows
@@ -73,6 +73,15 @@ def test_an_epoch_has_every_row_once_however_it_is_cut(
     for size in (1, 5):
         pieces = [by_row(rows.batch(3, np.arange(i, min(i + size, count)))) for i in range(0, count, size)]
         assert {row: seen for piece in pieces for row, seen in piece.items()} == expected
+
+
+@pytest.mark.parametrize("inputs", [FULL, PAIRS, CUT])
+def test_the_original_tokens_come_back(make_store: StoreMaker, tokenizer: FakeTokenizer, inputs: InputSettings) -> None:
+    rows = rows_for(make_store, tokenizer, inputs)
+    places = np.arange(rows.rows_in_epoch(0))
+    batch, now = rows.batch(0, places), rows.epoch(0)
+    wanted = make_rows(rows.store, now.plan, now.order[places], tokenizer.cls_id, tokenizer.sep_id)[0]
+    assert batch.original_ids.tolist() == wanted.tolist() != batch.ids.tolist()
 
 
 def test_an_epoch_does_not_depend_on_those_before(make_store: StoreMaker, tokenizer: FakeTokenizer) -> None:

@@ -32,6 +32,13 @@ def test_without_pairs_the_row_stays_and_says_why(make_run: MakeRun) -> None:
     assert table is not None and table.rows[0] == ("NSP", "–", "–", "–", "–") and "No NSP" in table.note
 
 
+def test_bits_per_character_are_said_under_the_table(make_run: MakeRun) -> None:
+    run = read_run(make_run())
+    run.validation[-1]["masked_tokens/bits_per_character"] = 3.2104
+    table = tables.pretraining_table(run)
+    assert table is not None and table.note.endswith("Validation of MLM: 3.210 bits a character of the masked text.")
+
+
 def test_finetuning_tables_are_the_studys(make_run: MakeRun) -> None:
     task = read_run(make_run()).tasks[0]
     pretrained, random = task_tables.finetuning_tables(task)

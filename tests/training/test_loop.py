@@ -37,6 +37,9 @@ def test_stop_and_resume_is_the_same_run(tiny: Make, tmp_path: Path, precision: 
     resumed = tiny(precision=precision).train(tmp_path / "b")
     assert resumed.losses == straight.losses[13:]
     assert (resumed.steps, resumed.tokens) == (straight.steps, straight.tokens) == (24, straight.lines[-1]["tokens"])
+    assert resumed.characters == straight.characters == straight.lines[-1]["characters"]
+    bits = "masked_tokens/bits_per_character"
+    assert resumed.lines[-1][bits] == straight.lines[-1][bits] > 0
 
 
 def test_a_signal_in_the_last_validation_is_not_lost(tiny: Make, tmp_path: Path) -> None:
@@ -71,6 +74,13 @@ def test_limits_in_steps_and_epochs(tiny: Make, tmp_path: Path, epochs: Any, ste
     history = run.train(tmp_path)
     assert history.steps == expected
     assert history.epochs == pytest.approx(min(expected * 8, 66) / 66)
+
+
+def test_an_epoch_reads_the_characters_of_its_text(tiny: Make, tmp_path: Path) -> None:
+    """Masked or not, special tokens aside."""
+    run = tiny(epochs=1, steps=None, format="full-sentences")
+    text = run.train_rows.store.ids
+    assert run.train(tmp_path).characters == run.train_rows.tokenizer.characters[text].sum()
 
 
 def test_minutes_are_summed_over_resumes(tiny: Make, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +99,21 @@ def test_validation_does_not_depend_on_the_batch_size(tiny: Callable[..., Any], 
     for name in OBJECTIVES:
         assert many[name].loss == pytest.approx(one[name].loss, rel=1e-5)
         assert (many[name].accuracy, many[name].count) == (one[name].accuracy, one[name].count)
+
+
+@pytest.mark.parametrize("micro_rows", [30, 7])
+def test_bits_per_character_are_nats_over_what_the_masked_tokens_stand_for(
+    tiny: Callable[..., Any], micro_rows: int
+) -> None:
+    run = tiny(dropout=0.0)
+    table = torch.from_numpy(run.train_rows.tokenizer.characters)
+    found = evaluate(learner(run, characters=table), cut(run, 30, micro_rows))["masked_tokens"]
+    labels = run.train_rows.batch(0, np.arange(30)).targets["masked_tokens"].labels.tolist()
+    characters = sum(1 + label % 3 for label in labels)
+    assert len(labels) < characters < 3 * len(labels)
+    wanted = found.loss * found.count / math.log(2) / characters
+    assert found.figures == {"bits_per_character": pytest.approx(wanted)}
+    assert not evaluate(learner(run), cut(run, 30, 30))["masked_tokens"].figures, "no table, no number"
 
 
 def test_validation_leaves_the_model_as_it_was(tiny: Callable[..., Any]) -> None:

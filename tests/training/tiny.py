@@ -55,7 +55,7 @@ class TinyStore:
 
 @dataclass
 class TinyVocabulary:
-    """Five special tokens, then ordinary ones; every second begins a word."""
+    """Five special tokens, then ordinary ones of 1 to 3 characters; every second begins a word."""
 
     vocabulary_size: int = VOCABULARY
     pad_id: int = 0
@@ -66,6 +66,9 @@ class TinyVocabulary:
     special_ids: list[int] = field(default_factory=lambda: list(range(SPECIAL)))
     ordinary_ids: NDArray[np.int64] = field(default_factory=lambda: np.arange(SPECIAL, VOCABULARY))
     word_starts: NDArray[np.bool_] = field(default_factory=lambda: np.arange(VOCABULARY) % 2 == 0)
+    characters: NDArray[np.int64] = field(
+        default_factory=lambda: np.where(np.arange(VOCABULARY) < SPECIAL, 0, 1 + np.arange(VOCABULARY) % 3)
+    )
 
 
 @dataclass

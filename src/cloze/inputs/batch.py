@@ -80,6 +80,12 @@ class Batch:
         """T."""
         return int(self.ids.shape[0])
 
+    @property
+    def original_ids(self) -> Tensor:
+        """Int64 [T]: the tokens before any was hidden."""
+        masked = self.targets.get("masked_tokens")
+        return self.ids if masked is None else self.ids.index_copy(0, masked.positions, masked.labels)
+
     def to(self, device: torch.device | str) -> Batch:
         """The same batch with its tensors on `device`."""
         return replace(

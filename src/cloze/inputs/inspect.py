@@ -54,11 +54,10 @@ def render(
     between « and ». A row that is cut for attention has a panel for each part. `format` and `unit` are those of the
     recipe's inputs and masking; `format` is read for pairs.
     """
-    ids, labels, targets = batch.ids.numpy(), batch.ids.numpy().copy(), np.zeros(batch.tokens, dtype=np.bool_)
+    ids, labels, targets = batch.ids.numpy(), batch.original_ids.numpy(), np.zeros(batch.tokens, dtype=np.bool_)
     masked = batch.targets.get("masked_tokens")
     if masked is not None:
         targets[masked.positions.numpy()] = True
-        labels[masked.positions.numpy()] = masked.labels.numpy()
     pairs = batch.targets.get("sentence_pair")
     panels = []
     for i, (name, (start, end)) in enumerate(zip(_row_names(batch), pairwise(batch.offsets.tolist()), strict=True)):

@@ -52,6 +52,10 @@ class Vocabulary(Protocol):
     def word_starts(self) -> NDArray[np.bool_]:
         """Bool [vocabulary_size]: True where an entry begins a word."""
 
+    @property
+    def characters(self) -> Int64:
+        """Int64 [vocabulary_size]: characters of text that an entry stands for."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Epoch:

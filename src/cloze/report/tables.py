@@ -74,6 +74,9 @@ def pretraining_table(run: RunData) -> Table | None:
         layout = dig(run.recipe, "inputs", "format")
         notes.append(f"No NSP: rows of format {layout} carry no sentence pairs." if layout else "This run has no NSP.")
     notes.append("Loss in nats a target; accuracy in %.")
+    if (bits := number(last.get("masked_tokens/bits_per_character"))) is not None:
+        name = run.label("masked_tokens")
+        notes.append(f"Validation of {name}: {decimal(bits)} bits a character of the masked text.")
     columns = ("", "Validation loss", "Validation accuracy", "Training loss", "Training accuracy")
     return Table("Pretraining", columns, rows, " ".join(notes))
 

@@ -17,14 +17,14 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tokenizers
 from numpy.typing import NDArray
-from tokenizers import decoders
+from tokenizers import decoders, pre_tokenizers
 
 from cloze.errors import ClozeError, DamagedError
 from cloze.files import hash_json, write_json, write_text
@@ -136,6 +136,22 @@ class Tokenizer:
         return table
 
     @cached_property
+    def characters(self) -> NDArray[np.int64]:
+        """int64 [vocabulary_size]: characters of text that each entry stands for; white space is none in any kind.
+
+        So the entries of a text add up to its characters between white space, whatever the kind: ## and ▁ only say
+        where a word begins, and a character that byte-level BPE cuts into bytes counts where it begins. Special tokens
+        are 0, the unknown one too, as the text that it stands for isn't known.
+
+        Inexact where the kinds keep other text: what a normaliser drops (WordPiece's, control characters) counts in
+        the others; a ▁ of the text itself is lost in Unigram; white space beyond ASCII (U+3000) counts as a character
+        where byte-level BPE cuts it into bytes.
+        """
+        table = np.array([_characters(self.kind, entry) for entry in self._entries], dtype=np.int64)
+        table[self.special_ids] = 0
+        return table
+
+    @cached_property
     def pair_layout(self) -> tuple[tuple[int | None, int], ...]:
         """How a row of two texts is built: (id, segment) of each special token, (None, segment) where a text stands.
 
@@ -241,6 +257,26 @@ def _begins_word(kind: Kind, entry: str) -> bool:
     first = _bytes_to_text(entry)[:1]
     # Part of a character decodes to U+FFFD, a symbol; the part is taken to continue the word.
     return first != "\ufffd" and (unicodedata.category(first)[0] in "PSZ" or first.isspace())
+
+
+def _characters(kind: Kind, entry: str) -> int:
+    if kind == "wordpiece":
+        return len(entry.removeprefix(PREFIX))
+    if kind == "unigram":
+        return len(entry.replace(SPACE, ""))
+    letters = _letters_of_bytes()
+    # An added token that isn't special stands in the vocabulary as text.
+    data = bytes(letters[letter] for letter in entry) if letters.keys() >= set(entry) else entry.encode()
+    begun = sum(byte & 0xC0 != 0x80 for byte in data)  # in UTF-8 the other bytes of a character are 10xxxxxx
+    return begun - sum(character.isspace() for character in data.decode(errors="ignore"))
+
+
+@cache
+def _letters_of_bytes() -> dict[str, int]:
+    """The byte of each letter of byte-level BPE: itself if it can be printed, the others in order from U+0100 on."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    printed = [ord(letter) for letter in letters if letter < "\u0100"]
+    return dict(zip(letters, [*printed, *sorted(set(range(256)) - set(printed))], strict=True))
 
 
 def _bytes_to_text(entry: str) -> str:

@@ -26,7 +26,7 @@ from cloze.errors import ClozeError, DamagedError
 from cloze.files import PARTIAL, check_files, os_errors, read_manifest, write_folder, write_json
 from cloze.training.averaging import WeightAverage
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, MOMENTS, AVERAGE = "model.safetensors", "optimizer.safetensors", "average.safetensors"
 CURSOR = "cursor.json"
 

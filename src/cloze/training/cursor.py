@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -71,19 +71,22 @@ class Cursor:
     """The next step begins at this place of the epoch's order."""
     tokens: int = 0
     """Tokens trained on, special ones included."""
+    characters: int = 0
+    """Characters of text that these stand for (`Tokenizer.characters`)."""
     elapsed_s: float = 0.0
     """Time in training steps, over all resumes; validation and checkpoints are not in it."""
     window: Window = field(default_factory=Window)
     alarms: list[str] = field(default_factory=list)
     """What the last train line raised."""
 
-    def advance(self, rows: int, rows_in_epoch: int, *, tokens: int, flops: int) -> None:
+    def advance(self, rows: int, rows_in_epoch: int, *, tokens: int, characters: int, flops: int) -> None:
         """One step has taken `rows` of the epoch's rows."""
         self.step += 1
         self.row += rows
         if self.row == rows_in_epoch:
             self.epoch, self.row = self.epoch + 1, 0
         self.tokens += tokens
+        self.characters += characters
         self.window.tokens += tokens
         self.window.flops += flops
 
@@ -105,6 +108,8 @@ class History:
     epochs: float
     """Passes over the corpus; the last one may be unfinished."""
     tokens: int
+    characters: int
+    """Of the text that the tokens stand for."""
     elapsed_s: float
     """Time in training steps, over all resumes."""
     parameters: int
@@ -122,8 +127,8 @@ class History:
 
     def counts(self) -> dict[str, Any]:
         """What belongs into a manifest."""
-        names = ("steps", "epochs", "tokens", "elapsed_s", "parameters", "precision", "peak_gflops", "peak_memory_mb")
-        return {name: getattr(self, name) for name in names}
+        left_out = ("checkpoint", "losses", "lines")
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in left_out}
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -150,6 +150,7 @@ class _Run:
             weights=weights,
             figures=getattr(model, "figures", ()),
             optimizer=optimizer,
+            characters=torch.from_numpy(train_rows.tokenizer.characters),
             clip_norm=settings.clip_norm,
             seed=recipe.seed,
             ranks=ranks,
@@ -191,6 +192,7 @@ class _Run:
             steps=self.cursor.step,
             epochs=self._epochs(),
             tokens=self.cursor.tokens,
+            characters=self.cursor.characters,
             elapsed_s=self.cursor.elapsed_s,
             parameters=sum(parameter.numel() for parameter in self.learner.model.parameters()),
             precision=dtype_name(self.learner.dtype),
@@ -213,9 +215,11 @@ class _Run:
             rate = self._learning_rate(cursor.step)
             result = train_step(self.learner, batches, step=cursor.step, learning_rate=rate, first_row=mine.start)
             self.pending.append((cursor.step + 1, cursor.epoch, order[places], result))
+            tokens = sum(batch.tokens for batch in batches)
+            characters = sum(self.learner.characters_of(batch.original_ids) for batch in batches)
             flops = sum(training_flops(self.model.encoder.config, batch) for batch in batches)
-            tokens, flops = ranks.sum_integers([sum(batch.tokens for batch in batches), flops])
-            cursor.advance(len(places), len(order), tokens=tokens, flops=flops)
+            tokens, characters, flops = ranks.sum_integers([tokens, characters, flops])
+            cursor.advance(len(places), len(order), tokens=tokens, characters=characters, flops=flops)
             if ranks.device.type == "cpu":
                 self._settle()
 
@@ -299,7 +303,7 @@ class _Run:
     def _write(self, kind: str, numbers: Mapping[str, float]) -> None:
         cursor = self.cursor
         head = {"kind": kind, "step": cursor.step, "epoch": self._epochs(), "elapsed_s": cursor.elapsed_s}
-        self._record({**head, "tokens": cursor.tokens, **numbers})
+        self._record({**head, "tokens": cursor.tokens, "characters": cursor.characters, **numbers})
 
     def _record(self, line: dict[str, Any]) -> None:
         self.lines.append(line)

@@ -17,6 +17,7 @@ from cloze.errors import NotFiniteError
 from cloze.models.dropout import seed_dropout
 from cloze.objectives.sampling import seed_noise
 from cloze.training.averaging import WeightAverage
+from cloze.training.characters import bits_per_character
 from cloze.training.distributed import Ranks
 from cloze.training.optimizer import RATE_FACTOR
 
@@ -40,6 +41,8 @@ class Learner:
     """Of the objectives in the loss that is minimised; 1 for one that is not named."""
     figures: tuple[str, ...] = ()
     """Health figures that `losses` returns beside the losses, as objective/figure; the same on every rank."""
+    characters: Tensor | None = None
+    """Int64 [V], on the host: characters of text that each token stands for, for bits per character; None: no such."""
     clip_norm: float | None = None
     """Largest global gradient norm; None: no clipping."""
     seed: int = 1
@@ -71,6 +74,10 @@ class Learner:
             for name in self.objectives
         ]
 
+    def characters_of(self, ids: Tensor) -> int:
+        """Characters that tokens, int64 [N] on the host, stand for together; 0 where the learner doesn't know."""
+        return 0 if self.characters is None else int(self.characters[ids].sum())
+
     def divisors(self, counts: Sequence[int]) -> list[float]:
         """What each objective's loss sum is divided by before all are added: its count over its weight."""
         pairs = zip(self.objectives, counts, strict=True)
@@ -99,7 +106,7 @@ class Mean:
     accuracy: float
     count: int
     figures: Mapping[str, float] = field(default_factory=dict)
-    """Health figures by name; one that nothing could be counted for is left out."""
+    """Health figures by name, and `bits_per_character`; one that nothing could be counted for is left out."""
 
 
 def train_step(
@@ -152,7 +159,7 @@ def evaluate(learner: Learner, batches: Iterable[Batch]) -> dict[str, Mean]:
     was_training = model.training
     model.eval()
     seed_noise(model, learner.seed, None)
-    counts = [0] * len(learner.objectives)
+    counts, characters = [0] * len(learner.objectives), 0
     sums, figures = _zeros(learner)
     with torch.no_grad():
         for batch in batches:
@@ -161,10 +168,14 @@ def evaluate(learner: Learner, batches: Iterable[Batch]) -> dict[str, Mean]:
             sums += _loss_and_correct([found[name] for name in learner.objectives])
             figures += _figures(learner, found)
             counts = [a + b for a, b in zip(counts, learner.counts([batch]), strict=True)]
+            characters += learner.characters_of(batch.targets["masked_tokens"].labels)
     model.train(was_training)
     ranks.sum_tensors([sums, figures])
-    counts = ranks.sum_integers(counts)
+    *counts, characters = ranks.sum_integers([*counts, characters])
     shares = share_figures(learner.figures, figures.tolist())
+    if characters:
+        nats = sums[learner.objectives.index("masked_tokens"), 0].item()
+        shares["masked_tokens/bits_per_character"] = bits_per_character(nats, characters)
     means = {}
     for name, (loss, correct), count in zip(learner.objectives, sums.tolist(), counts, strict=True):
         mine = {key.removeprefix(f"{name}/"): share for key, share in shares.items() if key.startswith(f"{name}/")}
