@@ -225,6 +225,11 @@ def test_overrides_reach_every_depth_and_keep_the_rest(tmp_path: Path) -> None:
         ("name.x", "2", "--name.x: name is a: it has no settings below it"),
         ("model", "3", "--model: 3 is not a section of settings"),
         ("model.max_length", "16", "--model.max_length: the model has 16 positions, fewer than inputs.length 128"),
+        (
+            "tasks.0.test_frac",
+            "0.2",
+            "--tasks.0.test_frac: test_frac is a share of the training file, but test names another one, y",
+        ),
         ("masking.copies", "[", "--masking.copies: '[' is not YAML; quote it"),
     ],
 )

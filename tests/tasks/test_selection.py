@@ -62,6 +62,28 @@ def test_every_kind_can_be_split_and_no_text_is_on_both_sides(tmp_path: Path, ki
     assert found.counts["development"]["examples"] == len(apart)
 
 
+@pytest.mark.parametrize("kind", ["question_answering", "multiple_choice", "tagging", "multi_label", "regression"])
+def test_a_test_may_be_a_part_of_the_one_labelled_file(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path, kind)
+    settings = task(kind=kind, test_frac=0.3, development_frac=0.3, train=path, test=path, text_column="text")
+    found, keys = read_splits(tmp_path, settings), kind_of(kind).keys
+    sides = [set(keys(side)) for side in (found.train, found.development, found.test)]
+    assert all(sides) and len(set.union(*sides)) == sum(map(len, sides)), "no text is on two sides"
+    counts = {name: found.counts[name]["examples"] for name in ("labelled file", "train file", "test")}
+    assert counts["train file"] + counts["test"] == counts["labelled file"]
+
+
+def test_pairs_with_one_first_text_are_tested_together(tmp_path: Path) -> None:
+    """As the three hypotheses of a premise in NLI: two that were learned would tell the label of the third."""
+    rows = [f"전제 {i}\t가설 {i}-{label}\t{label}" for i in range(30) for label in ("가", "나", "다")]
+    (tmp_path / "pairs.tsv").write_text("\n".join(["text\tsecond\tlabel", *rows]) + "\n", encoding="utf-8")
+    columns = {"text_column": "text", "second_text_column": "second"}
+    found = read_splits(tmp_path, task(test_frac=0.3, train="pairs.tsv", test="pairs.tsv", **columns))
+    assert set(found.train.texts).isdisjoint(found.test.texts) and len(found.test.texts) % 3 == 0
+    with pytest.raises(ClozeError, match=r"test_frac 1e-09 sets 0 of 90 examples apart and leaves 90 to learn from"):
+        read_splits(tmp_path, task(test_frac=1e-9, train="pairs.tsv", test="pairs.tsv", **columns))
+
+
 def write(folder: Path, kind: str) -> Path:
     """A file of 20 texts, of which some kinds ask two questions."""
     if kind == "question_answering":

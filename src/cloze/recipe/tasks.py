@@ -42,6 +42,9 @@ class TaskSettings(Settings):
     Unit: path. Source: cloze."""
     test: Path
     """Test file, in the same format. Unit: path. Source: cloze."""
+    test_frac: Share = 0.0
+    """Where `test` is the training file: the share of its examples that a hash of their content sets apart as the test;
+    pairs with the same first text stay together. Unit: share. Source: cloze."""
     development: Path | None = None
     """File in the same format that the epoch is chosen by, never the test file; null: see `development_frac`. Unit:
     path. Source: cloze."""
@@ -150,6 +153,12 @@ class TaskSettings(Settings):
             (name, OWN_SETTINGS[name]) for name in self._given(OWN_SETTINGS) if self.kind not in OWN_SETTINGS[name]
         ]
         refuse([(name, f"{name} is for {' and '.join(kinds)}, and this kind is {self.kind}") for name, kinds in wrong])
+        return self
+
+    @model_validator(mode="after")
+    def _test_is_apart(self) -> TaskSettings:
+        message = f"test_frac is a share of the training file, but test names another one, {self.test}"
+        refuse([("test_frac test train", message)] if self.test_frac and self.test != self.train else [])
         return self
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ Run = dict[str, Any]
 
 MEANING = {
     "train": "mean over the last epoch: each batch is scored just before the model learns from it, with dropout",
-    "test": "the final model on the whole test file, without dropout, in float32",
+    "test": "the final model on the whole test set, without dropout, in float32",
     "interval": "95% of the first measure, percentile bootstrap over the test's examples; how much another test set of "
     "the same kind would move a seed's score",
     "std": "sample standard deviation over seeds (n - 1); null with one seed or where a seed has no value",
@@ -25,7 +25,7 @@ MEANING = {
 """What the numbers of `results.json` are, in words; stored beside them."""
 CHOSEN_MEANING = {
     "train": "mean over the chosen epoch: each batch is scored just before the model learns from it, with dropout",
-    "test": "the weights of the chosen epoch on the whole test file, once, without dropout, in float32",
+    "test": "the weights of the chosen epoch on the whole test set, once, without dropout, in float32",
 }
 """The same where a development set chose the epoch."""
 

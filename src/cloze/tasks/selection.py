@@ -2,8 +2,10 @@
 
 The epoch may be chosen by a development set, never by the test set: its own file, or training examples that a hash of
 what they are about sets apart. So equal texts, and questions about one text, are on one side, and examples that are
-added later move no other. Parts of the training examples, for the question how much more of them would help, are the
-first ones of another order by hash: a larger part holds every smaller one.
+added later move no other. A test set that is a part of the one labelled file is made in the same way; there, pairs with
+the same first text stay together too, as the labels of a premise's other hypotheses would give the last one away. Parts
+of the training examples, for the question how much more of them would help, are the first ones of another order by
+hash: a larger part holds every smaller one.
 """
 
 from __future__ import annotations
@@ -50,40 +52,55 @@ class Splits:
 def read_splits(data: Path, task: TaskSettings) -> Splits:
     """Read the task's files, relative to `data`.
 
-    Raises ClozeError for one that doesn't fit, for a development file that is the test file, and for a development
-    share that leaves one side empty.
+    Raises ClozeError for one that doesn't fit, for a development file that is the test file, and for a share set apart
+    that leaves one side empty.
     """
     kind = kind_of(task.kind)
     paths = {name: data / path for name, path in task.labelled.items()}
-    read = {name: kind.read(path, task) for name, path in paths.items()}
+    files = {path: kind.read(path, task) for path in dict.fromkeys(paths.values())}
+    read = {name: files[path] for name, path in paths.items()}
     train, test, development = read["train"], read["test"], read.get("development")
+    counts = {}
+    if task.test_frac:
+        counts["labelled file"] = train.counts
+        firsts = [key.partition("\0")[0] for key in kind.keys(train)]
+        train, test = _set_apart(kind, train, firsts, task.test_frac, "test", paths["train"])
     classes = kind.classes(train, test)
-    counts = {name: read[name].counts for name in ("train", "test")}
+    counts |= {"train": train.counts, "test": test.counts}
     settings = kind.settings(train, task)
     if development is not None:
         kind.classes(train, development)
         _refuse_test_file(task, paths)
         counts["development"] = development.counts
     elif task.development_frac:
-        learned, apart = split(kind.keys(train), task.development_frac)
-        if not len(learned) or not len(apart):
-            raise ClozeError(
-                f"{paths['train']}: development_frac {task.development_frac:g} sets {len(apart):,} of "
-                f"{len(learned) + len(apart):,} examples apart for the choice of the epoch and leaves {len(learned):,} "
-                "to learn from (examples about one text stay together). Change it, or name a development file."
-            )
         counts["train file"] = train.counts
-        train, development = kind.take(train, learned.tolist()), kind.take(train, apart.tolist())
+        train, development = _set_apart(
+            kind, train, kind.keys(train), task.development_frac, "development", paths["train"]
+        )
         counts |= {"train": train.counts, "development": development.counts}
     shared = overlaps(kind, {"train": train, "development": development, "test": test})
     counts = {name: {**found, **shared.get(name, {})} for name, found in counts.items()}
     return Splits(train, development, test, classes, settings, counts)
 
 
-def split(keys: Sequence[str], frac: float) -> tuple[Places, Places]:
+def split(keys: Sequence[str], frac: float, purpose: str = "development") -> tuple[Places, Places]:
     """Places to learn from, and about `frac` of all that are set apart; equal keys are on one side."""
-    apart = _drawn(keys, "development") < frac
+    apart = _drawn(keys, purpose) < frac
     return np.flatnonzero(~apart), np.flatnonzero(apart)
+
+
+def _set_apart(
+    kind: TaskKind[Any], examples: Any, keys: Sequence[str], frac: float, purpose: str, path: Path
+) -> tuple[Any, Any]:
+    """The examples to learn from, and those set apart. Raises ClozeError if there are none of either."""
+    learned, apart = split(keys, frac, purpose)
+    if not len(learned) or not len(apart):
+        raise ClozeError(
+            f"{path}: {purpose}_frac {frac:g} sets {len(apart):,} of {len(keys):,} examples apart and leaves "
+            f"{len(learned):,} to learn from (examples about one text stay together). Change it, or name a {purpose} "
+            "file."
+        )
+    return kind.take(examples, learned.tolist()), kind.take(examples, apart.tolist())
 
 
 def part(keys: Sequence[str], share: float) -> Places:
