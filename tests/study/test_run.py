@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,15 @@ from cloze.progress import Silent
 from cloze.recipe import Recipe
 from cloze.study import run as study_run
 from cloze.study.grid import Cell, read_study
-from cloze.study.results import cells_table, in_words, read_variants, score_all, write_results
+from cloze.study.results import (
+    cells_table,
+    difference_table,
+    in_words,
+    read_variants,
+    score_all,
+    study_table,
+    write_results,
+)
 from cloze.study.run import run_cells
 
 ACCURACY = {"plain": [0.80, 0.82, 0.81], "better": [0.90, 0.923, 0.911], "alike": [0.805, 0.815, 0.81]}
@@ -41,9 +50,9 @@ def fake_run(recipe: Recipe, *_: object) -> Path:
     ]
     results = {"kind": "classification", "measures": ["accuracy", "loss"], "pretrained": {"seeds": runs}}
     write_json(folder / "tasks" / "t" / "results.json", results)
-    counts = {"parameters": 1_000_000, "tokens": 6_000_000, "elapsed_s": 120.0}
+    counts = {"parameters": 1_000_000, "tokens": 6_000_000, "characters": 9_000_000, "elapsed_s": 120.0}
     write_json(folder / "pretraining" / "manifest.json", {"counts": counts})
-    line = {"kind": "validation", "step": 3, "masked_tokens/loss": 5.5}
+    line = {"kind": "validation", "step": 3, "masked_tokens/loss": 5.5, "masked_tokens/bits_per_character": 4.25}
     (folder / "pretraining" / "metrics.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
     (folder / "recipe.yaml").write_text(f"name: {recipe.name}\ntasks: [{{name: t}}]\n", encoding="utf-8")
     write_json(folder / "run.json", {})
@@ -117,15 +126,16 @@ def test_the_table_says_what_differs(study: tuple[Any, list[Cell]], runs: list[s
     assert words.startswith("better is 10.13 points above plain on t (p < 0.001)")
     assert "The other 1 of 2 differences" in words and "not evidence that they are equal" in words
     assert "pretrained once" in words
-    assert table.columns == ("", "Parameters", "Tokens", "Minutes", "Tokens/s", "MLM loss", "t, Accuracy")
-    assert table.rows[0][:6] == ("plain", "1.00 M", "6.00 M", "2.0", "50,000", "5.500")
-    assert table.rows[1][6].startswith("91.13 [") and table.rows[1][6].endswith("] *")
-    assert not table.rows[2][6].endswith("*")
+    measured = ("Parameters", "Tokens", "Characters", "Minutes", "Tokens/s", "Bits/character", "MLM loss")
+    assert table.columns == ("", *measured, "t, Accuracy")
+    assert table.rows[0][:-1] == ("plain", "1.00 M", "6.00 M", "9.00 M", "2.0", "50,000", "4.250", "5.500")
+    assert table.rows[1][-1].startswith("91.13 [") and table.rows[1][-1].endswith("] *")
+    assert not table.rows[2][-1].endswith("*")
     assert "equal steps; 3 of 3 cells" in table.note
     lines = (tmp_path / "s" / "scores.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("variant,pretraining_seed,task") and len(lines) == 1 + 3 * 3 * 4
     page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
-    assert "Why?" in page and page.count("<svg") == 1 and "Differences from plain" in page
+    assert "Why?" in page and page.count("<svg") == 1 and "Differences" in page
     results = json.loads((tmp_path / "s" / "results.json").read_text(encoding="utf-8"))
     assert [variant["name"] for variant in results["variants"]] == list(ACCURACY)
 
@@ -157,6 +167,21 @@ def test_scores_may_be_of_the_development_sets(tmp_path: Path, monkeypatch: pyte
         read_study(Path("s.yaml"))
 
 
+def test_a_variant_is_compared_with_its_own_base(study: tuple[Any, list[Cell]], runs: list[str]) -> None:
+    settings, cells = study
+    bases = {"plain": "plain", "better": "better", "alike": "better"}
+    for cell in cells:
+        fake_run(cell.recipe)
+    scores = score_all(read_variants([replace(cell, base=bases[cell.variant]) for cell in cells]))
+    table = difference_table(scores)
+    assert table is not None and [row[:4] for row in table.rows] == [("alike", "better", "t", "-10.13")]
+    assert in_words(scores).startswith("alike is 10.13 points below better on t")
+    grouped = settings.model_copy(update={"within": ["warmup"]})
+    assert (
+        "* differs from the first row of the same warmup" in study_table(grouped, read_variants(cells), scores, 3).note
+    )
+
+
 def test_one_seed_tests_nothing(
     study: tuple[Any, list[Cell]], runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,9 +190,7 @@ def test_one_seed_tests_nothing(
     for cell in cells:
         fake_run(cell.recipe)
     scores = score_all(read_variants(cells))
-    assert in_words(scores, "plain") == (
-        "Nothing was tested against plain: a test needs two seeds or more on both sides."
-    )
+    assert in_words(scores) == ("Nothing was tested against plain: a test needs two seeds or more on both sides.")
 
 
 def test_a_plan_shows_cells_and_what_is_missing(study: tuple[Any, list[Cell]]) -> None:

@@ -1,7 +1,7 @@
 """What the cells of a study cost, and whether they have the same amount of what its budget names.
 
 Costs are those of full rows, so they are upper bounds: documents end, and rows with them. A study of equal FLOPs says
-how many; each cell then gets as many steps as they pay for.
+how many; each cell then gets as many steps as they pay for. Equal epochs are equal text, whatever tokens it becomes.
 """
 
 from __future__ import annotations
@@ -73,6 +73,11 @@ def unequal(budget: str, recipes: Mapping[str, Recipe]) -> str:
             unit, amount_of = "steps", tokens
         case "equal steps":
             unit, amount_of = "steps", lambda recipe: recipe.training.steps
+        case "equal epochs":
+            unit, amount_of = "epochs", lambda recipe: recipe.training.epochs
+            for name, recipe in recipes.items():
+                if recipe.training.steps is not None or recipe.training.minutes is not None:
+                    return f"the budget is {budget}, but {name} may end before: set training.steps and minutes to null"
         case "equal minutes":
             unit, amount_of = "minutes", lambda recipe: recipe.training.minutes
         case _:

@@ -11,9 +11,10 @@
         dynamic: {masking.copies: null}
     seeds: [1, 2, 3]
 
-The first value of every axis makes the base that the others are compared with. A value is settings over the base's, as
-on the command line of `cloze run`; `recipe` among them takes another file in place of the base. `settings` hold for all
-cells. Axes are crossed. Paths start where cloze is run. In place of `axes` a study may have a `search` (see `space`).
+The first value of every axis makes the base that the others are compared with; along an axis of `within` nothing is
+compared, so each of its values has a base of its own. A value is settings over the base's, as on the command line of
+`cloze run`; `recipe` among them takes another file in place of the base. `settings` hold for all cells. Axes are
+crossed. Paths start where cloze is run. In place of `axes` a study may have a `search` (see `space`).
 """
 
 from __future__ import annotations
@@ -50,13 +51,17 @@ class StudySettings(Settings):
     """The question, shown above the table."""
     base: Path
     """The recipe that all cells begin from."""
-    budget: Literal["equal tokens", "equal steps", "equal minutes", "equal FLOPs", "varies"] | None = None
+    budget: Literal["equal tokens", "equal epochs", "equal steps", "equal minutes", "equal FLOPs", "varies"] | None = (
+        None
+    )
     """What all cells have the same amount of. It is checked, and the table shows it beside what was measured. varies:
     the amount is what the study is about. A search may do without, and then says that budgets differ."""
     flops: Annotated[float, Field(gt=0.0)] | None = None
     """With equal FLOPs: how many each cell's pretraining may take; it sets their steps."""
     axes: Annotated[dict[str, Values], Field(min_length=1)] | None = None
     """Name of what varies -> name of a value -> its settings."""
+    within: list[str] = Field(default_factory=list)
+    """Axes along which nothing is compared: a variant is compared with the first one of the same values there."""
     search: SearchSettings | None = None
     """What is searched, in place of axes."""
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -77,9 +82,14 @@ class StudySettings(Settings):
         if (self.axes is None) == (self.search is None):
             wrong.append(("axes search", "give one of them: axes for a grid, or search for a search"))
         if self.axes is not None and self.budget is None:
-            wrong.append(("budget", "a grid needs one: equal tokens, equal steps, equal minutes or equal FLOPs"))
+            wrong.append(("budget", "a grid needs one, such as equal tokens"))
         if self.search is not None and "seeds" in self.model_fields_set:
             wrong.append(("seeds", "a search pretrains each trial once, with the recipe's seed: leave seeds to grids"))
+        axes = dict(self.axes or {})
+        if unknown := sorted(set(self.within) - axes.keys()):
+            wrong.append(("within axes", f"within names {unknown[0]!r}, but the axes are {', '.join(axes)}"))
+        elif axes and set(self.within) == axes.keys():
+            wrong.append(("within axes", "within names every axis: nothing would be compared"))
         refuse(wrong)
         return self
 
@@ -90,6 +100,8 @@ class Cell:
 
     values: Mapping[str, str]
     """Axis -> the name of its value here."""
+    base: str
+    """The variant that this one is compared with; its own for the base itself."""
     seed: int
     recipe: Recipe
 
@@ -146,8 +158,10 @@ def _cell(study: StudySettings, path: Path, values: dict[str, str], seed: int, o
     for axis, value in values.items():
         chosen |= study.axes[axis][value] or {}
     name = "-".join([study.name, *(re.sub(r"[^A-Za-z0-9._]+", "-", value).strip("-") for value in values.values())])
+    first = {axis: value if axis in study.within else next(iter(study.axes[axis])) for axis, value in values.items()}
     try:
-        return Cell(values, seed, make_recipe(study, {**chosen, "seed": seed}, overrides, f"{name}-{seed}"))
+        recipe = make_recipe(study, {**chosen, "seed": seed}, overrides, f"{name}-{seed}")
+        return Cell(values, ", ".join(first.values()), seed, recipe)
     except RecipeError as error:
         where = ", ".join(f"{axis} {value}" for axis, value in values.items())
         raise RecipeError(f"{path}, cell {where}: {error}") from None

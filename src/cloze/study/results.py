@@ -9,7 +9,7 @@ import csv
 import io
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +29,17 @@ if TYPE_CHECKING:
     from cloze.report.plots import Plot
 
 
+BITS = "masked_tokens/bits_per_character"
+"""Of validation, by its name in metrics.jsonl (`training.characters`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
     """What is the same in several cells, and what those that have finished measured."""
 
     name: str
+    base: str
+    """Name of the variant that it is compared with."""
     runs: list[RunData]
     seeds: list[int]
     """Pretraining seeds of the runs."""
@@ -43,9 +49,9 @@ class Variant:
         values = [number(run.counts("pretraining").get(key)) for run in self.runs]
         return _mean(values)
 
-    def loss(self, objective: str) -> float | None:
-        """Mean of the last validation loss over the runs."""
-        return _mean([number(run.validation[-1].get(f"{objective}/loss")) for run in self.runs if run.validation])
+    def validated(self, key: str) -> float | None:
+        """Mean of a number of the last validation over the runs."""
+        return _mean([number(run.validation[-1].get(key)) for run in self.runs if run.validation])
 
     def speed(self) -> float | None:
         """Tokens a second of pretraining, all runs together."""
@@ -70,18 +76,20 @@ class Score:
     """One variant on one task."""
 
     variant: str
+    base: str
+    """The variant that it is compared with."""
     task: str
     measure: str
     estimate: Estimate
     difference: Difference | None
-    """From the base; None for the base itself, and where the two lack a common seed."""
+    """None for the base itself, and where the two lack a common seed."""
     p: float | None
     """Of the difference, corrected for all comparisons of the study."""
 
 
 def read_variants(cells: Sequence[Cell]) -> list[Variant]:
     """The variants in the study's order, with the runs that have finished."""
-    found: dict[str, Variant] = {cell.variant: Variant(cell.variant, [], []) for cell in cells}
+    found: dict[str, Variant] = {cell.variant: Variant(cell.variant, cell.base, [], []) for cell in cells}
     for cell in cells:
         folder = cell.recipe.output / cell.recipe.name
         if (folder / "run.json").is_file():
@@ -99,25 +107,23 @@ def score_of(seed: object, split: str, measure: str) -> float | None:
 
 
 def score_all(variants: Sequence[Variant], split: str = "test") -> list[Score]:
-    """Every variant on every task, with the differences from the first variant."""
-    base = variants[0]
+    """Every variant on every task, with the difference from its base."""
+    named = {variant.name: variant for variant in variants}
     tasks = dict.fromkeys(task.name for variant in variants for run in variant.runs for task in run.tasks)
     scores: list[Score] = []
     for task in tasks:
         for variant in variants:
+            base = named[variant.base]
             groups, theirs = variant.scores(task, split), base.scores(task, split)
             if not groups:
                 continue
             measure = next(measures(one)[0] for one in variant.runs[0].tasks if one.name == task)
             alike = [*map(len, groups)] == [*map(len, theirs)] and variant.seeds == base.seeds
             apart = difference(groups, theirs) if variant is not base and alike else None
-            scores.append(Score(variant.name, task, measure, estimate(groups), apart, None))
+            scores.append(Score(variant.name, base.name, task, measure, estimate(groups), apart, None))
     ps = {f"{i}": s.difference.p for i, s in enumerate(scores) if s.difference and s.difference.p is not None}
     corrected = holm(ps)
-    return [
-        Score(s.variant, s.task, s.measure, s.estimate, s.difference, corrected.get(f"{i}"))
-        for i, s in enumerate(scores)
-    ]
+    return [replace(score, p=corrected.get(f"{i}")) for i, score in enumerate(scores)]
 
 
 def study_table(study: StudySettings, variants: Sequence[Variant], scores: Sequence[Score], cells: int) -> Table:
@@ -133,30 +139,37 @@ def study_table(study: StudySettings, variants: Sequence[Variant], scores: Seque
                 variant.name,
                 compact(variant.mean("parameters")),
                 compact(variant.mean("tokens")),
+                compact(variant.mean("characters")),
                 decimal(None if (t := variant.mean("elapsed_s")) is None else t / 60, 1),
                 whole(variant.speed()),
-                *(decimal(variant.loss(name)) for name in objectives),
+                decimal(variant.validated(BITS)),
+                *(decimal(variant.validated(f"{name}/loss")) for name in objectives),
                 *(_shown(_find(scores, variant.name, task)) for task in tasks),
             )
         )
     columns = [
-        *("", "Parameters", "Tokens", "Minutes", "Tokens/s"),
+        *("", "Parameters", "Tokens", "Characters", "Minutes", "Tokens/s", "Bits/character"),
         *(f"{OBJECTIVES[name][0]} loss" for name in objectives),
         *(f"{task}, {MEASURES[measure]}" for task, measure in tasks.items()),
     ]
     done = sum(len(variant.runs) for variant in variants)
     budget = "The budget varies" if study.budget == "varies" else study.budget
-    note = f"{budget}; {done} of {cells} cells. {_intervals(scores)} "
+    note = f"{budget}; {done} of {cells} cells. {_intervals(scores, study.within)} "
     note += "Scores are of the development sets. " if study.split == "development" else ""
-    note += "Losses are of validation, in nats, each on its own masks: they compare only where masks are alike."
+    note += (
+        "Characters are those read in pretraining, white space aside. Losses are of validation, in nats, each on its "
+        "own masks: they compare only where masks and tokenizers are alike. Bits a character of the masked text come "
+        "nearer to a comparison of tokenizers, though each has other text masked."
+    )
     return Table(study.name, tuple(columns), rows, note)
 
 
-def difference_table(scores: Sequence[Score], base: str) -> Table | None:
-    """Every difference from the base with its p."""
+def difference_table(scores: Sequence[Score]) -> Table | None:
+    """Every difference from a base with its p."""
     rows = [
         (
             score.variant,
+            score.base,
             score.task,
             _points(score.difference.mean),
             _p(score.difference.p),
@@ -167,12 +180,13 @@ def difference_table(scores: Sequence[Score], base: str) -> Table | None:
         if score.difference is not None
     ]
     note = "Points of per cent; paired t-test over seeds, two-sided; corrected for all comparisons here (Holm 1979)."
-    columns = ("", "Task", "Difference", "p", "p, corrected", "Pairs")
-    return Table(f"Differences from {base}", columns, rows, note) if rows else None
+    columns = ("", "From", "Task", "Difference", "p", "p, corrected", "Pairs")
+    return Table("Differences", columns, rows, note) if rows else None
 
 
-def in_words(scores: Sequence[Score], base: str) -> str:
+def in_words(scores: Sequence[Score]) -> str:
     """Which differences are real at this budget and which are not, in one paragraph."""
+    base = " or ".join(dict.fromkeys(score.base for score in scores))
     compared = [score for score in scores if score.difference is not None]
     tested = [score for score in compared if score.p is not None]
     if not tested:
@@ -180,7 +194,7 @@ def in_words(scores: Sequence[Score], base: str) -> str:
     real = [score for score in tested if score.p is not None and score.p < SIGNIFICANCE]
     parts = [
         f"{score.variant} is {_points(abs(score.difference.mean), sign=False)} points "
-        f"{'above' if score.difference.mean > 0 else 'below'} {base} on {score.task} (p {_p(score.p, '= ')})"
+        f"{'above' if score.difference.mean > 0 else 'below'} {score.base} on {score.task} (p {_p(score.p, '= ')})"
         for score in real
         if score.difference is not None
     ]
@@ -226,8 +240,8 @@ def write_results(folder: Path, study: StudySettings, cells: Sequence[Cell]) -> 
         raise ClozeError(f"no cell of the study {study.name} has finished: there is nothing to show.")
     scores = score_all(variants, study.split)
     table = study_table(study, variants, scores, len(cells))
-    tables = [table, difference_table(scores, variants[0].name)]
-    words = in_words(scores, variants[0].name)
+    tables = [table, difference_table(scores)]
+    words = in_words(scores)
     write_json(folder / "results.json", _as_json(study, variants, scores, words))
     text = [f"# {study.name}", study.description, *(markdown(one) for one in tables if one), words]
     write_text(folder / "table.md", "\n\n".join(part for part in text if part) + "\n")
@@ -261,8 +275,12 @@ def _as_json(
             "pretraining_seeds": variant.seeds,
             "parameters": variant.mean("parameters"),
             "tokens": variant.mean("tokens"),
+            "characters": variant.mean("characters"),
             "elapsed_s": variant.mean("elapsed_s"),
-            "validation_loss": {name: loss for name in OBJECTIVES if (loss := variant.loss(name)) is not None},
+            "validation_loss": {
+                name: loss for name in OBJECTIVES if (loss := variant.validated(f"{name}/loss")) is not None
+            },
+            "bits_per_character": variant.validated(BITS),
         }
         for variant in variants
     ]
@@ -307,13 +325,14 @@ def _shown(score: Score | None) -> str:
     return text + (" *" if score.p is not None and score.p < SIGNIFICANCE else "")
 
 
-def _intervals(scores: Sequence[Score]) -> str:
+def _intervals(scores: Sequence[Score], within: Sequence[str]) -> str:
     known = [score.estimate for score in scores if score.estimate.low is not None]
     if not known:
         return "One seed, so no intervals."
+    first = "the first row" + (f" of the same {' and '.join(within)}" if within else "")
     return (
         f"Mean and {CONFIDENCE:.0%} interval (Student's t) over {known[0].observations} {known[0].scope}; "
-        f"* differs from the first row (p < {SIGNIFICANCE}, paired, corrected)."
+        f"* differs from {first} (p < {SIGNIFICANCE}, paired, corrected)."
     )
 
 
