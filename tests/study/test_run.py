@@ -157,7 +157,7 @@ def test_scores_may_be_of_the_development_sets(tmp_path: Path, monkeypatch: pyte
             seed |= {"chosen_epoch": epoch, "development": [{"accuracy": x, "loss": 0.4} for x in development]}
         write_json(path, results)
     table, _ = write_results(tmp_path / "s", settings, cells)
-    assert [row[6].split()[0] for row in table.rows] == ["70.00", "90.00"]
+    assert [row[-1].split()[0] for row in table.rows] == ["70.00", "90.00"]
     assert table.note.startswith("The budget varies; 2 of 2 cells.")
     assert "Scores are of the development sets." in table.note
     scores = (tmp_path / "s" / "scores.csv").read_text(encoding="utf-8")
