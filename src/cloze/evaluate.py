@@ -66,7 +66,8 @@ def evaluate_named(
     find_files(name, data, [file])
     kept = {key: value for key, value in classifier.settings.items() if key in LAYOUT}
     task = _task(name, file, kept, {**found.settings, **(settings or {})}, model)
-    published = {"split": found.split, "scores": {found.measure: found.references}, "source": found.source}
+    scores = {found.measure: found.references, **found.also}
+    published = {"split": found.split, "scores": scores, "source": found.source}
     return _evaluate(loaded, classifier, task, progress, published if test is None else {})
 
 
@@ -87,7 +88,9 @@ def evaluate_file(
     else the one called label. `settings`: of `TaskSettings`, before those that the model keeps. Raises ClozeError.
     """
     loaded, classifier = _load(model, f"--data {file}")
-    shape = shape_of(file) if kind == "auto" else {"kind": kind}
+    shape = shape_of(file)
+    if kind not in ("auto", shape.get("kind")):
+        shape = {"kind": kind}
     # A table looks the same for a class, a number, several labels and options: the model knows which it gives.
     _same_kind(loaded, shape.get("kind", classifier.objective), str(file))
     columns: dict[str, Any] = {"text_column": text, "second_text_column": second}

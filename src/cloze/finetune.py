@@ -58,9 +58,7 @@ def finetune_file(
     shape = shape_of(file)
     if kind not in ("auto", shape.get("kind")):
         shape = {"kind": kind}
-    name = name_of(file)
-    # A report compares a published task with others' scores; a file of its name need not be that task.
-    task: dict[str, Any] = {"name": f"my-{name}" if name in TASKS else name, **shape}
+    task: dict[str, Any] = {"name": name_of(file), **shape}
     rows: list[tuple[str, str]] = []
     note = f"The test split: {_how(test)}."
     if shape.get("kind", "classification") in ("classification", "multi_label", "regression"):
@@ -231,11 +229,18 @@ def _recipe(model: Path, folder: Path, data: Path, task: Mapping[str, Any], desc
 
 def default_folder(output: Path, model: Path, file: Path) -> Path:
     """<output>/finetune-<file>-<hash of model and file>: the same command goes on in the same folder."""
-    return output / f"finetune-{name_of(file)}-{hash_json([str(model.resolve()), str(file.resolve())])[:6]}"
+    return output / f"finetune-{_name(file)}-{hash_json([str(model.resolve()), str(file.resolve())])[:6]}"
 
 
 def name_of(file: Path) -> str:
-    """What a task on a file of the user's is called."""
+    """What a task on a file of the user's is called.
+
+    A report compares a published task with others' scores; a file of its name need not be that task.
+    """
+    return f"my-{_name(file)}" if _name(file) in TASKS else _name(file)
+
+
+def _name(file: Path) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-_") or "task"
 
 

@@ -31,6 +31,11 @@ def korquad_words(text: str) -> list[str]:
     return "".join(character for character in spaced if character not in ASCII_PUNCTUATION).split()
 
 
+def klue_text(text: str) -> str:
+    """KLUE-MRC: lower case, no ASCII punctuation, one space between words."""
+    return " ".join("".join(character for character in text.lower() if character not in ASCII_PUNCTUATION).split())
+
+
 def in_common(one: Sequence[str], other: Sequence[str]) -> int:
     """How many pieces two bags share, repeated ones as often as both have them."""
     left, right, shared = sorted(one), sorted(other), 0
@@ -40,6 +45,12 @@ def in_common(one: Sequence[str], other: Sequence[str]) -> int:
         last = max(left[-1], right[-1])
         left, right = (side[:-1] if side[-1] == last else side for side in (left, right))
     return shared
+
+
+def longest_in_common(one: str, other: str) -> int:
+    """Length of the longest run of characters that both texts have."""
+    spans = ((start, end) for start in range(len(one)) for end in range(start + 1, len(one) + 1))
+    return max((end - start for start, end in spans if one[start:end] in other), default=0)
 
 
 def overlap(shared: int, given: int, wanted: int) -> float:
@@ -80,6 +91,16 @@ def korquad(given: str, answers: Sequence[str]) -> Scores:
     joined = [("".join(said), "".join(words)) for words in known]
     f1 = [overlap(in_common(one, other), len(one), len(other)) for one, other in joined]
     return float(said in known), max(f1)
+
+
+def klue_mrc(given: str, answers: Sequence[str]) -> Scores:
+    """KLUE-MRC: exact match and ROUGE-W over the longest common run; without answers the empty one is right."""
+    said = klue_text(given)
+    known = [klue_text(answer) for answer in answers] or [""]
+    rouge = [
+        overlap(longest_in_common(said, text), len(said), len(text)) if text else float(said == text) for text in known
+    ]
+    return float(said in known), max(rouge)
 
 
 Chunk = tuple[int, int, str]

@@ -116,6 +116,29 @@ def test_nothing_said_and_nothing_to_say() -> None:
     assert f1("dog", "", "squad") == 0
 
 
+@given(answer_texts, st.lists(answer_texts, max_size=3))
+def test_answers_are_scored_as_klue_does(said: str, answers: list[str]) -> None:
+    # As for SQuAD 2.0, right answers of nothing but punctuation are left out; KLUE's files have none.
+    known = [answer for answer in answers if official.klue_text(answer)]
+    found = answer_scores([said, ""], [answers, []], "klue")
+    exact, rouge = official.klue_mrc(said, known)
+    assert (found["exact_match"], found["rouge_w"]) == ((exact + 1) / 2, (rouge + 1) / 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "answers", "exact", "rouge"),
+    [
+        ("《서울》", ["서울"], 0, Fraction(2 * 2, 4 + 2)),  # Its expression for marks fits none.
+        ("'서울', ", ["서울"], 1, 1),
+        ("서울시 강남", ["강남 서울시"], 0, Fraction(2 * 3, 6 + 6)),
+    ],
+)
+def test_known_cases_of_klue(said: str, answers: list[str], exact: int, rouge: Fraction) -> None:
+    found = answer_scores([said], [answers], "klue")
+    assert (found["exact_match"], found["rouge_w"]) == (exact, pytest.approx(float(rouge), rel=1e-15))
+    assert official.klue_mrc(said, answers) == (exact, found["rouge_w"])
+
+
 def test_the_whole_of_korquad_is_scored_as_by_its_script(shared_data: Path) -> None:
     """With right answers, and ones that are a little wrong: longer, shorter, of another question."""
     questions = read_questions(shared_data / "korquad" / "KorQuAD_v1.0_dev.json").questions

@@ -66,7 +66,7 @@ def rouge_w(given: str, wanted: str) -> float:
         return float(given == wanted)
     # The matcher as KLUE's script calls it: from 200 characters on, it ignores those that are frequent.
     common = SequenceMatcher(None, given, wanted).find_longest_match().size
-    return 2 * common / (len(given) + len(wanted))
+    return harmonic_mean(common / len(given), common / len(wanted)) if common else 0.0
 
 
 def answer_scores(given: Sequence[str], wanted: Sequence[Sequence[str]], rules: Rules) -> dict[str, Any]:

@@ -59,6 +59,11 @@ def _names(classes: tuple[str, ...], examples: Examples) -> tuple[str, ...]:
     return tuple(name.removeprefix("LABEL_") for name in classes) if unnamed else classes
 
 
+def _settings(train: Examples, task: TaskSettings) -> Mapping[str, Any]:
+    relations = {"entity_columns": task.entity_columns, "null_class": task.null_class}
+    return {**settings_of_texts(train, task), **relations}
+
+
 def _refuse(examples: Examples, classes: tuple[str, ...], settings: Mapping[str, Any], model: Path) -> None:
     refuse_unknown(model, examples.path, zip(examples.lines, examples.labels, strict=True), classes)
 
@@ -108,7 +113,7 @@ def _predictions(logits: Outputs, examples: Examples, classes: tuple[str, ...]) 
 def _score(
     logits: Outputs, labels: NDArray[np.int64], examples: Examples, classes: tuple[str, ...], null_class: str | None
 ) -> Mapping[str, Any]:
-    """`score`, F1 of each class, KLUE-RE's measures if there is a class for none, and the most confident mistakes."""
+    """`score`, KLUE-RE's measures if there is a class for none, F1 of each class, and the most confident mistakes."""
     predicted, scores = logits.argmax(axis=1), score(logits, labels)
     counts = np.array(scores["confusion"])
     if null_class is not None:
@@ -120,9 +125,9 @@ def _score(
         named = {"label": examples.labels[place], "predicted": classes[predicted[place]]}
         return {"id": examples.ids[place], "text": examples.texts[place], **second, **named}
 
+    probabilities = np.exp(log_softmax(logits)).max(axis=1)
     rows = zip(classes, f1_of_classes(counts).tolist(), counts.sum(axis=1).tolist(), strict=True)
     parts = {name: {"f1": None if np.isnan(value) else value, "count": count} for name, value, count in rows}
-    probabilities = np.exp(log_softmax(logits)).max(axis=1)
     return {**scores, "parts": parts, "mistakes": most_confident(probabilities, predicted == labels, describe)}
 
 
@@ -177,7 +182,7 @@ KIND = TaskKind(
     inputs=_inputs,
     keys=keys_of_texts,
     take=take,
-    settings=settings_of_texts,
+    settings=_settings,
     names=_names,
     refuse=_refuse,
 )

@@ -40,7 +40,7 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 def number(label: str) -> float | None:
-    """The number that a label is; None: it is none, or too large."""
+    """The number that a label is; None: it is none, or not finite in float32."""
     try:
         value = float(label)
     except ValueError:
@@ -58,6 +58,10 @@ def _no_number(label: str) -> str:
 
 def _numbers(examples: Examples) -> NDArray[np.float64]:
     return np.array([float(label) for label in examples.labels], dtype=np.float64)
+
+
+def _settings(train: Examples, task: TaskSettings) -> Mapping[str, Any]:
+    return {**settings_of_texts(train, task), "positive_from": task.positive_from}
 
 
 def _classes(train: Examples, test: Examples) -> tuple[str, ...]:
@@ -87,7 +91,7 @@ def score(
 ) -> Mapping[str, Any]:
     """Outputs [N, 1] against numbers [N], in float64: in float32 a label such as 3.8 would not be itself.
 
-    `f1` of those from `positive_from` on, if it is given.
+    `f1`: of those from `positive_from` on, if it is given.
     """
     from scipy import stats
 
@@ -116,5 +120,5 @@ KIND = TaskKind(
     resample=spearman,
     keys=keys_of_texts,
     take=take,
-    settings=settings_of_texts,
+    settings=_settings,
 )
