@@ -238,6 +238,18 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_shares_of_the_training_examples_are_a_curve_and_a_table(make_run: MakeRun) -> None:
+    folder = make_run()
+    path = folder / "tasks" / "영화평" / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8"))
+    scores = {"mean": {"test": {"accuracy": 0.7654}}, "std": {"test": {"accuracy": None}}}
+    results["shares"] = [{"share": 0.1, "rows": 15_000, "pretrained": scores, "random_weights": scores}]
+    path.write_text(json.dumps(results), encoding="utf-8")
+    page = page_of(folder)
+    assert "10.0% 76.54 76.54 100.0% 88.31 ± 0.12 84.02 ± 0.12" in words(page)
+    assert "영화평: Accuracy of the test, %, over share of the training examples, %" in page.values("aria-label")
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_mistakes_are_shown_as_text(make_run: MakeRun) -> None:
     folder = make_run()

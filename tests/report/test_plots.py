@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloze.report.plots import COLOURS, POINTS, Series, bucket, draw, guess_plot, tick
+from cloze.report.plots import COLOURS, POINTS, Series, apart, bucket, draw, guess_plot, tick
 
 
 def series(count: int, label: str = "") -> Series:
@@ -56,6 +59,25 @@ def test_a_long_curve_keeps_its_peaks_as_a_band() -> None:
 def test_odd_curves_are_drawn(ys: list[float]) -> None:
     one = Series(np.arange(len(ys), dtype=np.float64), np.array(ys, dtype=np.float64), "accent", label="$x^{")
     assert draw("Odd", "", [one]).svg.startswith("<svg")
+
+
+def test_a_band_is_drawn_around_a_line() -> None:
+    one = series(400)
+    banded = replace(one, band=np.stack([one.ys - 1, one.ys + 1]), dashes="--")
+    plain, drawn = draw("Loss", "nats", [one]).svg, draw("Loss", "nats", [banded], description="Ends at 2 < 3.").svg
+    assert "stroke-dasharray" in drawn and "stroke-dasharray" not in plain
+    assert "<desc>Ends at 2 &lt; 3.</desc>" in drawn
+
+
+@given(st.lists(st.floats(0, 100), max_size=12).map(sorted), st.floats(0.5, 8))
+def test_labels_are_moved_apart_and_stay_below_the_top(values: list[float], gap: float) -> None:
+    moved = apart(values, gap, 100.0)
+    assert all(after - before >= gap - 1e-9 for before, after in pairwise(moved))
+    assert all(value <= 100.0 for value in moved)
+
+
+def test_labels_that_are_apart_stay_where_they_are() -> None:
+    assert apart([1.0, 5.0, 9.0], 3.0, 10.0) == [1.0, 5.0, 9.0]
 
 
 def test_words_are_labels_not_formulas_and_titles_are_escaped() -> None:

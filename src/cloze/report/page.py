@@ -14,7 +14,7 @@ from cloze.report import tables
 from cloze.report.funnel import funnel_table, test_sets_table
 from cloze.report.guesses import gaps
 from cloze.report.health import alarm_texts, health_table
-from cloze.report.plots import POINTS, finetuning_plots, learning_plots, speed_plots
+from cloze.report.plots import POINTS, finetuning_plots, learning_plots, share_plots, speed_plots
 from cloze.report.run import RunData, TaskRun, read_run
 from cloze.report.task_tables import (
     confusion_table,
@@ -104,16 +104,16 @@ def _values(run: RunData) -> dict[str, Any]:
 def _task_values(task: TaskRun) -> dict[str, Any]:
     return {
         "name": task.name,
-        "scores": finetuning_tables(task),
+        "scores": [*finetuning_tables(task), *(table for table in (references_table(task),) if table)],
         "gain": gain(task),
         "plots": finetuning_plots(task),
         "development": any(line.get("kind") == "development" for line in task.curves),
         "random": any(line.get("start") == "random" for line in task.curves),
+        "shares": shares_table(task),
+        "share_plots": share_plots(task),
         "details": [
             table
             for table in (
-                references_table(task),
-                shares_table(task),
                 seeds_table(task),
                 confusion_table(task),
                 mistakes_table(task),

@@ -16,19 +16,21 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unicodedata import east_asian_width
 
 import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from cloze.report.run import Json, RunData, TaskRun, number
+from cloze.report.cells import as_list
+from cloze.report.run import Json, RunData, TaskRun, dig, number
 from cloze.report.task_tables import measures
 from cloze.report.wording import FIGURES, LOSSES, MEASURES, OBJECTIVES, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 POINTS = 300
 """Longer curves are drawn from this many buckets of consecutive points."""
@@ -36,6 +38,8 @@ WIDE_INCHES = (4.7, 2.3)
 NARROW_INCHES = (3.7, 2.6)
 """Of the plot beside a table."""
 POINTS_PER_INCH = 72.0
+LINE_POINTS = 11.5
+"""Labels are this far apart at least."""
 LABEL_CHARACTERS = 12
 FONT = "NanumGothic"
 COLOURS = {
@@ -73,7 +77,11 @@ class Series:
     """A key of COLOURS."""
     bold: bool = False
     label: str = ""
-    """Written at the line's end."""
+    """Written right of the line's end."""
+    band: NDArray[np.float64] | None = None
+    """Lowest and highest values around the line [2, N]."""
+    dashes: str = "-"
+    """A line style of matplotlib."""
 
 
 def learning_plots(run: RunData) -> list[Plot]:
@@ -107,7 +115,10 @@ def speed_plots(run: RunData) -> list[Plot]:
 
 
 def finetuning_plots(task: TaskRun) -> list[Plot]:
-    """The measures of each seed and start over the steps of fine-tuning, the loss first."""
+    """The measures of each seed and start over the steps of fine-tuning, the loss first.
+
+    No plot of what was measured once: the tables have it.
+    """
     plots = []
     kind = str(task.results.get("kind") or "classification")
     units = {"loss": LOSSES.get(kind, ""), "accuracy": "% of texts"}
@@ -120,7 +131,7 @@ def finetuning_plots(task: TaskRun) -> list[Plot]:
                 for seed in dict.fromkeys(line.get("seed") for line in lines):
                     one = _series([line for line in lines if line.get("seed") == seed], key, colour, factor)
                     series.append(replace(one, bold=bold))
-        if any(np.isfinite(one.ys).any() for one in series):
+        if any(np.isfinite(one.ys).sum() > 1 for one in series):
             name = measure if measure in units else MEASURES[measure]
             plots.append(draw(f"{task.name}: {name}", unit, series))
     return plots
@@ -147,6 +158,25 @@ def guess_plot(title: str, steps: Sequence[float], guesses: Sequence[dict[str, f
     return draw(title, "probability in %", series, floor=0.0, inches=NARROW_INCHES)
 
 
+def share_plots(task: TaskRun) -> list[Plot]:
+    """The headline of the test over the share of the training examples, a band one standard deviation wide on each
+    side; no plot if the task has one share."""
+    parts = [one for one in as_list(task.results.get("shares")) if isinstance(one, dict)]
+    if not parts:
+        return []
+    parts.append({**task.results, "share": 1.0})
+    measure, series = measures(task)[0], []
+    shares = _values(parts, "share") * 100
+    for start, label, colour in (("random_weights", "random", "second"), ("pretrained", "pretrained", "accent")):
+        if task.results.get(start):
+            found = [{key: dig(part, start, key, "test", measure) for key in ("mean", "std")} for part in parts]
+            means, spreads = _values(found, "mean") * 100, np.nan_to_num(_values(found, "std") * 100)
+            band = np.stack([means - spreads, means + spreads])
+            series.append(Series(shares, means, colour, bold=True, label=label, band=band))
+    title = f"{task.name}: {MEASURES[measure]} of the test"
+    return [draw(title, "%", series, along="share of the training examples, %")]
+
+
 def draw(
     title: str,
     unit: str,
@@ -154,20 +184,25 @@ def draw(
     *,
     floor: float | None = None,
     inches: tuple[float, float] = WIDE_INCHES,
+    along: str = "steps",
+    description: str = "",
 ) -> Plot:
-    """Lines over steps, as an SVG that scales with the page; the vertical axis begins at `floor`, if given."""
+    """Lines over steps, or what `along` says, as an SVG that scales with the page.
+
+    The vertical axis begins at `floor`, if given. `description` tells those who can't see the lines what is in them.
+    """
     from matplotlib.figure import Figure
 
     with style():
         figure = Figure(figsize=inches)
-        axes = figure.add_axes(_place(series, *inches))
+        axes = figure.add_axes(place_axes([one.label for one in series], *inches))
         for one in series:
             _line(axes, one)
-        _dress(axes, floor)
-        _labels(axes, series)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return Plot(title, unit, inline(file.getvalue(), f"{title}, {unit}, over steps"))
+        dress(axes, along, floor)
+        ends = [(one, np.flatnonzero(np.isfinite(one.ys))) for one in series if one.label]
+        write_labels(axes, [(one.xs[at[-1]], one.ys[at[-1]], one.label, one.colour) for one, at in ends if len(at)])
+        svg = to_svg(figure, f"{title}, {unit}, over {along}", description)
+    return Plot(title, unit, svg)
 
 
 def bucket(values: NDArray[np.float64], count: int) -> list[NDArray[np.float64]]:
@@ -176,43 +211,50 @@ def bucket(values: NDArray[np.float64], count: int) -> list[NDArray[np.float64]]
     return [values[start:stop] for start, stop in pairwise(edges)]
 
 
-def _place(series: Sequence[Series], width_inches: float, height_inches: float) -> tuple[float, float, float, float]:
+def place_axes(labels: Sequence[str], width_inches: float, height_inches: float) -> tuple[float, float, float, float]:
     """Left, bottom, width and height of the axes as shares of the drawing: equal in all, but for labels on the right.
 
     Far faster than letting matplotlib measure every text, and the axes of neighbouring plots line up.
     """
-    sizes = [sum(9.0 if east_asian_width(letter) in "WF" else 5.5 for letter in one.label) for one in series]
-    left, right, bottom, top = 33.0, 5.0 + max(sizes, default=0.0), 31.0, 5.0
+    left, right, bottom, top = 33.0, 5.0 + max(map(width_points, labels), default=0.0), 31.0, 5.0
     width, height = width_inches * POINTS_PER_INCH, height_inches * POINTS_PER_INCH
     return left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height
 
 
+def width_points(text: str) -> float:
+    """About how wide a label is; Korean letters are wider."""
+    return sum(9.0 if east_asian_width(letter) in "WF" else 5.5 for letter in text)
+
+
 def _line(axes: Axes, one: Series) -> None:
-    """Draw a line; a long one from the means of buckets, with their lowest and highest values as a band."""
+    """Draw a line with its band; a long one from the means of buckets, with their lowest and highest values."""
     known = np.isfinite(one.xs)
     xs, ys = one.xs[known], one.ys[known]
+    lows, highs = (ys, ys) if one.band is None else one.band[:, known]
     colour, width = COLOURS[one.colour], 1.8 if one.bold else 0.8
     marker = "o" if (one.bold and len(xs) <= 30) or len(xs) == 1 else ""
-    if len(xs) > POINTS and np.isfinite(ys).all():
-        parts = bucket(ys, POINTS)
-        xs = np.array([part.mean() for part in bucket(xs, POINTS)])
-        lows, highs = (np.array([pick(part) for part in parts]) for pick in (np.min, np.max))
+    buckets = len(xs) > POINTS and np.isfinite(ys).all()
+    if buckets:
+        xs, ys = (np.array([part.mean() for part in bucket(values, POINTS)]) for values in (xs, ys))
+        lows = np.array([part.min() for part in bucket(lows, POINTS)])
+        highs = np.array([part.max() for part in bucket(highs, POINTS)])
+    if buckets or one.band is not None:
         axes.fill_between(xs, lows, highs, color=colour, alpha=0.18, linewidth=0)
-        ys = np.array([part.mean() for part in parts])
-    axes.plot(xs, ys, color=colour, linewidth=width, marker=marker, markersize=2.8, zorder=3 if one.bold else 2)
+    shape: dict[str, Any] = {"marker": marker, "markersize": 2.8, "linestyle": one.dashes}
+    axes.plot(xs, ys, color=colour, linewidth=width, zorder=3 if one.bold else 2, **shape)
 
 
-def _dress(axes: Axes, floor: float | None) -> None:
+def dress(axes: Axes, along: str, floor: float | None = None) -> None:
     """Quiet axes: horizontal rules and short numbers; the vertical axis's unit stands in the caption."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axes.set_xlabel("steps", loc="right", fontsize=8.5, color=COLOURS["muted"], labelpad=1)
+    axes.set_xlabel(along, loc="right", fontsize=8.5, color=COLOURS["muted"], labelpad=1)
     axes.grid(axis="y", color=COLOURS["rule"], linewidth=0.7)
     axes.tick_params(length=0, labelsize=8.5, labelcolor=COLOURS["muted"], pad=4)
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
         spine.set_color(COLOURS["rule"])
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=along == "steps", min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: tick(x)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: tick(y)))
@@ -234,26 +276,37 @@ def tick(value: float) -> str:
     return f"{float(digits):g}e{int(exponent)}"
 
 
-def _labels(axes: Axes, series: Sequence[Series]) -> None:
-    """Write each label right of its line's last point; labels of lines that end together are pushed apart."""
-    ends = [(one, np.flatnonzero(np.isfinite(one.ys))) for one in series if one.label]
-    places = sorted((one.xs[known[-1]], one.ys[known[-1]], i) for i, (one, known) in enumerate(ends) if len(known))
-    low, high = axes.get_ylim()
-    last_x, last_y = np.nan, np.nan
-    for x, y, i in places:
-        shown_y = max(y, last_y + (high - low) * 0.095) if x == last_x else y
-        last_x, last_y = x, shown_y
+def write_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write the labels of (x, y, label, colour) right of the axes, a thin line to each from its point.
+
+    Labels that would meet are pushed apart.
+    """
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    point = axes.figure.dpi / POINTS_PER_INCH  # in pixels
+    pad, gap = 7 * point * (right - left) / axes.bbox.width, LINE_POINTS * point * (high - low) / axes.bbox.height
+    ends = sorted(ends, key=lambda end: end[1])
+    for (x, y, label, colour), shown_y in zip(ends, apart([end[1] for end in ends], gap, high), strict=True):
         axes.annotate(
-            ends[i][0].label,
-            (x, shown_y),
-            xytext=(7, 0),
-            textcoords="offset points",
+            label,
+            (x, y),
+            xytext=(right + pad, shown_y),
             va="center",
             fontsize=9,
-            color=COLOURS[ends[i][0].colour],
+            color=COLOURS[colour],
             annotation_clip=False,
             parse_math=False,
+            arrowprops={"arrowstyle": "-", "color": COLOURS["faint"], "linewidth": 0.5},
         )
+
+
+def apart(values: Sequence[float], gap: float, high: float) -> list[float]:
+    """Ascending values, moved so that neighbours are `gap` apart: up, and down again where they pass `high`."""
+    moved: list[float] = []
+    for value in values:
+        moved.append(max(value, moved[-1] + gap) if moved else value)
+    for i in reversed(range(len(moved))):
+        moved[i] = min(moved[i], high if i == len(moved) - 1 else moved[i + 1] - gap)
+    return moved
 
 
 @contextmanager
@@ -283,7 +336,14 @@ def style() -> Iterator[None]:
         yield
 
 
-def inline(text: str, label: str) -> Markup:
+def to_svg(figure: Figure, label: str, description: str = "") -> Markup:
+    """A drawing as an element of a page; `label` names it for those who can't see it, `description` is what it says."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return inline(file.getvalue(), label, description)
+
+
+def inline(text: str, label: str, description: str = "") -> Markup:
     """What matplotlib wrote, as an element of a page: without prolog, comments and style; unique ids, CSS colours."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>|<defs>\s*</defs>", "", text, flags=re.DOTALL)
@@ -296,6 +356,7 @@ def inline(text: str, label: str) -> Markup:
         text = text.replace(colour, f"var(--{name})")
     viewbox = re.search(r'viewBox="[^"]+"', text)
     opening = f'<svg class="plot" {viewbox[0] if viewbox else ""} role="img" aria-label="{escape(label)}">'
+    opening += f"<desc>{escape(description)}</desc>" if description else ""
     return Markup(re.sub(r"\s*\n\s*", "\n", opening + text[text.index(">") + 1 :]))
 
 
