@@ -96,13 +96,13 @@ def table(found: dict[tuple[str, str], NDArray[np.float64]]) -> Table:
     tests: dict[str, Difference] = {}
     for (activation, norm), values in found.items():
         if activation != "GELU":
-            tests[f"{activation} {norm}"] = difference([list(values[:, 0])], [list(found["GELU", norm][:, 0])])
+            tests[f"{activation} {norm}"] = difference(values[:, 0].tolist(), found["GELU", norm][:, 0].tolist())
         elif norm != "none":
-            tests[f"{activation} {norm}"] = difference([list(values[:, 2])], [list(found["GELU", "none"][:, 2])])
+            tests[f"{activation} {norm}"] = difference(values[:, 2].tolist(), found["GELU", "none"][:, 2].tolist())
     corrected = holm({name: test.p for name, test in tests.items() if test.p is not None})
     result = Table(["norm, activation", "error, %", "first epoch, nats", "epochs to learn", "difference", "p"])
     for (activation, norm), values in found.items():
-        error, first, learned = (estimate([list(column)]) for column in values.T)
+        error, first, learned = (estimate(column.tolist()) for column in values.T)
         name = f"{activation} {norm}"
         apart = tests.get(name)
         unit, scale = ("epochs", 1) if activation == "GELU" else ("points", 100)

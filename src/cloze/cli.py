@@ -8,6 +8,7 @@ uses them, so that `cloze --help` is instant.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import textwrap
 import warnings
@@ -124,12 +125,14 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
         Only show the cells or the space, what they cost at most, and what is already there.
     """
     from rich.console import Console
+    from rich.text import Text
 
     from cloze.report.tables import as_rich
     from cloze.study.grid import read_study
-    from cloze.study.results import cells_table, write_results
+    from cloze.study.results import write_results
     from cloze.study.run import folder_of, run_cells, to_be_made
     from cloze.study.search import read_search
+    from cloze.study.tables import cells_table
 
     flags = parse_overrides(overrides)
     settings, cells = read_study(file, flags)
@@ -142,8 +145,9 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
     folder = folder_of(settings, cells)
     failures = run_cells(folder, cells, make_progress())
     if len(failures) < len(cells):
-        table, words = write_results(folder, settings, cells)
-        Console().print(as_rich(table), words)
+        typed = shlex.join(["cloze", "study", str(file), *overrides])
+        results = write_results(folder, settings, cells, failures=failures, command=typed)
+        Console().print(as_rich(results.table), Text(results.words))
         print(f"\nReport: {folder / 'report.html'}")
     if failures:
         count = f"{len(failures)} of {len(cells)} cells failed."

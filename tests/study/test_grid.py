@@ -66,18 +66,6 @@ def test_a_value_may_take_another_recipe(folder: Path) -> None:
     assert {cell.recipe.training.steps for cell in cells} == {3}, "what the command line says holds for every cell"
 
 
-def test_within_an_axis_every_value_has_its_base(folder: Path) -> None:
-    text = STUDY.replace("settings:", "within: [share]\nsettings:")
-    assert {cell.base for cell in read_study(write(folder, STUDY))[1]} == {"one copy, 15%"}
-    _, cells = read_study(write(folder, text))
-    assert [(cell.variant, cell.base) for cell in cells[::2]] == [
-        ("one copy, 15%", "one copy, 15%"),
-        ("one copy, 30%", "one copy, 30%"),
-        ("dynamic, 15%", "one copy, 15%"),
-        ("dynamic, 30%", "one copy, 30%"),
-    ]
-
-
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [

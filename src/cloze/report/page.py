@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cloze.files import write_text
@@ -29,12 +32,14 @@ from cloze.report.task_tables import (
 )
 
 if TYPE_CHECKING:
-    from cloze.report.cells import Table
+    from cloze.report.cells import Figure, Table
     from cloze.report.plots import Plot
     from cloze.study.grid import StudySettings
 
 NAME = "report.html"
 """Name of the page in the run folder."""
+MARGIN = 9.0
+"""Points around a drawing in a file of its own: labels may reach a little beyond it."""
 
 
 def write_report(run_folder: Path) -> Path:
@@ -53,20 +58,65 @@ def render(run: RunData) -> str:
     return _fill("page.html.j2", _values(run))
 
 
-def render_study(study: StudySettings, found: Sequence[Table], plots: Sequence[Plot], words: str) -> str:
-    """The page of a study as HTML, everything escaped."""
-    return _fill("study.html.j2", {"study": study, "tables": found, "plots": plots, "words": words, "made": _now()})
+@dataclass(frozen=True)
+class Section:
+    """A part of a study's page: words, then plots with a note, then tables; `missing` if there is neither of these."""
+
+    title: str
+    words: str = ""
+    plots: Sequence[Plot] = ()
+    note: str = ""
+    """A sentence under the plots."""
+    tables: Sequence[Table] = ()
+    missing: str = ""
+
+
+def render_study(
+    study: StudySettings,
+    sections: Sequence[Section],
+    *,
+    headline: Sequence[Figure] = (),
+    notices: Sequence[tuple[str, str]] = (),
+) -> str:
+    """The page of a study as HTML, everything escaped. `notices` (kind, text) stand at the top."""
+    settings = yaml.safe_dump(study.model_dump(mode="json", exclude_defaults=True), allow_unicode=True, sort_keys=False)
+    values = {"study": study, "sections": sections, "headline": headline, "notices": notices, "settings": settings}
+    return _fill("study.html.j2", values | {"made": _now()})
+
+
+def standalone(plot: Plot) -> str:
+    """A plot as an SVG file of its own, in the page's light colours on its light paper: for Markdown, slides, print."""
+    colours: dict[str, str] = {}
+    for name, colour in re.findall(r"--(\w+): (#[0-9a-f]{6})", _source("style.css")):
+        colours.setdefault(name, colour)  # The light ones stand first.
+    svg = re.sub(r"var\(--(\w+)\)", lambda found: colours[found[1]], str(plot.svg)).removeprefix("<svg")
+    opening, _, rest = svg.partition(">")
+    left, top, width, height = map(float, re.findall(r'viewBox="([^"]+)"', opening)[0].split())
+    left, top, width, height = left - MARGIN, top - MARGIN, width + 2 * MARGIN, height + 2 * MARGIN
+    opening = re.sub(r'viewBox="[^"]+"', f'viewBox="{left:g} {top:g} {width:g} {height:g}"', opening, count=1)
+    size = f'width="{width:g}pt" height="{height:g}pt"'
+    paper = f'<rect x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" fill="{colours["paper"]}"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}{opening}>{paper}{rest}\n'
 
 
 def _fill(template: str, values: dict[str, Any]) -> str:
-    environment = Environment(
+    return _environment().get_template(template).render(values)
+
+
+def _source(template: str) -> str:
+    environment = _environment()
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, template)[0]
+
+
+def _environment() -> Environment:
+    return Environment(
         loader=PackageLoader("cloze.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(values)
 
 
 def _now() -> str:

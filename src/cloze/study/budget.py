@@ -6,13 +6,52 @@ how many; each cell then gets as many steps as they pay for. Equal epochs are eq
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloze.errors import ClozeError
 from cloze.recipe import SEGMENT_FORMATS, Recipe
+from cloze.report.wording import MISSING, compact, scientific, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What every cell of a study has the same amount of, for its readers."""
+
+    name: str
+    """As in the study's file: equal tokens, ..."""
+    amount: str
+    """Of a cell."""
+    unit: str
+
+    @property
+    def words(self) -> str:
+        """The amount and its unit; empty if it varies."""
+        if not self.unit:
+            return ""
+        most = "at most " if self.unit == "tokens" else ""  # Documents end, and rows with them.
+        return f"{most}{self.amount} {self.unit}"
+
+
+def budget_of(name: str, recipe: Recipe, flops: float | None) -> Budget:
+    """The budget `name` of a study, of which `recipe` is one cell; `flops` are those of equal FLOPs."""
+    match name:
+        case "equal tokens":
+            amount = compact(tokens(recipe))
+        case "equal steps":
+            amount = whole(recipe.training.steps)
+        case "equal minutes":
+            amount = MISSING if recipe.training.minutes is None else f"{recipe.training.minutes:g}"
+        case "equal epochs":
+            amount = MISSING if recipe.training.epochs is None else f"{recipe.training.epochs:g}"
+        case "equal FLOPs":
+            amount = scientific(flops)
+        case _:
+            return Budget("The budget varies", MISSING, "")
+    return Budget(name, amount, name.removeprefix("equal "))
 
 
 def tokens(recipe: Recipe) -> int | None:

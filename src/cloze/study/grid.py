@@ -11,8 +11,8 @@
         dynamic: {masking.copies: null}
     seeds: [1, 2, 3]
 
-The first value of every axis makes the base that the others are compared with; along an axis of `within` nothing is
-compared, so each of its values has a base of its own. A value is settings over the base's, as on the command line of
+Along each axis its first value is the base that its others are compared with, all else equal; along an axis of `within`
+nothing is compared. A value is settings over the base's, as on the command line of
 `cloze run`; `recipe` among them takes another file in place of the base. `settings` hold for all cells. Axes are
 crossed. Paths start where cloze is run. In place of `axes` a study may have a `search` (see `space`).
 """
@@ -61,7 +61,7 @@ class StudySettings(Settings):
     axes: Annotated[dict[str, Values], Field(min_length=1)] | None = None
     """Name of what varies -> name of a value -> its settings."""
     within: list[str] = Field(default_factory=list)
-    """Axes along which nothing is compared: a variant is compared with the first one of the same values there."""
+    """Axes along which nothing is compared."""
     search: SearchSettings | None = None
     """What is searched, in place of axes."""
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -100,8 +100,6 @@ class Cell:
 
     values: Mapping[str, str]
     """Axis -> the name of its value here."""
-    base: str
-    """The variant that this one is compared with; its own for the base itself."""
     seed: int
     recipe: Recipe
 
@@ -158,10 +156,9 @@ def _cell(study: StudySettings, path: Path, values: dict[str, str], seed: int, o
     for axis, value in values.items():
         chosen |= study.axes[axis][value] or {}
     name = "-".join([study.name, *(re.sub(r"[^A-Za-z0-9._]+", "-", value).strip("-") for value in values.values())])
-    first = {axis: value if axis in study.within else next(iter(study.axes[axis])) for axis, value in values.items()}
     try:
         recipe = make_recipe(study, {**chosen, "seed": seed}, overrides, f"{name}-{seed}")
-        return Cell(values, ", ".join(first.values()), seed, recipe)
+        return Cell(values, seed, recipe)
     except RecipeError as error:
         where = ", ".join(f"{axis} {value}" for axis, value in values.items())
         raise RecipeError(f"{path}, cell {where}: {error}") from None

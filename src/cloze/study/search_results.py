@@ -103,7 +103,7 @@ def write_search_results(search: Search, trials: Sequence[Trial]) -> tuple[list[
     Raises ClozeError if no trial has an objective.
     """
     from cloze.export import markdown
-    from cloze.report.page import render_study
+    from cloze.report.page import Section, render_study
 
     ranked, folder, study = search.ranked(trials), search.folder, search.study
     if not ranked:
@@ -129,7 +129,8 @@ def write_search_results(search: Search, trials: Sequence[Trial]) -> tuple[list[
     text = [f"# {study.name}", study.description, words, *map(markdown, tables)]
     write_text(folder / "table.md", "\n\n".join(part for part in text if part) + "\n")
     write_text(folder / "trials.csv", _csv(search, trials))
-    write_text(folder / "report.html", render_study(study, tables, _plots(search, trials, shares), words))
+    sections = [Section("Answer", words, _plots(search, trials, shares)), Section("Trials", tables=tables)]
+    write_text(folder / "report.html", render_study(study, sections))
     return tables, words
 
 

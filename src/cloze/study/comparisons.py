@@ -1,0 +1,155 @@
+"""Which variants are compared, and on what.
+
+Along each axis in turn every value is compared with the axis's first one, all other axes held fixed. In a study of
+formats on two corpora that is each format with the first on the same corpus, and each corpus with the first in the
+same format; with one axis, every variant with the first. All comparisons that are shown are one family for the
+correction.
+
+Fine-tuning seeds of one pretrained model share its luck. So as soon as any variant has two pretraining seeds, the mean
+over the fine-tuning seeds of each is one observation. While each has one, its fine-tuning seeds are the observations,
+and the result says nothing of other pretraining seeds.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from cloze.study.statistics import SIGNIFICANCE, Difference, Estimate, difference, estimate, holm
+from cloze.study.variants import Seeds, Split, Variant, tasks_of
+
+Scope = Literal["pretraining seeds", "fine-tuning seeds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One variant on one task."""
+
+    variant: str
+    task: str
+    measure: str
+    values: Mapping[Seeds, float]
+    """The observations by their seeds."""
+    runs: int
+    """Fine-tuning runs."""
+    scoreless: int
+    """Those that ended without a score."""
+    estimate: Estimate | None
+    """None if nothing was observed, or a run has no score: a mean without the runs that went wrong would flatter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A variant and the one that differs from it in one axis, whose first value it has, on one task."""
+
+    axis: str
+    variant: str
+    base: str
+    value: str
+    """Of the axis, in the variant."""
+    base_value: str
+    others: Mapping[str, str]
+    """The values of the other axes, in both."""
+    task: str
+    difference: Difference | None
+    """None if the two cannot be paired; `why_not` says why."""
+    why_not: str
+    p: float | None = None
+    """Of the difference, corrected for all comparisons of the study."""
+
+    @property
+    def real(self) -> bool:
+        """Whether the difference is larger than chance explains."""
+        return self.p is not None and self.p < SIGNIFICANCE
+
+
+def scope_of(variants: Sequence[Variant]) -> Scope:
+    """What counts as one observation (see above)."""
+    return "pretraining seeds" if any(len(variant.runs) > 1 for variant in variants) else "fine-tuning seeds"
+
+
+def score_all(variants: Sequence[Variant], split: Split = "test") -> list[Score]:
+    """Every variant on every task, task by task, also those with nothing to show."""
+    scope = scope_of(variants)
+    return [
+        _score(variant, task, measure, scope, split)
+        for task, measure in tasks_of(variants).items()
+        for variant in variants
+    ]
+
+
+def compare_all(variants: Sequence[Variant], scores: Sequence[Score], within: Collection[str] = ()) -> list[Comparison]:
+    """The comparisons of a study (see above), task by task and axis by axis, without the axes of `within`."""
+    by_name = {(score.variant, score.task): score for score in scores}
+    found = [
+        _compare(axis, variant, base, by_name[variant.name, task], by_name[base.name, task])
+        for task in dict.fromkeys(score.task for score in scores)
+        for axis, variant, base in _along_axes(variants)
+        if axis not in within
+    ]
+    ps = {f"{i}": one.difference.p for i, one in enumerate(found) if one.difference and one.difference.p is not None}
+    corrected = holm(ps)
+    return [replace(one, p=corrected.get(f"{i}")) for i, one in enumerate(found)]
+
+
+def _score(variant: Variant, task: str, measure: str, scope: Scope, split: Split) -> Score:
+    scores = variant.scores(task, split)
+    scoreless = sum(score is None for score in scores.values())
+    values = {seeds: score for seeds, score in scores.items() if score is not None}
+    if scope == "pretraining seeds":
+        groups = {seed: [score for (mine, _), score in scores.items() if mine == seed] for seed in variant.runs}
+        values = {
+            (seed,): statistics.fmean(_known(group)) for seed, group in groups.items() if group and None not in group
+        }
+    whole = estimate(list(values.values())) if values and not scoreless else None
+    return Score(variant.name, task, measure, values, len(scores), scoreless, whole)
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _along_axes(variants: Sequence[Variant]) -> Iterator[tuple[str, Variant, Variant]]:
+    """(axis, variant, its base): those that share the values of the other axes follow each other."""
+    for axis, first in variants[0].values.items():
+        groups: dict[tuple[str, ...], list[Variant]] = {}
+        for variant in variants:
+            others = tuple(value for name, value in variant.values.items() if name != axis)
+            groups.setdefault(others, []).append(variant)
+        for group in groups.values():
+            base = next(variant for variant in group if variant.values[axis] == first)
+            yield from ((axis, variant, base) for variant in group if variant is not base)
+
+
+def _compare(axis: str, variant: Variant, base: Variant, ours: Score, theirs: Score) -> Comparison:
+    common = [seeds for seeds in ours.values if seeds in theirs.values]
+    reasons = [reason for reason in (unscored(variant, ours), unscored(base, theirs)) if reason]
+    why_not = " and ".join(reasons) or ("" if common else f"{variant.name} and {base.name} have no common seed")
+    apart = (
+        None if why_not else difference([ours.values[one] for one in common], [theirs.values[one] for one in common])
+    )
+    others = {name: value for name, value in variant.values.items() if name != axis}
+    return Comparison(
+        axis=axis,
+        variant=variant.name,
+        base=base.name,
+        value=variant.values[axis],
+        base_value=base.values[axis],
+        others=others,
+        task=ours.task,
+        difference=apart,
+        why_not=why_not,
+    )
+
+
+def unscored(variant: Variant, score: Score) -> str:
+    """Why a variant has no mean on a task; empty if it has one."""
+    if score.estimate is not None:
+        return ""
+    if not variant.runs:
+        return f"no cell of {variant.name} has finished"
+    if score.scoreless:
+        return f"no score on {score.task} from {score.scoreless} of {score.runs} runs of {variant.name}"
+    return f"{variant.name} has no task {score.task}"

@@ -1,0 +1,264 @@
+"""The tables of a study: variants, the grid of two axes, differences, every cell, and where the runs were made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+from cloze.report.cells import Table
+from cloze.report.run import RunData, number
+from cloze.report.tables import versions_table
+from cloze.report.wording import MEASURES, MISSING, OBJECTIVES, compact, decimal, percent, scientific, shortened, whole
+from cloze.study.budget import Budget, flops, limits, tokens
+from cloze.study.comparisons import Comparison, Score, scope_of
+from cloze.study.grid import Cell, StudySettings
+from cloze.study.statistics import CONFIDENCE, SIGNIFICANCE
+from cloze.study.variants import BITS, Split, Variant, last_validated, score_of, seeds_of, tasks_of
+from cloze.tasks.metrics import mean_and_std
+
+MARKS = "*†‡§"
+"""Beside a mean that differs from that of the first value of the first axis, the second, ..."""
+
+
+def study_table(
+    study: StudySettings,
+    budget: Budget,
+    variants: Sequence[Variant],
+    scores: Sequence[Score],
+    comparisons: Sequence[Comparison],
+) -> Table:
+    """One row a variant: size, budget, speed, losses, and the mean with its interval on each task."""
+    objectives = objectives_of(variants)
+    tasks = {score.task: score.measure for score in scores}
+    rows = [
+        (
+            variant.name,
+            compact(variant.mean("parameters")),
+            compact(variant.mean("tokens")),
+            compact(variant.mean("characters")),
+            decimal(None if (t := variant.mean("elapsed_s")) is None else t / 60, 1),
+            whole(variant.speed()),
+            decimal(variant.validated(BITS)),
+            *(decimal(variant.loss(objective)) for objective in objectives),
+            *(_shown(variant, find(scores, variant.name, task), comparisons) for task in tasks),
+        )
+        for variant in variants
+    ]
+    columns = [
+        *("", "Parameters", "Tokens", "Characters", "Minutes", "Tokens/s", "Bits/character"),
+        *(f"{OBJECTIVES[objective][0]} loss" for objective in objectives),
+        *(f"{task}, {MEASURES[measure]}" for task, measure in tasks.items()),
+    ]
+    done = sum(len(variant.runs) for variant in variants)
+    cells = done + sum(len(variant.missing) for variant in variants)
+    note = f"{budget.name}; {done} of {cells} cells. {_intervals(variants, scores, study.within)} "
+    note += "Scores are of the development sets. " if study.split == "development" else ""
+    note += (
+        "Characters are those read in pretraining, white space aside. Losses are of validation, in nats, each on its "
+        "own masks: they compare only where masks and tokenizers are alike. Bits a character of the masked text come "
+        "nearer to a comparison of tokenizers, though each has other text masked."
+    )
+    title = f"{study.name}: {budget.words} a cell" if budget.words else study.name
+    return Table(title, tuple(columns), rows, note)
+
+
+def grid_tables(
+    variants: Sequence[Variant],
+    scores: Sequence[Score],
+    comparisons: Sequence[Comparison],
+    within: Collection[str] = (),
+) -> list[Table]:
+    """For each task of a study with two axes: the values of the first as rows, of the second as columns."""
+    axes = list(variants[0].values)
+    if len(axes) != 2:
+        return []
+    rows, columns = (list(dict.fromkeys(variant.values[axis] for variant in variants)) for axis in axes)
+    by_values = {tuple(variant.values.values()): variant for variant in variants}
+    tables = []
+    for task, measure in {score.task: score.measure for score in scores}.items():
+        found = {values: find(scores, variant.name, task) for values, variant in by_values.items()}
+        lines = [
+            (
+                row,
+                *(_shown(by_values[row, column], found[row, column], comparisons) for column in columns),
+                _margin([found[row, column] for column in columns]),
+            )
+            for row in rows
+        ]
+        means = [_margin([found[row, column] for row in rows]) for column in columns]
+        lines.append(("mean", *means, _margin(list(found.values()))))
+        title = f"{task}, {MEASURES[measure]}: {axes[0]} down, {axes[1]} across"
+        note = f"{_marks(variants, within)} Means of rows and columns are over what stands in them, and are not tested."
+        tables.append(Table(title, ("", *columns, "mean"), lines, note))
+    return tables
+
+
+def difference_table(comparisons: Sequence[Comparison]) -> Table | None:
+    """Every comparison with its p; None if there is none."""
+    if not comparisons:
+        return None
+    crossed = is_crossed(comparisons)
+    rows = [
+        (
+            *((one.value, one.base_value, fixed(one)) if crossed else (one.variant,)),
+            one.task,
+            points(one.difference.mean) if one.difference else MISSING,
+            p_value(one.difference.p) if one.difference else MISSING,
+            p_value(one.p),
+            f"{one.difference.pairs if one.difference else 0}",
+        )
+        for one in comparisons
+    ]
+    note = "Points of per cent; paired t-test over seeds, two-sided; corrected for all comparisons here (Holm 1979)."
+    if any(one.p is None for one in comparisons):
+        note += " A dash: no test, for want of pairs or of any spread among them."
+    columns = ("Task", "Difference", "p", "p, corrected", "Pairs")
+    if crossed:
+        note += " Along one axis at a time, all others equal."
+        return Table("Differences along each axis", ("", "Against", "Both with", *columns), rows, note)
+    return Table(f"Differences from {comparisons[0].base}", ("", *columns), rows, note)
+
+
+def cells_table(cells: Sequence[Cell], missing: Sequence[Sequence[str]]) -> Table:
+    """What a study would do: each cell, what it costs at most, and which of its stages (`missing`) are to be made."""
+    rows = []
+    for cell, stages in zip(cells, missing, strict=True):
+        rows.append(
+            (
+                cell.recipe.name,
+                cell.variant,
+                limits(cell.recipe),
+                compact(tokens(cell.recipe)),
+                scientific(flops(cell.recipe)),
+                "everything" if "corpus" in stages else ", ".join(stages) or "nothing",
+            )
+        )
+    columns = ("Run", "Variant", "Pretraining", "Tokens, at most", "FLOPs, at most", "To be made")
+    return Table("Cells", columns, rows, "What several cells need is made once.")
+
+
+def runs_table(
+    cells: Sequence[Cell], variants: Sequence[Variant], failures: Mapping[str, str], split: Split = "test"
+) -> Table:
+    """Every cell: what its run measured, or that it has not finished."""
+    runs = {run.name: run for variant in variants for run in variant.runs.values()}
+    objectives, tasks = objectives_of(variants), tasks_of(variants)
+    rows = []
+    for cell in cells:
+        name, run = cell.recipe.name, runs.get(cell.recipe.name)
+        counts = run.counts("pretraining") if run else {}
+        elapsed_s = number(counts.get("elapsed_s"))
+        rows.append(
+            (
+                name,
+                "failed" if name in failures else "finished" if run else "not finished",
+                whole(number(counts.get("steps"))),
+                compact(number(counts.get("tokens"))),
+                decimal(None if elapsed_s is None else elapsed_s / 60, 1),
+                *(decimal(last_validated(run, f"{objective}/loss") if run else None) for objective in objectives),
+                *(_scores_of(run, task, measure, split) for task, measure in tasks.items()),
+            )
+        )
+    columns = ["Run", "State", "Steps", "Tokens", "Minutes", *(f"{OBJECTIVES[name][0]} loss" for name in objectives)]
+    columns += [f"{task}, {MEASURES[measure]}" for task, measure in tasks.items()]
+    note = "Each is a run with a report of its own. Scores of fine-tuning seeds are parted by a slash."
+    return Table("Every cell", tuple(columns), rows, note)
+
+
+def machine_table(runs: Sequence[RunData], command: str, date: str) -> Table:
+    """Command and date of these results; versions and machines of the runs, with how many had each if they differ."""
+    found: dict[str, Counter[str]] = {}
+    for run in runs:
+        for key, value in table.rows if (table := versions_table(run)) else ():
+            found.setdefault(key, Counter())[value] += 1
+    rows = [("Command", command)] if command else []
+    rows.append(("Date", date))
+    for key, values in found.items():
+        alike = len(values) == 1 and values.total() == len(runs)
+        rows.append((key, ", ".join(value if alike else f"{value} ({count} runs)" for value, count in values.items())))
+    return Table("Machine and versions", ("", ""), rows)
+
+
+def find(scores: Sequence[Score], variant: str, task: str) -> Score:
+    """The score of a variant on a task."""
+    return next(score for score in scores if (score.variant, score.task) == (variant, task))
+
+
+def objectives_of(variants: Sequence[Variant]) -> list[str]:
+    """The objectives that any run has a loss of."""
+    return [name for name in OBJECTIVES if any(run.measured(name) for v in variants for run in v.runs.values())]
+
+
+def is_crossed(comparisons: Sequence[Comparison]) -> bool:
+    """Whether something is held fixed in them: whether the study has two axes or more."""
+    return any(one.others for one in comparisons)
+
+
+def fixed(comparison: Comparison) -> str:
+    """What both sides have in common, in words."""
+    return ", ".join(f"{axis} {value}" for axis, value in comparison.others.items())
+
+
+def points(share: float, *, sign: bool = True) -> str:
+    """A share of 1 in points of per cent."""
+    return f"{share * 100:{'+' if sign else ''}.2f}"
+
+
+def p_value(p: float | None, equals: str = "") -> str:
+    """A p-value to three places; what would round to nothing is said to be below the smallest shown."""
+    return "< 0.001" if p is not None and p < 0.0005 else equals + decimal(p)
+
+
+def _shown(variant: Variant, score: Score, comparisons: Sequence[Comparison]) -> str:
+    """Mean and interval in per cent, marks where it differs, and what is missing from it."""
+    marks = [
+        _mark(place)
+        for place, axis in enumerate(variant.values)
+        if any(
+            one.real and (one.axis, one.variant, one.task) == (axis, variant.name, score.task) for one in comparisons
+        )
+    ]
+    text = MISSING if score.estimate is None else percent(score.estimate.mean)
+    if score.estimate and score.estimate.low is not None and score.estimate.high is not None:
+        text += f" [{percent(score.estimate.low)}, {percent(score.estimate.high)}]"
+    missing = f"{len(variant.runs)} of {len(variant.runs) + len(variant.missing)} cells" if variant.missing else ""
+    scoreless = f"no score in {score.scoreless} of {score.runs}" if score.scoreless else ""
+    said = ", ".join(part for part in (missing, scoreless) if part)
+    return " ".join(filter(None, [text, "".join(marks), f"({said})" if said else ""]))
+
+
+def _margin(scores: Sequence[Score]) -> str:
+    """Mean over a row or a column; a dash if one of its cells has none."""
+    return percent(mean_and_std([score.estimate.mean if score.estimate else None for score in scores])[0])
+
+
+def _mark(place: int) -> str:
+    return MARKS[place] if place < len(MARKS) else f"({place + 1})"
+
+
+def _marks(variants: Sequence[Variant], within: Collection[str] = ()) -> str:
+    """What the marks beside means say."""
+    axes = variants[0].values
+    how = f"(p < {SIGNIFICANCE}, paired, corrected)"
+    if len(axes) == 1:
+        return f"* differs from the first row {how}."
+    bases = [(_mark(place), value) for place, (axis, value) in enumerate(axes.items()) if axis not in within]
+    (mark, first), *others = bases
+    parts = [f"{mark} differs from {first}", *(f"{mark} from {other}" for mark, other in others)]
+    return f"{', '.join(parts)}, all else equal {how}."
+
+
+def _intervals(variants: Sequence[Variant], scores: Sequence[Score], within: Collection[str]) -> str:
+    counts = [score.estimate.observations for score in scores if score.estimate and score.estimate.low is not None]
+    if not counts:
+        return "One seed, so no intervals."
+    low, high = min(counts), max(counts)
+    over = f"{high}" if low == high else f"{low} to {high}"
+    mean = f"Mean and {CONFIDENCE:.0%} interval (Student's t) over {over} {scope_of(variants)}"
+    return f"{mean}; {_marks(variants, within)}"
+
+
+def _scores_of(run: RunData | None, task: str, measure: str, split: Split) -> str:
+    """The score of each fine-tuning seed in per cent."""
+    found = [seed for one in run.tasks if one.name == task for seed in seeds_of(one)] if run else []
+    return shortened(" / ".join(percent(score_of(seed, split, measure)) for seed in found), 60) or MISSING

@@ -1,0 +1,140 @@
+"""What is compared with what, on which observations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from scipy import stats
+
+from cloze.study.comparisons import Comparison, compare_all, scope_of, score_all
+from cloze.study.variants import Variant, read_variants
+from tests.study.conftest import MakeStudy, write_runs
+
+CROSSED = {"format": ["pairs", "sentences", "documents"], "corpus": ["reviews", "wiki"]}
+SCORES: dict[str, list[list[float | None]]] = {
+    "pairs, reviews": [[0.80], [0.82], [0.81]],
+    "pairs, wiki": [[0.70], [0.73], [0.71]],
+    "sentences, reviews": [[0.81], [0.84], [0.82]],
+    "sentences, wiki": [[0.70], [0.72], [0.73]],
+    "documents, reviews": [[0.90], [0.92], [0.905]],
+    "documents, wiki": [[0.79], [0.81], [0.82]],
+}
+
+
+def compare(
+    make_study: MakeStudy,
+    axes: Mapping[str, Sequence[str]],
+    scores: Mapping[str, Sequence[Sequence[float | None]]],
+    seeds: Sequence[int] = (1, 2, 3),
+) -> tuple[list[Variant], list[Comparison]]:
+    _, cells = make_study(axes, seeds)
+    write_runs(cells, scores)
+    variants = read_variants(cells)
+    return variants, compare_all(variants, score_all(variants))
+
+
+def test_one_axis_is_compared_with_its_first_value(make_study: MakeStudy) -> None:
+    scores = {"a": [[0.8, 0.82, 0.81]], "b": [[0.9, 0.93, 0.91]], "c": [[0.8, 0.81, 0.82]]}
+    _, found = compare(make_study, {"x": ["a", "b", "c"]}, scores, seeds=[1])
+    assert [(one.variant, one.base, one.others) for one in found] == [("b", "a", {}), ("c", "a", {})]
+
+
+def test_two_axes_are_compared_one_at_a_time(make_study: MakeStudy) -> None:
+    _, found = compare(make_study, CROSSED, SCORES)
+    assert [(one.axis, one.variant, one.base) for one in found] == [
+        ("format", "sentences, reviews", "pairs, reviews"),
+        ("format", "documents, reviews", "pairs, reviews"),
+        ("format", "sentences, wiki", "pairs, wiki"),
+        ("format", "documents, wiki", "pairs, wiki"),
+        ("corpus", "pairs, wiki", "pairs, reviews"),
+        ("corpus", "sentences, wiki", "sentences, reviews"),
+        ("corpus", "documents, wiki", "documents, reviews"),
+    ]
+    assert found[2].others == {"corpus": "wiki"} and (found[2].value, found[2].base_value) == ("sentences", "pairs")
+
+
+def test_along_an_axis_of_within_nothing_is_compared(make_study: MakeStudy) -> None:
+    _, cells = make_study(CROSSED, [1, 2, 3])
+    write_runs(cells, SCORES)
+    variants = read_variants(cells)
+    found = compare_all(variants, score_all(variants), within=["corpus"])
+    assert [one.axis for one in found] == ["format"] * 4
+    tested = [one for one in found if one.difference and one.difference.p is not None]
+    smallest = min(tested, key=lambda one: one.difference.p if one.difference and one.difference.p else 1.0)
+    assert smallest.difference and smallest.difference.p
+    assert smallest.p == pytest.approx(min(1.0, 4 * smallest.difference.p)), "corrected for what is compared"
+
+
+def test_every_test_is_scipys_and_all_of_them_are_corrected_together(make_study: MakeStudy) -> None:
+    _, found = compare(make_study, CROSSED, SCORES)
+    flat = {name: [value for group in groups for value in group] for name, groups in SCORES.items()}
+    wanted = [float(stats.ttest_rel(flat[one.variant], flat[one.base]).pvalue) for one in found]
+    assert [one.difference and one.difference.p for one in found] == pytest.approx(wanted)
+    smallest = min(range(len(found)), key=lambda i: wanted[i])
+    assert found[smallest].p == pytest.approx(min(1.0, 7 * wanted[smallest])), "Holm: times the number of all"
+
+
+def test_three_axes_hold_both_others_fixed(make_study: MakeStudy) -> None:
+    axes = {"x": ["a", "b"], "y": ["c", "d"], "z": ["e", "f"]}
+    names = [f"{x}, {y}, {z}" for x in "ab" for y in "cd" for z in "ef"]
+    _, found = compare(make_study, axes, {name: [[0.5, 0.6]] for name in names}, seeds=[1])
+    assert len(found) == 3 * 4
+    last = found[-1]
+    assert (last.variant, last.base, last.others) == ("b, d, f", "b, d, e", {"x": "b", "y": "d"})
+
+
+def test_seeds_of_one_pretrained_model_are_observations_only_among_themselves(make_study: MakeStudy) -> None:
+    one = {"a": [[0.8, 0.9, 0.85]], "b": [[0.7, 0.7, 0.9]]}
+    variants, (found,) = compare(make_study, {"x": ["a", "b"]}, one, seeds=[1])
+    assert scope_of(variants) == "fine-tuning seeds" and found.difference and found.difference.pairs == 3
+    several = {"a": [[0.8, 0.9], [0.7, 0.7]], "b": [[0.6, 0.9], [0.5, 0.8]]}
+    variants, (found,) = compare(make_study, {"x": ["a", "b"]}, several, seeds=[1, 2])
+    assert scope_of(variants) == "pretraining seeds"
+    assert found.difference and found.difference.pairs == 2 and found.difference.mean == pytest.approx(-0.075)
+    assert list(score_all(variants)[0].values.items()) == [((1,), pytest.approx(0.85)), ((2,), 0.7)]
+
+
+def test_pairs_are_of_equal_seeds_where_cells_are_missing(make_study: MakeStudy) -> None:
+    scores: dict[str, list[list[float]]] = {
+        "a": [[0.8], [0.9], []],
+        "b": [[], [0.95], [0.99]],
+        "c": [[], [], [0.7]],
+        "d": [[], [], []],
+    }
+    variants, found = compare(make_study, {"x": list("abcd")}, scores)
+    assert variants[1].missing == [1] and variants[3].missing == [1, 2, 3]
+    first = found[0].difference
+    assert first is not None and first.pairs == 1 and first.mean == pytest.approx(0.05) and first.p is None
+    assert [one.why_not for one in found[1:]] == ["c and a have no common seed", "no cell of d has finished"]
+    assert [one.difference for one in found[1:]] == [None, None]
+    one_run_is_one_observation = score_all(variants)[2].estimate
+    assert one_run_is_one_observation and one_run_is_one_observation.observations == 1
+
+
+def test_other_pretraining_seeds_are_no_pairs(make_study: MakeStudy) -> None:
+    scores = {"a": [[0.8, 0.9], []], "b": [[], [0.7, 0.6]]}
+    _, (found,) = compare(make_study, {"x": ["a", "b"]}, scores, seeds=[1, 2])
+    assert found.difference is None and found.why_not == "b and a have no common seed"
+
+
+def test_a_mean_never_leaves_out_the_runs_that_went_wrong(make_study: MakeStudy) -> None:
+    scores: dict[str, list[list[float | None]]] = {
+        "a": [[0.8, 0.9, 0.85]],
+        "b": [[0.99, float("nan"), 0.98]],
+        "c": [[0.8, None, 0.9]],
+    }
+    variants, found = compare(make_study, {"x": ["a", "b", "c"]}, scores, seeds=[1])
+    of_b = score_all(variants)[1]
+    assert of_b.estimate is None and of_b.scoreless == 1 and list(of_b.values.values()) == [0.99, 0.98]
+    assert [one.why_not for one in found] == [
+        "no score on t from 1 of 3 runs of b",
+        "no score on t from 1 of 3 runs of c",
+    ]
+
+
+def test_what_an_earlier_recipe_left_is_no_result_of_a_cell_that_failed(make_study: MakeStudy) -> None:
+    _, cells = make_study({"x": ["a", "b"]})
+    write_runs(cells, {"a": [[0.8]], "b": [[0.9]]})
+    variants = read_variants(cells, {"s-b-1": "the disk is full"})
+    assert variants[1].runs == {} and variants[1].missing == [1]
