@@ -70,14 +70,21 @@ def test_a_band_is_drawn_around_a_line() -> None:
 
 
 @given(st.lists(st.floats(0, 100), max_size=12).map(sorted), st.floats(0.5, 8))
-def test_labels_are_moved_apart_and_stay_below_the_top(values: list[float], gap: float) -> None:
-    moved = apart(values, gap, 100.0)
+def test_labels_are_moved_apart_and_stay_in_the_axes(values: list[float], gap: float) -> None:
+    moved = apart(values, gap, 0.0, 100.0)
+    assert len(moved) == len(values)
     assert all(after - before >= gap - 1e-9 for before, after in pairwise(moved))
-    assert all(value <= 100.0 for value in moved)
+    assert all(-1e-9 <= value <= 100.0 for value in moved)
 
 
 def test_labels_that_are_apart_stay_where_they_are() -> None:
-    assert apart([1.0, 5.0, 9.0], 3.0, 10.0) == [1.0, 5.0, 9.0]
+    assert apart([1.0, 5.0, 9.0], 3.0, 0.0, 10.0) == [1.0, 5.0, 9.0]
+
+
+def test_labels_that_meet_part_evenly() -> None:
+    assert apart([5.0, 5.0], 2.0, 0.0, 10.0) == [4.0, 6.0]
+    assert apart([9.5, 9.5], 2.0, 0.0, 10.0) == [8.0, 10.0]
+    assert apart([1.0, 1.0, 1.0], 2.0, 0.0, 3.0) == [-1.0, 1.0, 3.0], "too little room: below the top"
 
 
 def test_words_are_labels_not_formulas_and_titles_are_escaped() -> None:

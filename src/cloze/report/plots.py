@@ -10,11 +10,11 @@ import io
 import re
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import east_asian_width
@@ -285,7 +285,7 @@ def write_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> N
     point = axes.figure.dpi / POINTS_PER_INCH  # in pixels
     pad, gap = 7 * point * (right - left) / axes.bbox.width, LINE_POINTS * point * (high - low) / axes.bbox.height
     ends = sorted(ends, key=lambda end: end[1])
-    for (x, y, label, colour), shown_y in zip(ends, apart([end[1] for end in ends], gap, high), strict=True):
+    for (x, y, label, colour), shown_y in zip(ends, apart([end[1] for end in ends], gap, low, high), strict=True):
         axes.annotate(
             label,
             (x, y),
@@ -295,18 +295,24 @@ def write_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> N
             color=COLOURS[colour],
             annotation_clip=False,
             parse_math=False,
-            arrowprops={"arrowstyle": "-", "color": COLOURS["faint"], "linewidth": 0.5},
+            arrowprops={"arrowstyle": "-", "color": COLOURS["faint"], "linewidth": 0.5, "relpos": (0.0, 0.5)},
         )
 
 
-def apart(values: Sequence[float], gap: float, high: float) -> list[float]:
-    """Ascending values, moved so that neighbours are `gap` apart: up, and down again where they pass `high`."""
-    moved: list[float] = []
-    for value in values:
-        moved.append(max(value, moved[-1] + gap) if moved else value)
-    for i in reversed(range(len(moved))):
-        moved[i] = min(moved[i], high if i == len(moved) - 1 else moved[i + 1] - gap)
-    return moved
+def apart(values: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Ascending values, moved up and down alike so that neighbours are `gap` apart.
+
+    They stay between `low` and `high`; where that is too little room, below `high`.
+    """
+
+    def raised(found: Iterable[float]) -> list[float]:
+        return list(accumulate(found, lambda below, value: max(value, below + gap)))
+
+    def lowered(found: Sequence[float]) -> list[float]:
+        return list(accumulate(reversed(found), lambda above, value: min(value, above - gap)))[::-1]
+
+    middle = [(up + down) / 2 for up, down in zip(raised(values), lowered(values), strict=True)]
+    return lowered([*raised([low - gap, *middle])[1:], high + gap])[:-1]
 
 
 @contextmanager
