@@ -83,7 +83,12 @@ def test_the_page_tells_a_stranger_everything(study: Study, tmp_path: Path) -> N
     results = write_results(tmp_path / "s", *study, command="cloze study s.yaml")
     page, text = page_of(tmp_path / "s")
     wanted = [
-        *("Why?", "3 of 3 Cells finished", "1,000 steps Pretraining of each", "3 Fine-tuning seeds"),
+        *(
+            "Why?",
+            "3 of 3 Cells finished",
+            "1,000 steps Pretraining of each",
+            "3 Fine-tuning seeds of one pretraining each",
+        ),
         *(results.words, "s: 1,000 steps a cell", "Differences from plain", "MLM loss of validation"),
         *("Up is better, left is cheaper", "Every cell", "80.00 / 82.00 / 81.00", "Command cloze study s.yaml"),
         *("Torch 2.13.0", "Cores 2", "training.warmup_steps: 8"),
@@ -131,6 +136,18 @@ def test_what_is_missing_is_shown(make_study: MakeStudy, tmp_path: Path) -> None
     assert "Left out: no score on t from 1 of 2 runs of d." in text
     assert "no cell of c has finished" in text
     assert "d,2,t,1,test,accuracy,\n" in (tmp_path / "s" / "scores.csv").read_text(encoding="utf-8")
+
+
+def test_a_study_without_tasks_shows_losses(study: Study, tmp_path: Path) -> None:
+    write_runs(study[1], ONE_AXIS)
+    for cell in study[1]:
+        folder = cell.recipe.output / cell.recipe.name
+        (folder / "recipe.yaml").write_text(f"name: {cell.recipe.name}\ntasks: []\n", encoding="utf-8")
+    results = write_results(tmp_path / "s", *study)
+    assert results.words == "Nothing was compared: there is one variant, or no task."
+    assert "No task was scored." in results.table.note and len(results.headline) == 3
+    _, text = page_of(tmp_path / "s")
+    assert "No task has been scored." in text and "MLM loss of validation" in text
 
 
 def test_missing_cells_leave_their_margins_empty(make_study: MakeStudy, tmp_path: Path) -> None:

@@ -116,12 +116,13 @@ def _headline(
     elapsed_s = sum(number(run.counts("pretraining").get("elapsed_s")) or 0.0 for run in runs)
     time, _, unit = duration(elapsed_s).partition(" ")
     amount, _, letter = budget.amount.partition(" ")
-    return [
+    figures = [
         Figure(f"{len(runs)}", f"of {len(cells)}", "Cells finished", f"{len(variants)} variants"),
         Figure(amount, f"{letter} {budget.unit}".strip(), "Pretraining of each", budget.name),
-        Figure(f"{seeds}", "", scope.capitalize(), "" if scope == "pretraining seeds" else "of one pretraining each"),
         Figure(time, unit, "Pretraining in all", "without validation"),
     ]
+    each = "" if scope == "pretraining seeds" else "of one pretraining each"
+    return [*figures, Figure(f"{seeds}", "", scope.capitalize(), each)] if seeds else figures
 
 
 def _page(results: Results) -> str:

@@ -251,7 +251,7 @@ def _marks(variants: Sequence[Variant], within: Collection[str] = ()) -> str:
 def _intervals(variants: Sequence[Variant], scores: Sequence[Score], within: Collection[str]) -> str:
     counts = [score.estimate.observations for score in scores if score.estimate and score.estimate.low is not None]
     if not counts:
-        return "One seed, so no intervals."
+        return "One seed, so no intervals." if scores else "No task was scored."
     low, high = min(counts), max(counts)
     over = f"{high}" if low == high else f"{low} to {high}"
     mean = f"Mean and {CONFIDENCE:.0%} interval (Student's t) over {over} {scope_of(variants)}"
