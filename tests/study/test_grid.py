@@ -57,6 +57,13 @@ def test_axes_are_crossed_and_every_cell_has_every_seed(folder: Path) -> None:
     assert cells[0].recipe.masking.copies == 1
 
 
+def test_values_of_any_script_have_runs_of_their_own(folder: Path) -> None:
+    text = "name: a\nbase: base.yaml\nbudget: equal steps\naxes: {마스크: {한 벌: null, 열 벌: null, GELU로: null}}\n"
+    _, cells = read_study(write(folder, text))
+    assert [cell.variant for cell in cells] == ["한 벌", "열 벌", "GELU로"]
+    assert [cell.recipe.name for cell in cells] == ["a-1-1", "a-2-1", "a-GELU-3-1"]
+
+
 def test_a_value_may_take_another_recipe(folder: Path) -> None:
     text = (
         "name: a\nbase: base.yaml\nbudget: equal steps\naxes: {family: {BERT: null, RoBERTa: {recipe: other.yaml}}}\n"

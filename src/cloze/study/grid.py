@@ -155,13 +155,20 @@ def _cell(study: StudySettings, path: Path, values: dict[str, str], seed: int, o
     chosen: dict[str, Any] = {}
     for axis, value in values.items():
         chosen |= study.axes[axis][value] or {}
-    name = "-".join([study.name, *(re.sub(r"[^A-Za-z0-9._]+", "-", value).strip("-") for value in values.values())])
+    parts = (_in_a_name(value, list(study.axes[axis]).index(value) + 1) for axis, value in values.items())
+    name = "-".join([study.name, *parts])
     try:
         recipe = make_recipe(study, {**chosen, "seed": seed}, overrides, f"{name}-{seed}")
         return Cell(values, seed, recipe)
     except RecipeError as error:
         where = ", ".join(f"{axis} {value}" for axis, value in values.items())
         raise RecipeError(f"{path}, cell {where}: {error}") from None
+
+
+def _in_a_name(value: str, place: int) -> str:
+    """A value as a part of a run's name, which is ASCII; what is lost of other scripts, its place stands for."""
+    plain = re.sub(r"[^A-Za-z0-9._]+", "-", value).strip("-")
+    return plain if value.isascii() else f"{plain}-{place}".strip("-")
 
 
 def _read(path: Path) -> StudySettings:
