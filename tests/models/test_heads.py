@@ -200,8 +200,8 @@ def test_fine_tuning_a_modernbert_goes_on_with_the_head_of_pretraining() -> None
         settings=task,
         model=pretrained,
         recipe=recipe,
-        classes=("a", "b"),
-        kept={},
+        splits=SimpleNamespace(classes=("a", "b"), settings={}),
+        layout=SimpleNamespace(length=12),
         kind=kind_of("classification"),
         device="cpu",
     )
