@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+import cloze.models.dropout
 from cloze.models.dropout import Dropout, seed_dropout
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_share_and_scale(share: float) -> None:
     dropout = Dropout(share)
-    seed_dropout(dropout, 1, 0)
+    seed_dropout(dropout.modules(), 1, 0)
     y = dropout(torch.ones(1000, 257))
     zeros = (y == 0).float().mean().item()
     assert abs(zeros - share) < 0.004
@@ -24,7 +25,7 @@ def test_masks_depend_on_seed_step_micro_and_site_alone() -> None:
     model = nn.ModuleList([Dropout(0.5), Dropout(0.5)])
 
     def masks(*key: int) -> list[torch.Tensor]:
-        seed_dropout(model, *key)
+        seed_dropout(model.modules(), *key)
         return [site(torch.ones(64)) for site in model]
 
     first = masks(1, 7, 0)
@@ -44,18 +45,21 @@ def test_evaluation_and_zero_share_change_nothing() -> None:
 
 def test_gradient_passes_where_values_passed() -> None:
     dropout = Dropout(0.5)
-    seed_dropout(dropout, 1, 0)
+    seed_dropout(dropout.modules(), 1, 0)
     x = torch.ones(100, requires_grad=True)
     y = dropout(x)
     y.sum().backward()
     assert x.grad is not None and torch.equal(x.grad, y.detach())
 
 
-def test_neighbours_and_streams_are_independent() -> None:
+@pytest.mark.parametrize("stream_words", [1_000, 8_000])
+def test_neighbours_and_streams_are_independent(stream_words: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight streams of a thousand words, and one of all."""
+    monkeypatch.setattr(cloze.models.dropout, "STREAM_WORDS", stream_words)
     dropout = Dropout(0.5)
     dropped = []
     for step in range(20):
-        seed_dropout(dropout, 1, step)
+        seed_dropout(dropout.modules(), 1, step)
         dropped.append(dropout(torch.ones(8 * 8 * 1000)) == 0)
     x = torch.stack(dropped).float() - 0.5
     tolerance = 5 * 0.25 / x.numel() ** 0.5

@@ -192,7 +192,7 @@ def test_gradients_reach_every_parameter(family: str, norm_position: str) -> Non
     sizes = config(norm_position=norm_position, dropout=0.1, attention_dropout=0.1)
     model = Bert(sizes, pairs=True) if family == "bert" else Roberta(sizes)
     filled(model).train()
-    seed_dropout(model, seed=1, step=0)
+    seed_dropout(model.modules(), seed=1, step=0)
     torch.stack([sums.loss for sums in model.losses(batch()).values()]).sum().backward()  # type: ignore[no-untyped-call]
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -205,7 +205,7 @@ def test_evaluation_draws_nothing() -> None:
     model, rows = encoder(dropout=0.5, attention_dropout=0.5), batch()
     before = torch.get_rng_state()
     first = model(rows)
-    seed_dropout(model, seed=9, step=9)
+    seed_dropout(model.modules(), seed=9, step=9)
     assert torch.equal(model(rows), first)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -215,7 +215,7 @@ def test_training_is_a_function_of_seed_and_step(places: dict[str, float]) -> No
     model, rows = encoder(**({"attention_dropout": 0.0} | places)).train(), batch()
 
     def forward(seed: int, step: int) -> Tensor:
-        seed_dropout(model, seed, step)
+        seed_dropout(model.modules(), seed, step)
         return model(rows)  # type: ignore[no-any-return]
 
     first = forward(1, 7)
@@ -354,7 +354,7 @@ def test_gradients_reach_every_parameter_of_later_families(family: str) -> None:
     )
     sizes = replace(sizes, dropout=0.1, attention_dropout=0.1)
     model = filled(Albert(sizes, pairs=True) if family == "albert" else ModernBert(sizes)).train()
-    seed_dropout(model, seed=1, step=0)
+    seed_dropout(model.modules(), seed=1, step=0)
     sums: dict[str, Sums] = cast("Any", model).losses(rows)
     torch.stack([part.loss for part in sums.values()]).sum().backward()  # type: ignore[no-untyped-call]
     for name, parameter in model.named_parameters():

@@ -220,9 +220,9 @@ def test_a_classifier_drops_before_its_layers(family: str, places: int) -> None:
     assert [model.first_dropout.share, model.head.dropout.share].count(0.5) == places
     model.encoder.eval()
     rows, _ = classified()
-    seed_dropout(model, 1, 0)
+    seed_dropout(model.modules(), 1, 0)
     first = model.logits(rows)
-    seed_dropout(model, 1, 0)
+    seed_dropout(model.modules(), 1, 0)
     assert torch.equal(model.logits(rows), first)
-    seed_dropout(model, 1, 1)
+    seed_dropout(model.modules(), 1, 1)
     assert not torch.equal(model.logits(rows), first)

@@ -75,7 +75,7 @@ def flat(lengths: list[int], rows: list[int], parts: list[int] | None = None) ->
 
 def seeded(seed: int, step: int | None) -> Noise:
     noise = Noise()
-    seed_noise(torch.nn.Sequential(noise), seed, step)
+    seed_noise(torch.nn.Sequential(noise).modules(), seed, step)
     return noise
 
 

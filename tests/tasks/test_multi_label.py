@@ -82,7 +82,7 @@ def write_reviews(path: Path, count: int, seed: int) -> None:
 def test_it_learns_and_the_saved_model_labels(data: Path, tmp_path: Path) -> None:
     for name, count, seed in (("train.tsv", 300, 1), ("test.tsv", 60, 2)):
         write_reviews(tmp_path / name, count, seed)
-    changes: dict[str, Any] = {"epochs": 8, "batch_rows": 16, "peak_learning_rate": 5e-3, "length": 24, "seeds": [1]}
+    changes: dict[str, Any] = {"epochs": 12, "batch_rows": 16, "peak_learning_rate": 5e-3, "length": 24, "seeds": [1]}
     task = settings(tmp_path, **(changes | {"length": 16}))
     training = {"device": "cpu", "precision": "float32"}
     recipe = Recipe.model_validate({"name": "tiny", "data": data, "training": training, "tasks": [task]})

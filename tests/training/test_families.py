@@ -69,7 +69,7 @@ def test_gradient_does_not_depend_on_micro_batches(tiny: Make, monkeypatch: pyte
 def test_gradient_is_that_of_weighted_means(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     found, _ = gradients_of(tiny(family="electra", dropout=0.0), 8, monkeypatch)
     run = tiny(family="electra", dropout=0.0)
-    seed_noise(run.model, 1, 5)
+    seed_noise(run.model.modules(), 1, 5)
     (batch,) = cut(run, 32, 32)
     sums = run.model.losses(batch)
     masked, replaced = sums["masked_tokens"], sums["replaced_tokens"]

@@ -3,13 +3,14 @@
 `seed_dropout` is called before every training forward pass, so step 70,000 draws its masks without the 69,999 before
 it and a resumed run repeats the uninterrupted one bit for bit. On a CPU torch draws one number a value and compares
 into booleans, which costs more than the attention it thins out (docs/experiments.md). Here one 64-bit word serves eight
-values, most words come from Marsaglia's xorshift64 (2003) run in parallel streams, and bytes become zeros and ones by
-arithmetic alone. The share is therefore rounded to a multiple of 1/256 (0.1 becomes 26/256), and the scale is the exact
-inverse of what is kept. On other devices torch's own kernels and generator are used.
+values, most words of a long draw come from Marsaglia's xorshift64 (2003) run in parallel, and bytes become zeros and
+ones by arithmetic alone. The share is therefore rounded to a multiple of 1/256 (0.1 becomes 26/256), and the scale is
+the exact inverse of what is kept. On other devices torch's own kernels and generator are used.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import torch
@@ -18,7 +19,9 @@ from torch import Tensor, nn
 from cloze.inputs.hashing import hash_u64
 
 _LEVELS = 256
-_STREAM = 8
+_STREAMS = 8
+STREAM_WORDS = 8_192
+"""Words that are worth a stream: below that torch's generator is faster than starting seven operations."""
 _LOW_57_BITS = (1 << 57) - 1
 """Turns torch's arithmetic shift by 7 into the logical one of xorshift64."""
 
@@ -58,8 +61,9 @@ class Dropout(nn.Module):
 # The compiler can't follow a view of words as bytes, and there is nothing here to fuse.
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def _random_bytes(count: int, generator: torch.Generator) -> Tensor:
-    """uint8 [count]: xorshift64 streams of _STREAM words, each begun by the generator."""
-    words = torch.empty(_STREAM, -(-count // (8 * _STREAM)), dtype=torch.int64)
+    """uint8 [count]: xorshift64 run in parallel, each run begun by the generator and `streams` words long."""
+    streams = min(_STREAMS, max(1, count // (8 * STREAM_WORDS)))
+    words = torch.empty(streams, -(-count // (8 * streams)), dtype=torch.int64)
     # random_ alone draws 63 bits; naming the whole range gives all 64, and so eight whole bytes.
     words[0].random_(torch.iinfo(torch.int64).min, None, generator=generator)
     for before, word in pairwise(words):
@@ -69,9 +73,9 @@ def _random_bytes(count: int, generator: torch.Generator) -> Tensor:
     return words.view(-1).view(torch.uint8)[:count]
 
 
-def seed_dropout(model: nn.Module, seed: int, step: int, micro: int = 0) -> None:
-    """Point every Dropout of `model` at the masks of (seed, step, micro). `micro` also tells ranks apart."""
-    for site, module in enumerate(m for m in model.modules() if isinstance(m, Dropout)):
+def seed_dropout(modules: Iterable[nn.Module], seed: int, step: int, micro: int = 0) -> None:
+    """Point every Dropout among `modules` at the masks of (seed, step, micro). `micro` also tells ranks apart."""
+    for site, module in enumerate(m for m in modules if isinstance(m, Dropout)):
         module.generator.manual_seed(int(hash_u64(seed, "dropout", step, micro, site)) >> 1)
     if torch.cuda.is_available():
         torch.cuda.manual_seed(int(hash_u64(seed, "dropout", step, micro)) >> 1)

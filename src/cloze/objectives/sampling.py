@@ -7,6 +7,7 @@ from V numbers a target. Shares are float32 and uniform numbers float64, so half
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,9 +74,9 @@ class Noise(nn.Module):
         return _uniform(rows[row], positions - starts[row])
 
 
-def seed_noise(model: nn.Module, seed: int, step: int | None) -> None:
-    """Point every Noise of `model` at the numbers of (seed, step); None is for validation, the same at every step."""
-    for module in model.modules():
+def seed_noise(modules: Iterable[nn.Module], seed: int, step: int | None) -> None:
+    """Point every Noise among `modules` at the numbers of (seed, step); None: of validation, the same at every step."""
+    for module in modules:
         if isinstance(module, Noise):
             module.key = (seed, "samples/validation" if step is None else "samples/training", step or 0)
 

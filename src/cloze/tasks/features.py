@@ -63,11 +63,11 @@ class Features:
 
     def rows_of(self, examples: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows of these examples, in their order."""
-        return examples if self.parts is None else ranges(self.parts[examples], np.diff(self.parts)[examples])
+        return examples if self.parts is None else ranges(self.parts[examples], _sizes(self.parts, examples))
 
     def tokens_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Places in `ids` of the tokens of these rows, in their order."""
-        return ranges(self.offsets[rows], self.lengths[rows])
+        return ranges(self.offsets[rows], _sizes(self.offsets, rows))
 
     def batch(
         self,
@@ -81,17 +81,22 @@ class Features:
         `targets`: objective -> what its examples are labelled with, [all examples, ...]; `per_token`: [all tokens].
         """
         rows = self.rows_of(examples)
-        lengths, places = self.lengths[rows], self.tokens_of(rows)
+        lengths, places = _sizes(self.offsets, rows), self.tokens_of(rows)
         offsets = np.append(0, np.cumsum(lengths))
         ids = self.ids[places].astype(np.int64)
         segments = np.zeros_like(ids) if self.segments is None else self.segments[places].astype(np.int64)
-        parts = None if self.parts is None else np.diff(self.parts)[examples]
+        parts = None if self.parts is None else _sizes(self.parts, examples)
         firsts = offsets[:-1] if parts is None else offsets[np.cumsum(parts) - parts]
         found: dict[str, tuple[NDArray[np.int64], NDArray[np.int64] | NDArray[np.float32]]] = {}
         for name, labels in (targets or {}).items():
             known = np.flatnonzero(labels[places] != IGNORED) if per_token else None
             found[name] = (firsts, labels[examples]) if known is None else (known, labels[places[known]])
         return to_torch((ids, ranges(0, lengths), segments, offsets.astype(np.int32)), examples, found, parts)
+
+
+def _sizes(offsets: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sizes at these places of what lies between offsets; those of all others cost nothing."""
+    return offsets[places + 1] - offsets[places]
 
 
 class RowBuilder:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -62,6 +63,16 @@ class Learner:
         """Training is over: give the model the averaged weights, if there are any."""
         if self.average is not None:
             self.average.apply()
+
+    @cached_property
+    def modules(self) -> tuple[nn.Module, ...]:
+        """The model and all that is in it, found once: walking the tree takes as long as a small layer."""
+        return tuple(self.model.modules())
+
+    @cached_property
+    def parameters(self) -> tuple[nn.Parameter, ...]:
+        """Those that are trained."""
+        return tuple(parameter for parameter in self.model.parameters() if parameter.requires_grad)
 
     def autocast(self) -> torch.autocast:
         """The context of every forward pass."""
@@ -122,10 +133,11 @@ def train_step(
     ranks, model = learner.ranks, learner.model
     counts = ranks.sum_integers(learner.counts(micro_batches))
     sums, figures = _zeros(learner)
-    model.train()
-    seed_noise(model, learner.seed, step)
+    if not model.training:
+        model.train()
+    seed_noise(learner.modules, learner.seed, step)
     for batch in micro_batches:
-        seed_dropout(model, learner.seed, step, first_row)
+        seed_dropout(learner.modules, learner.seed, step, first_row)
         with learner.autocast():
             found = learner.losses(batch.to(ranks.device))
         parts = [found[name] for name in learner.objectives]
@@ -134,12 +146,12 @@ def train_step(
         sums += _loss_and_correct(parts)
         figures += _figures(learner, found)
         first_row += len(batch.rows)
-    gradients = _gradients(model)
+    gradients = _gradients(learner.parameters)
     ranks.sum_tensors(gradients)
     ranks.sum_tensors([sums, figures])
     norm = get_total_norm(gradients)
     if learner.clip_norm is not None:
-        clip_grads_with_norm_(model.parameters(), learner.clip_norm, norm)
+        clip_grads_with_norm_(learner.parameters, learner.clip_norm, norm)
     for group in learner.optimizer.param_groups:
         group["lr"] = learning_rate * group.get(RATE_FACTOR, 1.0)
     learner.optimizer.step()
@@ -158,7 +170,7 @@ def evaluate(learner: Learner, batches: Iterable[Batch]) -> dict[str, Mean]:
     ranks, model = learner.ranks, learner.model
     was_training = model.training
     model.eval()
-    seed_noise(model, learner.seed, None)
+    seed_noise(learner.modules, learner.seed, None)
     counts, characters = [0] * len(learner.objectives), 0
     sums, figures = _zeros(learner)
     with torch.no_grad():
@@ -220,12 +232,11 @@ def _zeros(learner: Learner) -> tuple[Tensor, Tensor]:
     return sums, figures
 
 
-def _gradients(model: nn.Module) -> list[Tensor]:
+def _gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
     """The gradients of all trained parameters; one that no row touched is 0, so that every rank and cut agrees."""
     gradients = []
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            gradients.append(parameter.grad)
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        gradients.append(parameter.grad)
     return gradients
