@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import cloze.models.encoder
 from cloze.inputs.batch import Batch
 from cloze.models.albert import Albert
 from cloze.models.attention import make_layout, within_window
@@ -199,6 +200,19 @@ def test_gradients_reach_every_parameter(family: str, norm_position: str) -> Non
         assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
         if name.endswith("qkv.weight"):
             assert all(part.abs().sum() > 0 for part in parameter.grad.chunk(3))
+
+
+@pytest.mark.parametrize("changes", [{}, {"norm_position": "pre", "positions": "rotary"}, {"attention": "explicit"}])
+def test_tokens_behind_the_batch_change_nothing(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def states_and_gradients(step: int) -> tuple[list[Tensor], list[Tensor]]:
+        monkeypatch.setattr(cloze.models.encoder, "TOKENS_STEP", step)
+        model, rows = encoder(**changes), batch()
+        states = model.hidden_states(rows)
+        states[-1].square().sum().backward()  # type: ignore[no-untyped-call]
+        return states, [cast("Tensor", parameter.grad) for parameter in model.parameters()]
+
+    bare, filled_up = states_and_gradients(1), states_and_gradients(64)
+    torch.testing.assert_close(filled_up, bare, atol=1e-5, rtol=1e-5)
 
 
 def test_evaluation_draws_nothing() -> None:

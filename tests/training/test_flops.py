@@ -9,12 +9,18 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+import cloze.models.encoder
 from cloze.errors import ClozeError
 from cloze.inputs.batch import Batch
 from cloze.models import build, encoder_config
 from cloze.recipe import ModelSettings
 from cloze.training.flops import measure_peak, training_flops
 from tests.parity.conftest import VOCABULARY, make_rows
+
+
+@pytest.fixture(autouse=True)
+def no_tokens_behind_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloze.models.encoder, "TOKENS_STEP", 1)
 
 
 def spare_flops(model: Any, batch: Batch) -> int:

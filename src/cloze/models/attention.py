@@ -107,6 +107,11 @@ class Layout:
     def rows(self) -> int:
         return self.offsets.shape[0] - 1
 
+    @property
+    def tokens(self) -> int:
+        """T."""
+        return self.rows * self.longest if self.token_slot is None else self.token_slot.shape[0]
+
 
 def make_layout(offsets: Tensor, longest: int, tokens: int) -> Layout:
     """Lay out rows starting at `offsets` int32 [R + 1] with `tokens` = T in all."""
@@ -132,8 +137,7 @@ def within_window(layout: Layout, window: int) -> Layout:
     if layout.longest <= window + 1:
         return layout
     if layout.longest > 4 * window > 0:
-        tokens = layout.rows * layout.longest if layout.token_slot is None else len(layout.token_slot)
-        return replace(layout, window=window, chunks=_make_chunks(layout.offsets, tokens, window))
+        return replace(layout, window=window, chunks=_make_chunks(layout.offsets, layout.tokens, window))
     slots = torch.arange(layout.longest, device=layout.offsets.device)
     band = torch.where((slots[:, None] - slots).abs() <= window, 0.0, HIDDEN)
     return replace(layout, window=window, band=band)

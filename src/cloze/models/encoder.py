@@ -33,6 +33,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "elu": F.elu,
 }
+TOKENS_STEP = 64
+"""On a CPU all but attention sees the tokens of a batch filled up to a multiple of it, because oneDNN makes kernels for
+every number of rows: those of a new number take as long as a small model's step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,11 +168,12 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, layout: Layout, turn: Rotation | None = None) -> Tensor:
         """x [T, D] -> [T, D]."""
-        q, k, v = self.qkv(x).view(x.shape[0], 3, self.heads, -1).unbind(dim=1)
+        tokens = layout.tokens
+        q, k, v = _resize(self.qkv(x), tokens).view(tokens, 3, self.heads, -1).unbind(dim=1)
         if turn is not None:
             q, k = rotate(q, turn), rotate(k, turn)
         y = choose_backend(self.backend, q, self.dropout, layout.window)(q, k, v, layout, self.dropout)
-        return self.output(y.reshape(x.shape))  # type: ignore[no-any-return]
+        return self.output(_resize(y.reshape(tokens, -1), x.shape[0]))  # type: ignore[no-any-return]
 
 
 class FeedForward(nn.Module):
@@ -238,12 +242,14 @@ class Encoder(nn.Module):
     def hidden_states(self, batch: Batch) -> list[Tensor]:
         """Output of the embeddings and of each layer, [T, D] each; the last one after the final norm."""
         whole, local = self._sights(batch)
-        states: list[Tensor] = [self.embeddings(batch.ids, batch.positions, batch.segments)]
+        rounded = batch.tokens + (-batch.tokens % TOKENS_STEP if batch.ids.device.type == "cpu" else 0)
+        flat = (_resize(x, rounded) for x in (batch.ids, batch.positions, batch.segments))
+        states: list[Tensor] = [self.embeddings(*flat)]
         for i in range(self.config.layers):
             layer = self.layers[i * len(self.layers) // self.config.layers]
             states.append(layer(states[-1], *(local if self.config.is_local(i) else whole)))
         states[-1] = self.final_norm(states[-1])
-        return states
+        return [_resize(state, batch.tokens) for state in states]
 
     def _sights(self, batch: Batch) -> tuple[tuple[Layout, Rotation | None], ...]:
         """What a token may see and how far it is turned: in layers that see the row, and in those with a window."""
@@ -255,6 +261,14 @@ class Encoder(nn.Module):
         thetas = config.rotary_theta, config.local_rotary_theta
         wide, narrow = (rotation(positions, config.head_width, theta) for theta in thetas)
         return (layout, wide), (near, narrow)
+
+
+def _resize(x: Tensor, rows: int) -> Tensor:
+    """x [T, ...] cut to `rows`, or with zeros behind it."""
+    missing = rows - x.shape[0]
+    if missing <= 0:
+        return x[:rows] if missing else x
+    return F.pad(x, (0, 0) * (x.ndim - 1) + (0, missing))
 
 
 def initialise_normal(model: nn.Module, std: float, seed: int) -> None:
