@@ -242,7 +242,9 @@ class Encoder(nn.Module):
     def hidden_states(self, batch: Batch) -> list[Tensor]:
         """Output of the embeddings and of each layer, [T, D] each; the last one after the final norm."""
         whole, local = self._sights(batch)
-        rounded = batch.tokens + (-batch.tokens % TOKENS_STEP if batch.ids.device.type == "cpu" else 0)
+        # BatchNorm's statistics are those of real tokens alone.
+        fills = batch.ids.device.type == "cpu" and self.config.norm != "batch"
+        rounded = batch.tokens + (-batch.tokens % TOKENS_STEP if fills else 0)
         flat = (_resize(x, rounded) for x in (batch.ids, batch.positions, batch.segments))
         states: list[Tensor] = [self.embeddings(*flat)]
         for i in range(self.config.layers):
