@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import sys
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def settings(processes: int) -> CorpusSettings:
 
 
 if __name__ == "__main__":
+    # A shell that starts the tests in the background has them, and so this process, ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     shards.SHARD_CHARACTERS = SHARD_CHARACTERS
     folder = Path(sys.argv[1])
     (folder / "corpus").mkdir(exist_ok=True)

@@ -159,7 +159,7 @@ def test_a_student_learns_from_texts_without_labels(taught: dict[str, Path], dat
     folders = taught | {"student": tmp_path / "student"}
     changes = {"train": "few.txt", "unlabelled": "more.txt"}
     results = run(make(inside, tmp_path, settings(), student(**changes)), folders)
-    assert results["pretrained"]["mean"]["test"]["accuracy"] > 0.9
+    assert results["pretrained"]["mean"]["test"]["accuracy"] > 0.8
     counts = results["counts"]
     assert counts["train"]["rows"] == 8
     found = counts["unlabelled"]
