@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from cloze.models.attention import blocked
 from cloze.models.dropout import Dropout
+from cloze.models.encoder import TOKENS_STEP
 from cloze.objectives import cross_entropy as chunked
 from cloze.training.cpu import keep_freed_memory, prepare_cpu
 
@@ -88,6 +89,21 @@ def product_gflops(dtype: torch.dtype) -> float:
     return 2 * 8_192 * 256 * 1_024 / median_ms(lambda: a @ b) / 1e6
 
 
+def feed_forward_ms(step: int, dtype: torch.dtype) -> float:
+    """A batch through 64 -> 256 -> 64, forward and backward; every one has another number of tokens (500 to 799),
+    filled up to a multiple of `step`."""
+    block = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.GELU(), torch.nn.Linear(256, 64))
+    sizes = iter((torch.randperm(300) + 500).tolist())
+
+    def work() -> None:
+        tokens = -(-next(sizes) // step) * step
+        with torch.autocast("cpu", dtype, enabled=dtype is not torch.float32):
+            y: Tensor = block(torch.zeros(tokens, 64))
+        y.sum().backward()  # type: ignore[no-untyped-call]
+
+    return median_ms(work, repeats=200)
+
+
 def dropout_ms(dropout: torch.nn.Module, dtype: torch.dtype) -> float:
     """Forward over 8,192 x 256 numbers."""
     x = torch.randn(8_192, 256, dtype=dtype)
@@ -130,13 +146,17 @@ def main() -> None:
     for name, dropout in (("torch's", torch.nn.Dropout(0.1)), ("ours", Dropout(0.1))):
         times = [f"{dropout_ms(dropout, dtype):.2f} ms" for dtype in dtypes]
         table.rows.append([f"dropout of 8,192 x 256: {name}", *times])
+    for step, label in ((1, "as they come"), (TOKENS_STEP, f"filled up to a multiple of {TOKENS_STEP}")):
+        times = [f"{feed_forward_ms(step, dtype):.2f} ms" for dtype in dtypes]
+        table.rows.append([f"feed-forward block of 64 x 256, each time another number of tokens: {label}", *times])
     for chunk in (None, 1 << 20, 1 << 23, 1 << 25, 1 << 27):
         label = "all logits at once (torch)" if chunk is None else f"chunks of {chunk >> 20} MiB"
         times = [f"{cross_entropy_ms(chunk, dtype):.0f} ms" for dtype in dtypes]
         table.rows.append([f"cross-entropy of 1,229 targets over 16,000: {label}", *times])
     print(table)
     if arguments.write:
-        notes = f"{arguments.threads} threads; medians of 9 calls; attention and cross-entropy forward and backward."
+        notes = f"{arguments.threads} threads; medians of 9 calls (feed-forward 200); attention, feed-forward and "
+        notes += "cross-entropy forward and backward."
         print(write_result("cpu_kernels", table, command(), packages=("torch",), notes=notes))
 
 
