@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from cloze.errors import ClozeError
+from cloze.files import write_folder, write_json
 from cloze.interop.huggingface import load_model, save_model
 from cloze.interop.start import fingerprint_of_start, load_start, tokenizer_of_start, with_sizes_of_start
 from cloze.models import build
 from cloze.recipe import ModelSettings, Recipe
+from cloze.stages import plan_stages
+from cloze.study.grid import Cell
+from cloze.study.run import finished, to_be_made
 from cloze.tokens.tokenizer import Tokenizer
 
 SIZES = {"layers": 2, "heads": 2, "width": 16, "feed_forward_width": 40, "activation": "relu", "dropout": 0.25}
@@ -29,6 +34,22 @@ def saved(folder: Path, tokenizer: Tokenizer, *, family: str = "bert", pairs: bo
 
 def recipe(folder: Path, **sections: dict[str, object]) -> Recipe:
     return Recipe.model_validate({"name": "r", "start_from": folder, "inputs": {"length": 16}, **sections})
+
+
+def test_a_cell_of_a_study_that_starts_from_a_folder_is_seen_to_be_finished(
+    tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    """Its stages are named by the folder's sizes, not by the recipe's own."""
+    (tmp_path / "a.txt").write_text("가.\n", encoding="utf-8")
+    here: dict[str, Any] = {"data": tmp_path, "output": tmp_path / "runs", "corpus": {"sources": ["a.txt"]}}
+    cell = Cell({}, 1, recipe(saved(tmp_path / "start", tokenizer), **here))
+    assert to_be_made(cell) == ["corpus", "tokenizer", "store", "pretraining"]
+    for stage in plan_stages(with_sizes_of_start(cell.recipe)).values():
+        with write_folder(stage.folder, manifest=dict(stage.identity)):
+            pass
+    assert not finished(cell) and to_be_made(cell) == []
+    write_json(tmp_path / "runs" / "r" / "run.json", {})
+    assert finished(cell)
 
 
 @pytest.mark.parametrize(

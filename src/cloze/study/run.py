@@ -32,14 +32,18 @@ def folder_of(study: StudySettings, cells: Sequence[Cell]) -> Path:
 
 def finished(cell: Cell) -> bool:
     """Whether a cell's run is whole."""
-    recipe = cell.recipe
-    run = recipe.output / recipe.name / "run.json"
-    return run.is_file() and all(stage.finished for stage in plan_stages(recipe).values())
+    run = cell.recipe.output / cell.recipe.name / "run.json"
+    return run.is_file() and not to_be_made(cell)
 
 
 def to_be_made(cell: Cell) -> list[str]:
-    """Names of the cell's stages that are not there yet, in order."""
-    return [name for name, stage in plan_stages(cell.recipe).items() if not stage.finished]
+    """Names of the cell's stages that are not there yet, in order.
+
+    Raises ClozeError if the cell starts from a folder that is no pretrained model.
+    """
+    from cloze.interop.start import with_sizes_of_start
+
+    return [name for name, stage in plan_stages(with_sizes_of_start(cell.recipe)).items() if not stage.finished]
 
 
 def run_cells(folder: Path, cells: Sequence[Cell], progress: Progress) -> dict[str, str]:
@@ -57,9 +61,10 @@ def run_cells(folder: Path, cells: Sequence[Cell], progress: Progress) -> dict[s
             with open_lock(folder / ".locks" / cell.recipe.name) as lock:
                 if not lock.take(wait=False):
                     taken.append(cell)
-                elif not finished(cell):
+                else:
                     try:
-                        run(cell.recipe, progress)
+                        if not finished(cell):
+                            run(cell.recipe, progress)
                     except Stopped:
                         raise
                     except ClozeError as error:
