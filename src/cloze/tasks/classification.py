@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples
-from cloze.tasks.faults import refuse_unseen
+from cloze.tasks.faults import refuse_unknown, refuse_unseen
 from cloze.tasks.intervals import calibration_error
-from cloze.tasks.known import refuse_unknown
 from cloze.tasks.metrics import log_softmax
 from cloze.tasks.mistakes import most_confident
 from cloze.tasks.relations import auprc, micro_f1

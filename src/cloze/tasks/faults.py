@@ -90,5 +90,19 @@ def refuse_unseen(train: Path, test: Path, labels: Iterable[tuple[int, str]], kn
         )
 
 
+def refuse_unknown(model: Path, file: Path, labels: Iterable[tuple[int, str]], known: Sequence[str]) -> None:
+    """A model cannot give a label that it was never taught, so no score would mean anything.
+
+    Raises ClozeError for the first label of `file`, (line, label), that is none of those `known` to `model`.
+    """
+    for line, label in labels:
+        if label not in known:
+            raise ClozeError(
+                f"{file}, line {line}: the label {label!r} is none that {model} knows; it gives {_some(known)}. "
+                "Correct the label, or fine-tune on it. If only the name differs, change it in the file or in id2label "
+                "of the model's config.json."
+            )
+
+
 def _some(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:10])) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from cloze.errors import ClozeError, DamagedError
-from cloze.files import files_below, hash_json, read_manifest, sha256_file, write_folder, write_json, write_text
+from cloze.errors import ClozeError
+from cloze.files import files_below, hash_json, sha256_file, write_folder, write_json, write_text
 from cloze.interop.huggingface import WEIGHTS_FILE, load_model, save_classifier
 from cloze.models import family_of, from_config
 from cloze.models.classifier import Classifier, TokenClassifier, classifier_of
@@ -27,7 +27,16 @@ from cloze.models.encoder import initialise_normal
 from cloze.tasks.classification import balanced_weights
 from cloze.tasks.distillation import TAUGHT, Lesson, kept_model, teach, teachers_of
 from cloze.tasks.features import training_batches
-from cloze.tasks.results import examples_per_s, meaning, measured, summary, with_interval
+from cloze.tasks.results import (
+    examples_per_s,
+    learned,
+    meaning,
+    measured,
+    named,
+    stored_run,
+    summary,
+    with_interval,
+)
 from cloze.tasks.selection import EpochChoice, Splits, how_chosen, of_part, read_splits
 from cloze.tasks.task import Inputs, Labels, Layout, TaskKind, kind_of, outputs_of
 from cloze.training.averaging import WeightAverage
@@ -162,7 +171,7 @@ def _runs(
             wanted = seed == shared.settings.seeds[0] or shared.recipe.teaches(shared.settings)
             kept = start == "pretrained" and not part and wanted
             keep = kept_model(folder, shared.settings, seed) if kept else None
-            run = _finished(stored, {"start": start, "seed": seed, "fingerprint": shared.fingerprint}, keep)
+            run = stored_run(stored, {"start": start, "seed": seed, "fingerprint": shared.fingerprint}, keep)
             if run is None:
                 run = _run(shared, start, seed, keep, meter, request)
                 write_json(stored, run)
@@ -220,8 +229,8 @@ def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_T
     }
     smaller = []
     for share in sorted({share for share in task.shares if share < 1}):
-        learned = kind.inputs(of_part(kind, splits.train, share), splits.classes, layout, task)
-        smaller.append(replace(shared, train=learned, share=share, fingerprint=hash_json([shared.fingerprint, share])))
+        part = kind.inputs(of_part(kind, splits.train, share), splits.classes, layout, task)
+        smaller.append(replace(shared, train=part, share=share, fingerprint=hash_json([shared.fingerprint, share])))
     return shared, smaller, counts
 
 
@@ -256,10 +265,10 @@ def _run(
         with learner.averaged():
             if shared.development is None:
                 train, test = mean, _score(shared, classifier, shared.test)
-                curve.append(who | place | _named(shared.kind, "test", test))
+                curve.append(who | place | named(shared.kind, "test", test))
             else:
                 scores = measured(shared.kind, _score(shared, classifier, shared.development))
-                curve.append(who | place | _named(shared.kind, "development", scores))
+                curve.append(who | place | named(shared.kind, "development", scores))
                 if choice.offer(scores, classifier):
                     train, chosen_at = mean, place
     learner.finish()
@@ -267,14 +276,14 @@ def _run(
     if shared.development is not None:
         choice.restore(classifier)
         test = _score(shared, classifier, shared.test)
-        curve.append(who | chosen_at | _named(shared.kind, "test", test))
+        curve.append(who | chosen_at | named(shared.kind, "test", test))
         chosen = {"development": choice.scores, "chosen_epoch": choice.best + 1}
     if keep is not None:
         with write_folder(keep, manifest={"task": shared.settings.name, **made_of}) as aside:
             save_classifier(aside, classifier, shared.layout.tokenizer)
     return {
         **made_of,
-        "train": _learned(shared.kind, train),
+        "train": learned(shared.kind, train),
         "test": with_interval(shared.kind, test),
         **chosen,
         "elapsed_s": elapsed_s,
@@ -326,8 +335,8 @@ def _epoch(
             "epoch": step / shared.epoch_steps,
             "elapsed_s": elapsed_s + time.perf_counter() - started_at,
         }
-        named = {f"{shared.kind.name}/{measure}": value for measure, value in _learned(shared.kind, mean).items()}
-        lines.append({"kind": "train", **place, "learning_rate": rate, **named})
+        measures = {f"{shared.kind.name}/{measure}": value for measure, value in learned(shared.kind, mean).items()}
+        lines.append({"kind": "train", **place, "learning_rate": rate, **measures})
     return lines, _mean(results), sum(map(len, batches))
 
 
@@ -391,32 +400,8 @@ def _score(shared: _Task, classifier: Classifier | TokenClassifier, inputs: Inpu
     return dict(inputs.score(outputs_of(shared.kind, classifier, inputs, shared.device)))
 
 
-def _named(kind: TaskKind[Any], split: str, scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Measures as a line of metrics.jsonl names them."""
-    return {"kind": split} | {f"{kind.name}/{measure}": scores[measure] for measure in kind.measures}
-
-
 def _mean(results: Sequence[StepResult]) -> Mean:
     """Loss and accuracy over the targets of some steps. Waits for the device."""
     loss, correct = torch.stack([result.sums for result in results]).sum(dim=0)[0].tolist()
     count = sum(result.counts[0] for result in results)
     return Mean(loss / count, correct / count, count)
-
-
-def _learned(kind: TaskKind[Any], mean: Mean) -> dict[str, float]:
-    """What training adds up, by the measures' names."""
-    return {measure: getattr(mean, measure) for measure in kind.learned}
-
-
-def _finished(stored: Path, made_of: dict[str, Any], keep: Path | None) -> dict[str, Any] | None:
-    """A stored run if it, and its classifier where one is kept, were made of `made_of`: start, seed and fingerprint."""
-    if not stored.is_file():
-        return None
-    try:
-        run: dict[str, Any] = json.loads(stored.read_bytes())
-    except ValueError as error:
-        raise DamagedError(
-            f"{stored} is not JSON ({error}). Delete it and run again: its seed is trained anew."
-        ) from None
-    manifests = [run] if keep is None else [run, read_manifest(keep) or {}]
-    return run if all(made_of.items() <= manifest.items() for manifest in manifests) else None

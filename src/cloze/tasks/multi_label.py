@@ -18,9 +18,8 @@ import numpy as np
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import Examples, read_table
-from cloze.tasks.faults import refuse_unseen
+from cloze.tasks.faults import refuse_unknown, refuse_unseen
 from cloze.tasks.intervals import f1
-from cloze.tasks.known import refuse_unknown
 from cloze.tasks.metrics import require_extra
 from cloze.tasks.task import (
     Inputs,

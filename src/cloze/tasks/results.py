@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloze.errors import DamagedError
+from cloze.files import read_manifest
 from cloze.tasks.intervals import bootstrap
 from cloze.tasks.metrics import mean_and_std
 from cloze.tasks.task import TaskKind
 
 if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
+    from cloze.training.step import Mean
 
 Run = dict[str, Any]
 """What `seeds/` stores of one training run."""
@@ -67,3 +72,27 @@ def examples_per_s(runs: Sequence[Run]) -> float:
 def measured(kind: TaskKind[Any], scores: Mapping[str, Any]) -> dict[str, float | None]:
     """The measures alone."""
     return {measure: scores[measure] for measure in kind.measures}
+
+
+def named(kind: TaskKind[Any], split: str, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Measures as a line of metrics.jsonl names them."""
+    return {"kind": split} | {f"{kind.name}/{measure}": scores[measure] for measure in kind.measures}
+
+
+def learned(kind: TaskKind[Any], mean: Mean) -> dict[str, float]:
+    """What training adds up, by the measures' names."""
+    return {measure: getattr(mean, measure) for measure in kind.learned}
+
+
+def stored_run(stored: Path, made_of: Run, keep: Path | None) -> Run | None:
+    """A stored run if it, and its classifier where one is kept, were made of `made_of`: start, seed and fingerprint."""
+    if not stored.is_file():
+        return None
+    try:
+        run: Run = json.loads(stored.read_bytes())
+    except ValueError as error:
+        raise DamagedError(
+            f"{stored} is not JSON ({error}). Delete it and run again: its seed is trained anew."
+        ) from None
+    manifests = [run] if keep is None else [run, read_manifest(keep) or {}]
+    return run if all(made_of.items() <= manifest.items() for manifest in manifests) else None

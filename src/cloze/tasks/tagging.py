@@ -26,10 +26,9 @@ from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.tasks.datasets import read_lines
-from cloze.tasks.faults import Faults, count_repeated, refuse_unseen
+from cloze.tasks.faults import Faults, count_repeated, refuse_unknown, refuse_unseen
 from cloze.tasks.features import IGNORED, Features, RowBuilder
 from cloze.tasks.intervals import f1
-from cloze.tasks.known import refuse_unknown
 from cloze.tasks.metrics import log_softmax, require_extra
 from cloze.tasks.task import Inputs, Layout, Outputs, Record, TaskKind, take
 from cloze.tasks.windows import best_windows, tokenise, windows

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cloze.errors import ClozeError, NotFiniteError, RecipeError
+from cloze.errors import ClozeError, NotFiniteError
 from cloze.progress import Silent
 from cloze.training.alarms import raised
 from cloze.training.averaging import WeightAverage
@@ -32,7 +32,7 @@ from cloze.training.cursor import Cursor, History, Window, peak_memory_mb
 from cloze.training.distributed import Ranks, open_ranks
 from cloze.training.flops import measure_peak, training_flops
 from cloze.training.optimizer import make_optimizer
-from cloze.training.schedule import learning_rate
+from cloze.training.schedule import learning_rate, total_steps, warmup_steps
 from cloze.training.signals import Stopped, StopRequest, stop_requests
 from cloze.training.step import Learner, Mean, StepResult, check_finite, evaluate, train_step
 from cloze.training.tracking import FolderTracker, Tracker
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from cloze.inputs.rows import Rows
     from cloze.models import PretrainingModel
     from cloze.progress import Progress
-    from cloze.recipe import Recipe, TrainingSettings
+    from cloze.recipe import Recipe
 
 __all__ = ["History", "Learner", "Mean", "StepResult", "Stopped", "check_finite", "evaluate", "pretrain", "train_step"]
 
@@ -112,11 +112,7 @@ class _Run:
         on_validation: Callable[[int, PretrainingModel], None] | None,
     ) -> None:
         assert isinstance(model, nn.Module), "a family is an nn.Module"
-        if ranks.world > 1 and recipe.model.norm == "batch":
-            raise ClozeError(
-                f"model.norm is batch, but torchrun started {ranks.world} processes: each would norm with the "
-                "statistics of its own rows. Start one process, or set model.norm to layer or rms."
-            )
+        _refuse_ranks(recipe, ranks)
         self.settings, self.ranks, self.model = recipe.training, ranks, model
         self.train_rows, self.validation_rows = train_rows, validation_rows
         self.tracker = (tracker or FolderTracker(folder)) if ranks.main else None
@@ -157,8 +153,8 @@ class _Run:
             dtype=dtype,
             average=average,
         )
-        self.total_steps = _total_steps(settings, train_rows)
-        self.warmup_steps = _warmup_steps(settings, self.total_steps)
+        self.total_steps = total_steps(settings, train_rows)
+        self.warmup_steps = warmup_steps(settings, self.total_steps)
         self.peak_gflops = 0.0
         self.pending: list[tuple[int, int, NDArray[np.int64], StepResult]] = []
         self.losses: list[float] = []
@@ -387,25 +383,12 @@ def _where(step: int, epoch: int, rows: NDArray[np.int64]) -> str:
     return f"step {step:,} (epoch {epoch}, rows {shown}{more})"
 
 
-def _total_steps(settings: TrainingSettings, rows: Rows) -> int | None:
-    """The limit in steps. Epochs count as many steps as the first epoch has, the last and smaller step of it
-    included."""
-    limits = [] if settings.steps is None else [settings.steps]
-    if settings.epochs is not None:
-        steps = math.ceil(rows.rows_in_epoch(0) / rows.rows_per_step(settings.batch_rows))
-        limits.append(max(1, round(settings.epochs * steps)))
-    return min(limits, default=None)
-
-
-def _warmup_steps(settings: TrainingSettings, total_steps: int | None) -> int:
-    if settings.warmup_steps is not None:
-        return settings.warmup_steps
-    if total_steps is None and settings.warmup_frac > 0:
-        raise RecipeError(
-            f"training.warmup_frac {settings.warmup_frac} is a share of all steps, but only training.minutes ends "
-            "this run. Set training.warmup_steps."
+def _refuse_ranks(recipe: Recipe, ranks: Ranks) -> None:
+    if ranks.world > 1 and recipe.model.norm == "batch":
+        raise ClozeError(
+            f"model.norm is batch, but torchrun started {ranks.world} processes: each would norm with the "
+            "statistics of its own rows. Start one process, or set model.norm to layer or rms."
         )
-    return round(settings.warmup_frac * (total_steps or 0))
 
 
 def _identity(recipe: Recipe, dtype: torch.dtype) -> dict[str, Any]:

@@ -1,8 +1,15 @@
-"""The learning rate as a function of the optimiser step alone (BERT A.2: linear warm-up, linear decay)."""
+"""How many steps there are, and the learning rate as a function of the step alone (BERT A.2: linear both ways)."""
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import TYPE_CHECKING, Literal
+
+from cloze.errors import RecipeError
+
+if TYPE_CHECKING:
+    from cloze.inputs.rows import Rows
+    from cloze.recipe import TrainingSettings
 
 
 def learning_rate(
@@ -22,3 +29,25 @@ def learning_rate(
         return peak
     assert total_steps is not None, "a linear schedule has an end"
     return peak * max(0.0, (total_steps - step) / max(1, total_steps - warmup_steps))
+
+
+def total_steps(settings: TrainingSettings, rows: Rows) -> int | None:
+    """The limit in steps. Epochs count as many steps as the first epoch has, the last and smaller step of it
+    included."""
+    limits = [] if settings.steps is None else [settings.steps]
+    if settings.epochs is not None:
+        steps = math.ceil(rows.rows_in_epoch(0) / rows.rows_per_step(settings.batch_rows))
+        limits.append(max(1, round(settings.epochs * steps)))
+    return min(limits, default=None)
+
+
+def warmup_steps(settings: TrainingSettings, total: int | None) -> int:
+    """Steps of warm-up, of `total` steps. Raises RecipeError for a share of no known number."""
+    if settings.warmup_steps is not None:
+        return settings.warmup_steps
+    if total is None and settings.warmup_frac > 0:
+        raise RecipeError(
+            f"training.warmup_frac {settings.warmup_frac} is a share of all steps, but only training.minutes ends "
+            "this run. Set training.warmup_steps."
+        )
+    return round(settings.warmup_frac * (total or 0))
