@@ -82,6 +82,7 @@ def test_what_is_masked_stays_masked(text: str) -> None:
     assert mask(once, ALL, Counts()) == once
 
 
-def test_the_time_is_linear() -> None:
-    for unit in ("a", "a.", "a@", "0-", "01", "a@b.", "900101-"):
-        mask(unit * 50_000, ALL, Counts())
+def test_what_looks_like_the_beginning_of_something_ends_soon_and_stays() -> None:
+    """With backtracking these would take hours."""
+    for unit in ("a", "a.", "a@", "0-", "01", "900101-"):
+        assert mask(unit * 50_000, ALL, Counts()) == unit * 50_000

@@ -44,7 +44,9 @@ def test_values_are_those_of_a_parser_wherever_chunks_end(
 def test_any_bytes_end(data: bytes, chunk: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(array, "CHUNK_BYTES", chunk)
-        values(b"[" + data)
+        found, _ = values(b"[" + data)
+    places = [value.place for value in found]
+    assert places == sorted(places) and all(1 <= place <= len(data) + 1 for place in places)
 
 
 @given(st.data())
