@@ -57,6 +57,21 @@ def test_axes_are_crossed_and_every_cell_has_every_seed(folder: Path) -> None:
     assert cells[0].recipe.masking.copies == 1
 
 
+def test_the_tasks_of_one_recipe_are_those_of_all_cells(folder: Path) -> None:
+    task = "{{name: {name}, train: a.tsv, test: b.tsv, epochs: 3}}"
+    (folder / "tasks.yaml").write_text(
+        f"name: tasks\ntasks: [{task.format(name='one')}, {task.format(name='two')}]\n", encoding="utf-8"
+    )
+    (folder / "other.yaml").write_text(f"name: other\ntasks: [{task.format(name='own')}]\n", encoding="utf-8")
+    text = STUDY.replace("dynamic: {masking.copies: null}", "other: {recipe: other.yaml, tasks.1.epochs: 5}")
+    text = text.replace("settings: {", "tasks: tasks.yaml\nsettings: {tasks.0.seeds: [4], ")
+    _, cells = read_study(write(folder, text))
+    for cell in cells:
+        one, two = cell.recipe.tasks
+        assert (one.name, one.epochs, one.seeds, two.name) == ("one", 3, [4], "two")
+        assert two.epochs == (5 if cell.values["copies"] == "other" else 3)
+
+
 def test_values_of_any_script_have_runs_of_their_own(folder: Path) -> None:
     text = "name: a\nbase: base.yaml\nbudget: equal steps\naxes: {마스크: {한 벌: null, 열 벌: null, GELU로: null}}\n"
     _, cells = read_study(write(folder, text))

@@ -186,7 +186,7 @@ def terminal_tables(run_folder: Path) -> RenderableType:
 
 
 def as_rich(table: Table) -> RichTable:
-    """A table for the terminal."""
+    """A table for the terminal; what a narrow one has no room for goes on in the next line."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -194,7 +194,7 @@ def as_rich(table: Table) -> RichTable:
     rich = RichTable(box=box.SIMPLE_HEAD, title=Text(table.title), title_justify="left", title_style="bold")
     rich.caption, rich.caption_justify = Text(table.note, style="dim"), "left"
     for i, column in enumerate(table.columns):
-        rich.add_column(Text(column), justify="right" if i else "left")
+        rich.add_column(Text(column), justify="right" if i else "left", overflow="fold")
     for row in table.rows:
         rich.add_row(*(Text(cell) for cell in row))
     return rich

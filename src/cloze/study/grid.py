@@ -64,8 +64,10 @@ class StudySettings(Settings):
     """Axes along which nothing is compared."""
     search: SearchSettings | None = None
     """What is searched, in place of axes."""
+    tasks: Path | None = None
+    """A recipe whose tasks all cells have, in place of their own."""
     settings: dict[str, Any] = Field(default_factory=dict)
-    """Settings of all cells, over the base's and under the values'."""
+    """Settings of all cells, over the base's and the tasks and under the values'."""
     split: Literal["test", "development"] = "test"
     """What the scores are of. development: the tasks' development sets, to choose settings by; no test score is shown.
     """
@@ -139,15 +141,21 @@ def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tup
 
 
 def make_recipe(study: StudySettings, chosen: Mapping[str, Any], overrides: Mapping[str, object], name: str) -> Recipe:
-    """The base, the study's settings, `chosen` and `overrides`, each over those before, with the steps that the
-    study's FLOPs pay for. Raises RecipeError."""
-    given = {**study.settings, **chosen}
+    """The base, the study's tasks and settings, `chosen` and `overrides`, each over those before, with the steps that
+    the study's FLOPs pay for. Raises RecipeError."""
+    tasks = {} if study.tasks is None else {"tasks": _tasks(study.tasks)}
+    given = {**tasks, **study.settings, **chosen}
     base = Path(given.pop(RECIPE, study.base))
     given |= {**overrides, "name": name}
     recipe = read_recipe(base, given)
     if study.flops is None:
         return recipe
     return read_recipe(base, given | {"training.steps": steps_for(recipe, study.flops)})
+
+
+def _tasks(path: Path) -> list[dict[str, Any]]:
+    """The tasks of a recipe, as it says them."""
+    return [task.model_dump(mode="json", exclude_unset=True) for task in read_recipe(path).tasks]
 
 
 def _cell(study: StudySettings, path: Path, values: dict[str, str], seed: int, overrides: Mapping[str, object]) -> Cell:
