@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import pytest
 from scipy import stats
 
-from cloze.study.comparisons import Comparison, compare_all, scope_of, score_all
+from cloze.recipe import Recipe
+from cloze.study.comparisons import Comparison, compare_all, compare_losses, losses_compare, scope_of, score_all
 from cloze.study.variants import Variant, read_variants
-from tests.study.conftest import MakeStudy, write_runs
+from tests.study.conftest import MakeStudy, write_run, write_runs
 
 CROSSED = {"format": ["pairs", "sentences", "documents"], "corpus": ["reviews", "wiki"]}
 SCORES: dict[str, list[list[float | None]]] = {
@@ -138,3 +139,42 @@ def test_what_an_earlier_recipe_left_is_no_result_of_a_cell_that_failed(make_stu
     write_runs(cells, {"a": [[0.8]], "b": [[0.9]]})
     variants = read_variants(cells, {"s-b-1": "the disk is full"})
     assert variants[1].runs == {} and variants[1].missing == [1]
+
+
+def test_losses_are_compared_seed_by_seed_and_corrected_for_themselves(make_study: MakeStudy) -> None:
+    _, cells = make_study({"x": ["a", "b", "c"]}, [1, 2, 3])
+    losses = {"a": [5.0, 5.2, 5.1], "b": [6.0, 6.3, 6.15], "c": [5.0, 5.25, 5.08]}
+    for cell in cells:
+        write_run(cell.recipe, [0.5], loss=losses[cell.variant][cell.seed - 1])
+    found = compare_losses(read_variants(cells))
+    wanted = [float(stats.ttest_rel(losses[name], losses["a"]).pvalue) for name in "bc"]
+    assert [(one.variant, one.base, one.task, one.unit) for one in found] == [
+        ("b", "a", "MLM loss", "nats"),
+        ("c", "a", "MLM loss", "nats"),
+    ]
+    assert [one.difference and one.difference.p for one in found] == pytest.approx(wanted)
+    assert found[0].p == pytest.approx(2 * wanted[0]) and found[0].real and not found[1].real
+    assert compare_losses(read_variants(cells), within=["x"]) == []
+
+
+def test_losses_of_one_seed_are_not_compared(make_study: MakeStudy) -> None:
+    _, cells = make_study({"x": ["a", "b"]}, [1])
+    write_runs(cells, {"a": [[0.5, 0.6]], "b": [[0.5, 0.7]]})
+    assert compare_losses(read_variants(cells)) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "alike"),
+    [
+        ({"masking": {"copies": 3}}, True),
+        ({"training": {"steps": 7}, "seed": 9, "model": {"activation": "relu"}}, True),
+        ({"masking": {"target_frac": 0.3}}, False),
+        ({"masking": {"unit": "word"}}, False),
+        ({"inputs": {"length": 32}}, False),
+        ({"corpus": {"max_documents": 10}}, False),
+        ({"tokenizer": {"vocabulary_size": 300}}, False),
+        ({"model": {"family": "roberta"}, "inputs": {"format": "full-sentences"}}, False),
+    ],
+)
+def test_losses_compare_where_they_are_means_over_the_same_tokens(settings: dict[str, object], alike: bool) -> None:
+    assert losses_compare(Recipe.model_validate({"name": "a", **settings}), Recipe(name="b")) is alike

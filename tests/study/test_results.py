@@ -73,6 +73,8 @@ def test_two_axes(make_study: MakeStudy, tmp_path: Path) -> None:
     assert grid.rows[0][3] == "76.17" and grid.rows[3][1] == "84.72"
     assert "* differs from pairs, † from reviews, all else equal" in grid.note
     assert results.differences and results.differences.columns[:4] == ("", "Against", "Both with", "Task")
+    assert results.losses and results.losses.columns[:4] == ("", "Against", "Both with", "Loss")
+    assert results.losses.rows[0][3:] == ("MLM loss", "+0.000", "1.000", "1.000", "3")
     assert results.differences.rows[2][:4] == ("sentences", "pairs", "corpus wiki", "t")
     _, text = page_of(tmp_path / "s")
     assert "corpus wiki" in text and "format down, corpus across" in text

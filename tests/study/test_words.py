@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cloze.study.budget import Budget
@@ -107,3 +109,17 @@ def test_crossed_axes_say_what_was_held_fixed(p: float) -> None:
         assert "differences is not distinguishable from chance: b against base on t with corpus reviews." in text
     else:
         assert text.startswith("No difference is distinguishable from chance.")
+
+
+def test_losses_follow_the_scores_in_nats() -> None:
+    scores = [compared("a", 0.1, 0.2), compared("b", 0.1, 0.3)]
+    losses = [
+        replace(compared("a", 1.3432, 0.001, task="MLM loss"), unit="nats"),
+        replace(compared("b", -0.03, 0.2, task="MLM loss"), unit="nats"),
+    ]
+    assert in_words(scores, "pretraining seeds", BUDGET, losses) == (
+        "No difference from base is distinguishable from chance. Losses of validation: a is 1.343 nats above base in "
+        "MLM loss (p = 0.001). The other 1 of 2 differences is not distinguishable from chance: b on MLM loss. "
+        f"{NOT_EQUAL} {END}"
+    )
+    assert in_words([], "pretraining seeds", BUDGET, losses[:1]).startswith("Losses of validation: a is 1.343 nats")

@@ -2,8 +2,9 @@
 
 Along each axis in turn every value is compared with the axis's first one, all other axes held fixed. In a study of
 formats on two corpora that is each format with the first on the same corpus, and each corpus with the first in the
-same format; with one axis, every variant with the first. All comparisons that are shown are one family for the
-correction.
+same format; with one axis, every variant with the first. All comparisons of scores are one family for the correction.
+Those of validation losses are another: a loss is much surer than a score, since it is a mean over many thousands of
+masked tokens, but it compares only where those are chosen from the same rows in the same way.
 
 Fine-tuning seeds of one pretrained model share its luck. So as soon as any variant has two pretraining seeds, the mean
 over the fine-tuning seeds of each is one observation. While each has one, its fine-tuning seeds are the observations,
@@ -15,12 +16,18 @@ from __future__ import annotations
 import statistics
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from cloze.report.wording import OBJECTIVES
 from cloze.study.statistics import SIGNIFICANCE, Difference, Estimate, difference, estimate, holm
 from cloze.study.variants import Seeds, Split, Variant, tasks_of
 
+if TYPE_CHECKING:
+    from cloze.recipe import Recipe
+
 Scope = Literal["pretraining seeds", "fine-tuning seeds"]
+ROWS_AND_MASKS = ("corpus", "tokenizer", "store", "inputs", "masking")
+"""Sections of a recipe that decide what a validation loss is a mean over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +60,14 @@ class Comparison:
     others: Mapping[str, str]
     """The values of the other axes, in both."""
     task: str
+    """Or the loss."""
     difference: Difference | None
     """None if the two cannot be paired; `why_not` says why."""
     why_not: str
     p: float | None = None
-    """Of the difference, corrected for all comparisons of the study."""
+    """Of the difference, corrected for all comparisons of its kind."""
+    unit: Literal["points", "nats"] = "points"
+    """Of scores, points of per cent: the difference is a share of 1; of losses, nats."""
 
     @property
     def real(self) -> bool:
@@ -89,6 +99,35 @@ def compare_all(variants: Sequence[Variant], scores: Sequence[Score], within: Co
         for axis, variant, base in _along_axes(variants)
         if axis not in within
     ]
+    return _corrected(found)
+
+
+def compare_losses(variants: Sequence[Variant], within: Collection[str] = ()) -> list[Comparison]:
+    """The same of the last validation losses, of variants that agree in all that a loss depends on (`losses_compare`),
+    as far as two pretraining seeds or more of both have one."""
+    found = []
+    for objective, (name, *_) in OBJECTIVES.items():
+        for axis, variant, base in _along_axes(variants):
+            ours, theirs = variant.losses(objective), base.losses(objective)
+            common = [seed for seed in ours if seed in theirs]
+            if axis not in within and len(common) > 1 and losses_compare(variant.recipe, base.recipe):
+                apart = difference([ours[seed] for seed in common], [theirs[seed] for seed in common])
+                found.append(_comparison(axis, variant, base, f"{name} loss", apart, unit="nats"))
+    return _corrected(found)
+
+
+def losses_compare(ours: Recipe, theirs: Recipe) -> bool:
+    """Whether validation losses of two recipes are means over the same masked tokens, or as good as that: how many
+    masks training has for a row does not matter."""
+    sections = [
+        {name: getattr(recipe, name).model_dump(exclude={"copies"}) for name in ROWS_AND_MASKS}
+        for recipe in (ours, theirs)
+    ]
+    return sections[0] == sections[1] and ours.model.family == theirs.model.family
+
+
+def _corrected(found: Sequence[Comparison]) -> list[Comparison]:
+    """The same with p, by Holm's method."""
     ps = {f"{i}": one.difference.p for i, one in enumerate(found) if one.difference and one.difference.p is not None}
     corrected = holm(ps)
     return [replace(one, p=corrected.get(f"{i}")) for i, one in enumerate(found)]
@@ -130,17 +169,29 @@ def _compare(axis: str, variant: Variant, base: Variant, ours: Score, theirs: Sc
     apart = (
         None if why_not else difference([ours.values[one] for one in common], [theirs.values[one] for one in common])
     )
-    others = {name: value for name, value in variant.values.items() if name != axis}
+    return _comparison(axis, variant, base, ours.task, apart, why_not)
+
+
+def _comparison(
+    axis: str,
+    variant: Variant,
+    base: Variant,
+    task: str,
+    apart: Difference | None,
+    why_not: str = "",
+    unit: Literal["points", "nats"] = "points",
+) -> Comparison:
     return Comparison(
         axis=axis,
         variant=variant.name,
         base=base.name,
         value=variant.values[axis],
         base_value=base.values[axis],
-        others=others,
-        task=ours.task,
+        others={name: value for name, value in variant.values.items() if name != axis},
+        task=task,
         difference=apart,
         why_not=why_not,
+        unit=unit,
     )
 
 

@@ -22,7 +22,7 @@ from cloze.report.run import RunData, dig, number
 from cloze.report.task_tables import measures
 from cloze.report.wording import OBJECTIVES, duration, shortened
 from cloze.study.budget import Budget, budget_of
-from cloze.study.comparisons import Comparison, Score, compare_all, scope_of, score_all, unscored
+from cloze.study.comparisons import Comparison, Score, compare_all, compare_losses, scope_of, score_all, unscored
 from cloze.study.grid import Cell, StudySettings
 from cloze.study.plots import cost_plots, loss_plots, score_plots
 from cloze.study.statistics import CONFIDENCE
@@ -57,6 +57,8 @@ class Results:
     """A row for each variant."""
     grids: list[Table]
     differences: Table | None
+    losses: Table | None
+    """Differences of validation losses, where they compare."""
     runs: Table
     machine: Table
     score_plots: list[Plot]
@@ -83,23 +85,25 @@ def write_results(
         raise ClozeError(f"no cell of the study {study.name} has finished: there is nothing to show.")
     scores = score_all(variants, study.split)
     comparisons = compare_all(variants, scores, study.within)
+    losses = compare_losses(variants, study.within)
     budget = budget_of(study.budget or "varies", cells[0].recipe, study.flops)
     runs = [run for variant in variants for run in variant.runs.values()]
     results = Results(
         study=study,
-        words=in_words(comparisons, scope_of(variants), budget),
+        words=in_words(comparisons, scope_of(variants), budget, losses),
         notices=_notices(cells, variants, scores, failures),
         headline=_headline(budget, cells, variants, scores),
         table=study_table(study, budget, variants, scores, comparisons),
         grids=grid_tables(variants, scores, comparisons, study.within),
         differences=difference_table(comparisons),
+        losses=difference_table(losses),
         runs=runs_table(cells, variants, failures, study.split),
         machine=machine_table(runs, command, datetime.now(UTC).strftime("%Y-%m-%d")),
         score_plots=score_plots(variants, scores),
         loss_plots=loss_plots(variants),
         cost_plots=cost_plots(variants, scores),
     )
-    write_json(folder / "results.json", _as_json(study, variants, scores, comparisons, results.words))
+    write_json(folder / "results.json", _as_json(study, variants, scores, [*comparisons, *losses], results.words))
     write_text(folder / "scores.csv", _csv(variants, study.split))
     write_text(folder / "table.md", _markdown(folder, results))
     write_text(folder / "report.html", _page(results))
@@ -132,7 +136,11 @@ def _page(results: Results) -> str:
     sections = [
         Section("Answer", results.words, results.score_plots, SCORE_NOTE, missing="No task has been scored."),
         Section("Scores", tables=[results.table, *results.grids]),
-        Section("Tests", tables=[results.differences] if results.differences else [], missing="Nothing was compared."),
+        Section(
+            "Tests",
+            tables=[table for table in (results.differences, results.losses) if table],
+            missing="Nothing was compared.",
+        ),
         Section("Losses of pretraining", "", results.loss_plots, LOSS_NOTE, missing="No loss was logged."),
         Section(
             "Score against cost", "", results.cost_plots, COST_NOTE, missing="No two variants have score and time."
@@ -168,7 +176,7 @@ def _markdown(folder: Path, results: Results) -> str:
     from cloze.export import markdown
     from cloze.report.page import standalone
 
-    tables = [table for table in (results.table, *results.grids, results.differences) if table]
+    tables = [table for table in (results.table, *results.grids, results.differences, results.losses) if table]
     drawings = {"scores": results.score_plots, "losses": results.loss_plots, "costs": results.cost_plots}
     links = []
     for kind, plots in drawings.items():

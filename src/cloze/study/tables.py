@@ -94,7 +94,7 @@ def grid_tables(
 
 
 def difference_table(comparisons: Sequence[Comparison]) -> Table | None:
-    """Every comparison with its p; None if there is none."""
+    """Every comparison, all of scores or all of losses, with its p; None if there is none."""
     if not comparisons:
         return None
     crossed = is_crossed(comparisons)
@@ -102,21 +102,24 @@ def difference_table(comparisons: Sequence[Comparison]) -> Table | None:
         (
             *((one.value, one.base_value, fixed(one)) if crossed else (one.variant,)),
             one.task,
-            points(one.difference.mean) if one.difference else MISSING,
+            amount(one) if one.difference else MISSING,
             p_value(one.difference.p) if one.difference else MISSING,
             p_value(one.p),
             f"{one.difference.pairs if one.difference else 0}",
         )
         for one in comparisons
     ]
-    note = "Points of per cent; paired t-test over seeds, two-sided; corrected for all comparisons here (Holm 1979)."
+    losses = comparisons[0].unit == "nats"
+    unit = "Nats of the last validation" if losses else "Points of per cent"
+    note = f"{unit}; paired t-test over seeds, two-sided; corrected for all comparisons here (Holm 1979)."
     if any(one.p is None for one in comparisons):
         note += " A dash: no test, for want of pairs or of any spread among them."
-    columns = ("Task", "Difference", "p", "p, corrected", "Pairs")
+    differences = "Differences of losses" if losses else "Differences"
+    columns = ("Loss" if losses else "Task", "Difference", "p", "p, corrected", "Pairs")
     if crossed:
         note += " Along one axis at a time, all others equal."
-        return Table("Differences along each axis", ("", "Against", "Both with", *columns), rows, note)
-    return Table(f"Differences from {comparisons[0].base}", ("", *columns), rows, note)
+        return Table(f"{differences} along each axis", ("", "Against", "Both with", *columns), rows, note)
+    return Table(f"{differences} from {comparisons[0].base}", ("", *columns), rows, note)
 
 
 def cells_table(cells: Sequence[Cell], missing: Sequence[Sequence[str]]) -> Table:
@@ -199,9 +202,11 @@ def fixed(comparison: Comparison) -> str:
     return ", ".join(f"{axis} {value}" for axis, value in comparison.others.items())
 
 
-def points(share: float, *, sign: bool = True) -> str:
-    """A share of 1 in points of per cent."""
-    return f"{share * 100:{'+' if sign else ''}.2f}"
+def amount(comparison: Comparison) -> str:
+    """The difference, which there is, with its sign: in points of per cent, or in nats."""
+    assert comparison.difference is not None
+    mean = comparison.difference.mean
+    return f"{mean:+.3f}" if comparison.unit == "nats" else f"{mean * 100:+.2f}"
 
 
 def p_value(p: float | None, equals: str = "") -> str:

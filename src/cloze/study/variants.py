@@ -5,12 +5,15 @@ from __future__ import annotations
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cloze.report.cells import as_list
 from cloze.report.run import RunData, TaskRun, dig, number, read_run
 from cloze.report.task_tables import measures
 from cloze.study.grid import Cell
+
+if TYPE_CHECKING:
+    from cloze.recipe import Recipe
 
 BITS = "masked_tokens/bits_per_character"
 """Of validation, by its name in metrics.jsonl (`training.characters`)."""
@@ -26,6 +29,8 @@ class Variant:
 
     values: Mapping[str, str]
     """Axis -> the name of its value."""
+    recipe: Recipe
+    """Of its first seed."""
     runs: dict[int, RunData] = field(default_factory=dict)
     """Pretraining seed -> its run, of the cells that have finished."""
     missing: list[int] = field(default_factory=list)
@@ -43,6 +48,11 @@ class Variant:
     def loss(self, objective: str) -> float | None:
         """Mean of the last validation loss over the runs."""
         return self.validated(f"{objective}/loss")
+
+    def losses(self, objective: str) -> dict[int, float]:
+        """Pretraining seed -> the last validation loss, of the runs that have one."""
+        found = {seed: last_validated(run, f"{objective}/loss") for seed, run in self.runs.items()}
+        return {seed: loss for seed, loss in found.items() if loss is not None}
 
     def validated(self, key: str) -> float | None:
         """Mean of a number of the last validation over the runs."""
@@ -72,7 +82,7 @@ def read_variants(cells: Sequence[Cell], failed: Collection[str] = ()) -> list[V
     """
     found: dict[str, Variant] = {}
     for cell in cells:
-        variant = found.setdefault(cell.variant, Variant(cell.values))
+        variant = found.setdefault(cell.variant, Variant(cell.values, cell.recipe))
         folder = cell.recipe.output / cell.recipe.name
         if (folder / "run.json").is_file() and cell.recipe.name not in failed:
             variant.runs[cell.seed] = read_run(folder)

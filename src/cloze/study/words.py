@@ -6,18 +6,26 @@ from collections.abc import Iterator, Sequence
 
 from cloze.study.budget import Budget
 from cloze.study.comparisons import Comparison, Scope
-from cloze.study.tables import fixed, is_crossed, p_value, points
+from cloze.study.tables import amount, fixed, is_crossed, p_value
 
 NAMED = 16
 """Differences of a kind are named while they are no more than this; the table has all."""
 
 
-def in_words(comparisons: Sequence[Comparison], scope: Scope, budget: Budget) -> str:
-    """The paragraph. It never says that two variants are equal: a test can't show that."""
-    if not comparisons:
+def in_words(comparisons: Sequence[Comparison], scope: Scope, budget: Budget, losses: Sequence[Comparison] = ()) -> str:
+    """The paragraph, first of scores, then of validation losses. It never says that two variants are equal: a test
+    can't show that."""
+    if not comparisons and not losses:
         return "Nothing was compared: there is one variant, or no task."
-    tested = [one for one in comparisons if one.p is not None]
-    parts = [*(_tested(tested, comparisons[0]) if tested else ()), *_untested(comparisons)]
+    parts: list[str] = []
+    for prefix, kind in (("", comparisons), ("Losses of validation: ", losses)):
+        if found := [one for one in kind if one.p is not None]:
+            first, *more = _tested(found, kind[0])
+            parts += [prefix + first, *more]
+        parts += _untested(kind) if kind else ()
+    tested = [one for one in (*comparisons, *losses) if one.p is not None]
+    if not all(one.real for one in tested):
+        parts.append("That is not evidence that they are equal: more seeds would show smaller differences.")
     if tested and scope == "fine-tuning seeds":
         parts.append(
             "Each variant was pretrained once, so none of this says what another seed of pretraining would give."
@@ -43,8 +51,6 @@ def _tested(tested: Sequence[Comparison], first: Comparison) -> Iterator[str]:
         named = f": {_listed(rest)}" if len(rest) <= NAMED else ""
         are = "is" if len(rest) == 1 else "are"
         yield f"The other {len(rest)} of {len(tested)} differences {are} not distinguishable from chance{named}."
-    if rest:
-        yield "That is not evidence that they are equal: more seeds would show smaller differences."
 
 
 def _untested(comparisons: Sequence[Comparison]) -> Iterator[str]:
@@ -71,10 +77,11 @@ def _untested(comparisons: Sequence[Comparison]) -> Iterator[str]:
 def _real(one: Comparison) -> str:
     assert one.difference is not None
     side = "above" if one.difference.mean > 0 else "below"
-    size, p = points(abs(one.difference.mean), sign=False), p_value(one.p, "= ")
+    size, p = f"{amount(one).lstrip('+-')} {one.unit}", p_value(one.p, "= ")
+    task = f"{'in' if one.unit == 'nats' else 'on'} {one.task}"
     if not one.others:
-        return f"{one.variant} is {size} points {side} {one.base} on {one.task} (p {p})"
-    return f"{one.value} is {size} points {side} {one.base_value} on {one.task} with {fixed(one)} (p {p})"
+        return f"{one.variant} is {size} {side} {one.base} {task} (p {p})"
+    return f"{one.value} is {size} {side} {one.base_value} {task} with {fixed(one)} (p {p})"
 
 
 def _listed(rest: Sequence[Comparison]) -> str:
