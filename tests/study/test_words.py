@@ -118,8 +118,8 @@ def test_losses_follow_the_scores_in_nats() -> None:
         replace(compared("b", -0.03, 0.2, task="MLM loss"), unit="nats"),
     ]
     assert in_words(scores, "pretraining seeds", BUDGET, losses) == (
-        "No difference from base is distinguishable from chance. Losses of validation: a is 1.343 nats above base in "
-        "MLM loss (p = 0.001). The other 1 of 2 differences is not distinguishable from chance: b on MLM loss. "
-        f"{NOT_EQUAL} {END}"
+        f"No difference from base is distinguishable from chance. {NOT_EQUAL} Losses of validation: a is 1.343 nats "
+        "above base in MLM loss (p = 0.001). The other 1 of 2 differences is not distinguishable from chance: b on MLM "
+        f"loss. {END}"
     )
     assert in_words([], "pretraining seeds", BUDGET, losses[:1]).startswith("Losses of validation: a is 1.343 nats")

@@ -10,6 +10,7 @@ from cloze.study.tables import amount, fixed, is_crossed, p_value
 
 NAMED = 16
 """Differences of a kind are named while they are no more than this; the table has all."""
+NOT_EQUAL = "That is not evidence that they are equal: more seeds would show smaller differences."
 
 
 def in_words(comparisons: Sequence[Comparison], scope: Scope, budget: Budget, losses: Sequence[Comparison] = ()) -> str:
@@ -22,10 +23,10 @@ def in_words(comparisons: Sequence[Comparison], scope: Scope, budget: Budget, lo
         if found := [one for one in kind if one.p is not None]:
             first, *more = _tested(found, kind[0])
             parts += [prefix + first, *more]
+            if not all(one.real for one in found) and NOT_EQUAL not in parts:
+                parts.append(NOT_EQUAL)
         parts += _untested(kind) if kind else ()
     tested = [one for one in (*comparisons, *losses) if one.p is not None]
-    if not all(one.real for one in tested):
-        parts.append("That is not evidence that they are equal: more seeds would show smaller differences.")
     if tested and scope == "fine-tuning seeds":
         parts.append(
             "Each variant was pretrained once, so none of this says what another seed of pretraining would give."
