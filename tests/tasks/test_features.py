@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -33,7 +34,8 @@ def test_rows_carry_their_specials_and_lose_only_their_end() -> None:
     features = featurise(["abc", "", "a?cdef"], CHARACTERS, length=6)
     a = 100 + ord("a")
     assert features.ids.tolist() == [2, a, a + 1, a + 2, 3, 2, 3, 2, a, 1, a + 2, a + 3, 3]
-    assert features.lengths.tolist() == [5, 2, 6]
+    assert features.lengths.tolist() == [5, 2, 6] and len(features) == 3
+    assert len(replace(features, parts=np.array([0, 2, 3]))) == 2, "examples, of one row or more"
     assert features.counts == {"rows": 3, "tokens": 7, "unknown_tokens": 1, "truncated": 1, "truncated_tokens": 2}
 
 

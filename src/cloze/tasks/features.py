@@ -49,6 +49,10 @@ class Features:
     parts: NDArray[np.int64] | None = None
     """Example i is the rows `parts[i]` to `parts[i + 1]`; None: each row is one."""
 
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self.offsets if self.parts is None else self.parts) - 1
+
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each row, specials included."""

@@ -91,7 +91,7 @@ class _Task:
 
     @property
     def epoch_steps(self) -> int:
-        return math.ceil(len(self.train.features.sizes) / self.settings.batch_rows)
+        return math.ceil(len(self.train.features) / self.settings.batch_rows)
 
     @property
     def steps(self) -> int:
@@ -129,7 +129,7 @@ def finetune(
                 start: summary(shared.kind, group)
                 for start, group in _runs(one, folder, starts, meter, request).items()
             }
-            examples = len(one.train.features.sizes)
+            examples = len(one.train.features)
             of_parts.append(
                 {
                     "share": one.share,
