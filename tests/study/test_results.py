@@ -61,6 +61,17 @@ def test_one_axis(study: Study, tmp_path: Path) -> None:
     assert len(stored["comparisons"]) == 2 and stored["scores"][0]["values"] == [0.8, 0.82, 0.81]
 
 
+def test_what_nothing_was_measured_of_is_no_column_but_a_task_stays(study: Study, tmp_path: Path) -> None:
+    write_runs(study[1], {**ONE_AXIS, "alike": [[None, None]]})
+    for metrics in Path("runs").glob("*/pretraining/metrics.jsonl"):
+        metrics.unlink()
+    table = write_results(tmp_path / "s", *study).table
+    assert table.columns == ("", "Parameters", "Tokens", "Characters", "Minutes", "Tokens/s", "t, Accuracy")
+    assert "Characters are those read" in table.note
+    assert "Losses" not in table.note and "Bits a character" not in table.note
+    assert table.rows[2][-1] == "– (no score in 2 of 2)"
+
+
 def test_two_axes(make_study: MakeStudy, tmp_path: Path) -> None:
     study, cells = make_study(CROSSED, seeds=[1, 2, 3])
     write_runs(cells, SCORES)

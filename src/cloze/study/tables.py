@@ -16,6 +16,14 @@ from cloze.study.statistics import CONFIDENCE, SIGNIFICANCE
 from cloze.study.variants import BITS, Split, Variant, last_validated, score_of, seeds_of, tasks_of
 from cloze.tasks.metrics import mean_and_std
 
+COLUMN_NOTES = {
+    "Characters": "Characters are those read in pretraining, white space aside.",
+    "loss": "Losses are of validation, in nats, each on its own masks: they compare only where masks and tokenizers "
+    "are alike.",
+    "Bits/character": "Bits a character of the masked text come nearer to a comparison of tokenizers, though each has "
+    "other text masked.",
+}
+"""End of a column's name -> what is said of it where it is shown."""
 MARKS = "*†‡§"
 """Beside a mean that differs from that of the first value of the first axis, the second, ..."""
 
@@ -27,39 +35,37 @@ def study_table(
     scores: Sequence[Score],
     comparisons: Sequence[Comparison],
 ) -> Table:
-    """One row a variant: size, budget, speed, losses, and the mean with its interval on each task."""
+    """One row a variant: size, budget, speed and losses, as far as anything was measured, and the mean with its
+    interval on each task."""
     objectives = objectives_of(variants)
     tasks = {score.task: score.measure for score in scores}
-    rows = [
-        (
-            variant.name,
-            compact(variant.mean("parameters")),
-            compact(variant.mean("tokens")),
-            compact(variant.mean("characters")),
-            decimal(None if (t := variant.mean("elapsed_s")) is None else t / 60, 1),
-            whole(variant.speed()),
-            decimal(variant.validated(BITS)),
-            *(decimal(variant.loss(objective)) for objective in objectives),
-            *(_shown(variant, find(scores, variant.name, task), comparisons) for task in tasks),
-        )
-        for variant in variants
-    ]
-    columns = [
-        *("", "Parameters", "Tokens", "Characters", "Minutes", "Tokens/s", "Bits/character"),
-        *(f"{OBJECTIVES[objective][0]} loss" for objective in objectives),
-        *(f"{task}, {MEASURES[measure]}" for task, measure in tasks.items()),
-    ]
+    measured = {
+        "Parameters": [compact(variant.mean("parameters")) for variant in variants],
+        "Tokens": [compact(variant.mean("tokens")) for variant in variants],
+        "Characters": [compact(variant.mean("characters")) for variant in variants],
+        "Minutes": [decimal(None if (t := variant.mean("elapsed_s")) is None else t / 60, 1) for variant in variants],
+        "Tokens/s": [whole(variant.speed()) for variant in variants],
+        "Bits/character": [decimal(variant.validated(BITS)) for variant in variants],
+        **{
+            f"{OBJECTIVES[objective][0]} loss": [decimal(variant.loss(objective)) for variant in variants]
+            for objective in objectives
+        },
+    }
+    measured = {name: column for name, column in measured.items() if set(column) != {MISSING}}
+    scored = {
+        f"{task}, {MEASURES[measure]}": [
+            _shown(variant, find(scores, variant.name, task), comparisons) for variant in variants
+        ]
+        for task, measure in tasks.items()
+    }
+    columns = {"": [variant.name for variant in variants], **measured, **scored}
     done = sum(len(variant.runs) for variant in variants)
     cells = done + sum(len(variant.missing) for variant in variants)
     note = f"{budget.name}; {done} of {cells} cells. {_intervals(variants, scores, study.within)} "
     note += "Scores are of the development sets. " if study.split == "development" else ""
-    note += (
-        "Characters are those read in pretraining, white space aside. Losses are of validation, in nats, each on its "
-        "own masks: they compare only where masks and tokenizers are alike. Bits a character of the masked text come "
-        "nearer to a comparison of tokenizers, though each has other text masked."
-    )
+    note += " ".join(text for name, text in COLUMN_NOTES.items() if any(column.endswith(name) for column in measured))
     title = f"{study.name}: {budget.words} a cell" if budget.words else study.name
-    return Table(title, tuple(columns), rows, note)
+    return Table(title, tuple(columns), list(zip(*columns.values(), strict=True)), note)
 
 
 def grid_tables(
