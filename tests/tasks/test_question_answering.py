@@ -17,13 +17,16 @@ from cloze import predict
 from cloze.errors import ClozeError
 from cloze.progress import Silent
 from cloze.recipe import Recipe, TaskSettings
+from cloze.tasks.features import IGNORED
 from cloze.tasks.finetuning import finetune
 from cloze.tasks.metrics import log_softmax, log_softmax_in_groups
 from cloze.tasks.question_answering import KIND, Reading, answers, lay_out
+from cloze.tasks.selection import read_splits
 from cloze.tasks.squad import Question, read_questions
 from cloze.tasks.task import Layout
 from cloze.tasks.windows import compose
 from tests.tasks.conftest import FILLER, GOOD
+from tests.tasks.official import korquad
 from tests.tasks.test_tagging import BYTES, byte_bpe, wordpiece
 
 CONTEXT = "임종석이 서울 간다"
@@ -45,28 +48,70 @@ def settings(folder: Path = Path(), **changes: Any) -> TaskSettings:
     return TaskSettings(**(given | changes))
 
 
-def test_misplaced_answers_are_found_or_dropped_and_named(tmp_path: Path) -> None:
+def test_misplaced_answers_are_found_or_named(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.json",
         (CONTEXT, [asked("1", "임종석", 0), asked(2, "서울", 4), asked("3", "부산", 5)]),
         ("가 가", [asked("4", "가", 1), {**asked("5", "", 0), "is_impossible": True}]),
     )
     with pytest.warns(
-        UserWarning, match=r"article '글', question 2: '서울' found elsewhere; .*question 3: '부산' dropped"
+        UserWarning, match=r"article '글', question 2: '서울' found elsewhere; .*question 3: '부산' not found"
     ):
         found = read_questions(path)
-    assert [(question.id, question.span) for question in found.questions] == [("1", (0, 3)), ("2", (5, 7)), ("5", None)]
+    assert [(question.id, question.span) for question in found.questions] == [
+        ("1", (0, 3)),
+        ("2", (5, 7)),
+        ("3", None),
+        ("4", None),
+        ("5", None),
+    ]
+    assert [question.unlocated for question in found.questions] == [False, False, True, True, False]
     assert found.counts == {
-        "examples": 3,
+        "examples": 5,
         "contexts": 2,
         "unanswerable": 1,
         "empty": 0,
         "repaired_answers": 1,
-        "dropped_answers": 2,
-        "dropped_questions": 2,
+        "unlocated_answers": 2,
+        "unlocated_questions": 2,
         "left_out": 0,
         "repeated_ids": 0,
     }
+
+
+@pytest.mark.filterwarnings("ignore:.*answers don't stand:UserWarning")
+def test_answers_that_are_not_found_are_scored_and_not_learned_from(tmp_path: Path) -> None:
+    """The official scripts compare texts: an answer misspelled in the file is one that no model can give."""
+    task = settings(answer_rules="korquad", length=24)
+    questions = [asked(1, "임종석", 0), asked(2, "서올", 5), asked(3, "임종석은", 0)]
+    for name in ("train.json", "test.json"):
+        write(tmp_path / name, (CONTEXT, questions))
+    splits = read_splits(tmp_path, task)
+    assert [question.id for question in splits.train.questions] == ["1"]
+    assert [question.id for question in splits.test.questions] == ["1", "2", "3"]
+    assert splits.counts["train"]["examples"] == 1 and splits.counts["test"]["examples"] == 3
+    assert splits.counts["train"]["unlocated_questions"] == splits.counts["test"]["unlocated_questions"] == 2
+
+    inputs = KIND.inputs(splits.test, splits.classes, Layout(BYTES, 48, 1), task)
+    labels = np.asarray(inputs.labels)
+    assert labels[0].min() > 0 and (labels[1:] == IGNORED).all()
+    outputs = np.zeros((len(inputs.features.ids), 2), dtype=np.float32)
+    for row, first in enumerate(inputs.features.offsets[:-1]):
+        outputs[first + labels[0], [0, 1]] = 9.0 + row
+    given = [record["predicted"] for record in inputs.predictions(outputs)]
+    assert given == ["임종석"] * 3
+    official = [
+        korquad(answer, question.answers) for answer, question in zip(given, splits.test.questions, strict=True)
+    ]
+    found = inputs.score(outputs)
+    assert (found["exact_match"], found["f1"]) == tuple(np.mean(official, axis=0))
+    alone = KIND.inputs(splits.train, splits.classes, Layout(BYTES, 48, 1), task)
+    wanted = alone.score(outputs[: inputs.features.offsets[1]])["loss"]
+    assert found["loss"] == pytest.approx(wanted), "of the rows that have a label"
+
+    write(tmp_path / "train.json", (CONTEXT, questions[1:]))
+    with pytest.raises(ClozeError, match=r"train\.json: no answer stands in its context"):
+        read_splits(tmp_path, task)
 
 
 def one_context(*qas: dict[str, Any]) -> str:
@@ -249,7 +294,7 @@ def test_it_learns_and_the_saved_model_answers(data: Path, tmp_path: Path) -> No
 def test_korquad_is_read_whole(shared_data: Path) -> None:
     found = read_questions(shared_data / "korquad" / "KorQuAD_v1.0_dev.json")
     assert found.counts["examples"] == 5774 and found.counts["contexts"] == 964
-    assert found.counts["repaired_answers"] == found.counts["dropped_answers"] == found.counts["unanswerable"] == 0
+    assert found.counts["repaired_answers"] == found.counts["unlocated_answers"] == found.counts["unanswerable"] == 0
     for question in found.questions:
         assert question.span is not None
         assert found.contexts[question.context][slice(*question.span)] == question.answers[0]

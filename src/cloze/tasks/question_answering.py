@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.tasks.answer_scores import Rules, answer_scores
-from cloze.tasks.features import Features, RowBuilder
+from cloze.tasks.features import IGNORED, Features, RowBuilder
 from cloze.tasks.metrics import log_softmax_in_groups
 from cloze.tasks.squad import Question, Questions, read_questions
 from cloze.tasks.task import Inputs, Layout, Outputs, Record, TaskKind
@@ -85,7 +85,7 @@ def _classes(train: Questions, test: Questions) -> tuple[str, ...]:
     if train.counts["unanswerable"] == len(train.questions):
         raise ClozeError(f"{train.path}: no question has an answer, so there is nothing to learn.")
     if test.counts["unanswerable"] and not train.counts["unanswerable"]:
-        first = next(question.id for question in test.questions if question.span is None)
+        first = next(question.id for question in test.questions if not question.answers)
         raise ClozeError(
             f"{test.path}, question {first}: it has no answer, and every question of {train.path} has one. Train on "
             "questions without an answer, too (SQuAD 2.0), or leave them out."
@@ -96,7 +96,8 @@ def _classes(train: Questions, test: Questions) -> tuple[str, ...]:
 def lay_out(
     questions: Sequence[Question], contexts: Sequence[str], layout: Layout, reading: Reading
 ) -> tuple[Rows, Int64]:
-    """Rows of all questions, and the labels of their answers, int64 [rows, 2]: places in the row, 0 for [CLS].
+    """Rows of all questions, and the labels of their answers, int64 [rows, 2]: places in the row, 0 for [CLS], IGNORED
+    for a question whose answers were not found.
 
     Raises ClozeError if a row has no room for a context.
     """
@@ -128,7 +129,8 @@ def lay_out(
             may[before : before + end - start] = visible & (best[start:end] == number)
             may_start.append(may)
             inside = answer is not None and start <= answer[0] and answer[1] < end
-            labels.append((before + answer[0] - start, before + answer[1] - start) if answer and inside else (0, 0))
+            here = (before + answer[0] - start, before + answer[1] - start) if answer and inside else (0, 0)
+            labels.append((IGNORED, IGNORED) if question.unlocated else here)
         rows.append(len(builder))
     features = builder.features({"questions_cut": cut, "answers_without_token": unseen})
     laid = Rows(
@@ -173,14 +175,15 @@ def _reading(task: TaskSettings, examples: Questions) -> Reading:
 def score(
     outputs: Outputs, labels: Int64, rows: Rows, examples: Questions, reading: Reading, rules: Rules
 ) -> Mapping[str, Any]:
-    """Outputs [tokens, 2] against the answers of `examples`; the loss against `labels` [rows, 2]."""
+    """Outputs [tokens, 2] against the answers of `examples`; the loss against `labels` [rows, 2], None without any."""
     found = answers(outputs, rows, examples.questions, examples.contexts, reading, top=1)
     given = [best[0].text for best in found]
-    firsts = rows.features.offsets[:-1]
-    chosen = log_softmax_in_groups(outputs, rows.features.offsets)[firsts[:, None] + labels, [0, 1]]
+    known = labels[:, 0] != IGNORED
+    places = rows.features.offsets[:-1][known, None] + labels[known]
+    chosen = log_softmax_in_groups(outputs, rows.features.offsets)[places, [0, 1]]
     return {
         **answer_scores(given, [question.answers for question in examples.questions], rules),
-        "loss": -float(chosen.mean()),
+        "loss": -float(chosen.mean()) if len(chosen) else None,
     }
 
 
@@ -247,7 +250,7 @@ def _settings(train: Questions, task: TaskSettings) -> Mapping[str, Any]:
 
 def _refuse(examples: Questions, classes: tuple[str, ...], settings: Mapping[str, Any], model: Path) -> None:
     if examples.counts["unanswerable"] and settings.get("null_threshold", 0.0) is None:
-        first = next(question.id for question in examples.questions if question.span is None)
+        first = next(question.id for question in examples.questions if not question.answers)
         raise ClozeError(
             f"{examples.path}, question {first}: it has no answer, and {model} was fine-tuned on questions that all "
             "have one. Fine-tune on questions without an answer, too (SQuAD 2.0), or leave them out."
@@ -256,8 +259,17 @@ def _refuse(examples: Questions, classes: tuple[str, ...], settings: Mapping[str
 
 def _take(examples: Questions, places: Sequence[int]) -> Questions:
     questions = [examples.questions[place] for place in places]
-    unanswerable = sum(question.span is None for question in questions)
-    return replace(examples, questions=questions, counts={"examples": len(places), "unanswerable": unanswerable})
+    unanswerable = sum(not question.answers for question in questions)
+    unlocated = sum(question.unlocated for question in questions)
+    counts = {"examples": len(places), "unanswerable": unanswerable, "unlocated_questions": unlocated}
+    return replace(examples, questions=questions, counts=counts)
+
+
+def _learnable(examples: Questions) -> Questions:
+    located = [question for question in examples.questions if not question.unlocated]
+    if not located:
+        raise ClozeError(f"{examples.path}: no answer stands in its context, so there is nothing to learn.")
+    return replace(examples, questions=located, counts={**examples.counts, "examples": len(located)})
 
 
 KIND = TaskKind(
@@ -269,6 +281,7 @@ KIND = TaskKind(
     inputs=_inputs,
     keys=lambda examples: [examples.contexts[question.context] for question in examples.questions],
     take=_take,
+    learnable=_learnable,
     per_token=True,
     settings=_settings,
     refuse=_refuse,

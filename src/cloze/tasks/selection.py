@@ -78,6 +78,8 @@ def read_splits(data: Path, task: TaskSettings) -> Splits:
             kind, train, kind.keys(train), task.development_frac, "development", paths["train"]
         )
         counts |= {"train": train.counts, "development": development.counts}
+    train = kind.learnable(train)
+    counts["train"] = train.counts
     shared = overlaps(kind, {"train": train, "development": development, "test": test})
     counts = {name: {**found, **shared.get(name, {})} for name, found in counts.items()}
     return Splits(train, development, test, classes, settings, counts)

@@ -2,7 +2,8 @@
 
 {"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text", "answer_start"}]}]}]}]};
 version 2.0 adds "is_impossible", KLUE calls the id "guid". An answer that doesn't stand where the file says is taken to
-stand where its text occurs, if that is once; else it is dropped, and with its last answer the question. Both are
+stand where its text occurs, if that is once; else it has no place. A question none of whose answers has one can't be
+learned from, and is scored by the answers' texts, as the official scripts do, which look at no places. All of these are
 counted, and named, as are ids that occur twice.
 """
 
@@ -25,8 +26,8 @@ COUNTS = (
     "unanswerable",
     "empty",
     "repaired_answers",
-    "dropped_answers",
-    "dropped_questions",
+    "unlocated_answers",
+    "unlocated_questions",
     "left_out",
     "repeated_ids",
 )
@@ -43,7 +44,12 @@ class Question:
     answers: tuple[str, ...]
     """Every right one; none: the context has no answer."""
     span: tuple[int, int] | None
-    """Characters of the first answer in the context; None: it has none."""
+    """Characters of the first answer that was found in the context; None: there is none."""
+
+    @property
+    def unlocated(self) -> bool:
+        """Whether it has answers, and none was found in the context."""
+        return bool(self.answers) and self.span is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,8 @@ class Questions:
     questions: list[Question]
     counts: dict[str, int]
     """examples: questions; contexts; unanswerable; empty: questions or contexts without a visible character;
-    repaired_answers, dropped_answers, dropped_questions; left_out: questions that are none; repeated_ids: questions
-    with the id of an earlier one."""
+    repaired_answers, unlocated_answers, unlocated_questions (see above); left_out: questions that are none;
+    repeated_ids: questions with the id of an earlier one."""
 
 
 def read_questions(path: Path) -> Questions:
@@ -84,11 +90,9 @@ def read_questions(path: Path) -> Questions:
                 except ValueError as error:
                     faults.add(f"{title}, question {number}", str(error))
                     continue
-                if question is None:
-                    counts["dropped_questions"] += 1
-                    continue
                 found.append(question)
-                counts["unanswerable"] += question.span is None
+                counts["unanswerable"] += not question.answers
+                counts["unlocated_questions"] += question.unlocated
                 counts["empty"] += not (question.text.strip() and context.strip())
             contexts.append(context)
     counts["left_out"], counts["repeated_ids"] = faults.settle(len(found)), count_repeated(path, ids)
@@ -110,8 +114,8 @@ def _question(
     title: str,
     counts: Counter[str],
     misplaced: list[str],
-) -> Question | None:
-    """None if no answer could be found in the context. Raises ValueError that says why it is no question."""
+) -> Question:
+    """Raises ValueError that says why it is none."""
     text = _field(asked, "question", str)
     if asked.get("is_impossible"):
         return Question(number, text, place, (), None)
@@ -125,12 +129,12 @@ def _question(
         if not wanted or context[max(start, 0) : max(start, 0) + len(wanted)] != wanted:
             once = bool(wanted) and context.count(wanted) == 1
             start = context.find(wanted) if once else -1
-            counts["repaired_answers" if once else "dropped_answers"] += 1
-            done = "found elsewhere" if once else "dropped"
+            counts["repaired_answers" if once else "unlocated_answers"] += 1
+            done = "found elsewhere" if once else "not found"
             misplaced.append(f"{title}, question {number}: {wanted[:30]!r} {done}")
         if start >= 0:
             spans.append((start, start + len(wanted)))
-    return Question(number, text, place, tuple(texts), spans[0]) if spans else None
+    return Question(number, text, place, tuple(texts), spans[0] if spans else None)
 
 
 T = TypeVar("T")

@@ -95,6 +95,8 @@ class TaskKind(Generic[E]):
     """What each example is about: those that share it are never on two sides of a split."""
     take: Callable[[E, Sequence[int]], E]
     """The examples in these places."""
+    learnable: Callable[[E], E] = field(default=lambda examples: examples)
+    """Those of a training file that can be learned from; what it leaves out is counted. Raises ClozeError for none."""
     resample: Resample = mean
     """How the first measure of some of the examples comes of their `per_example`."""
     per_token: bool = False
