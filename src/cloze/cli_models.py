@@ -162,7 +162,7 @@ def finetune(
     second
         Column with the second text of a pair.
     test
-        File to test on, in the same format; without it, a tenth of a table is set apart by a hash of its texts.
+        File to test on, in the same format; without it, a tenth of your file is set apart by a hash of its texts.
     kind
         auto: by the file's shape; a table is for regression if its labels are numbers that are not whole or are many
         different ones, else for classification.

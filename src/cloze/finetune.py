@@ -1,13 +1,12 @@
 """Fine-tune a model without a recipe: `cloze finetune MODEL TASK`, or on a file of the user's (`--data FILE`).
 
-The folder it leaves is a run's: recipe.yaml, the two splits, tasks/NAME and report.html.
+The folder it leaves is a run's: recipe.yaml, tasks/NAME and report.html.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 
 from cloze.errors import ClozeError
 from cloze.files import hash_json, os_errors, write_json, write_text
-from cloze.recipe import Recipe, TaskSettings
+from cloze.recipe import Recipe
 from cloze.report.cells import Table
 from cloze.report.wording import humanised
 from cloze.tasks.named import TASKS
@@ -23,11 +22,16 @@ from cloze.tasks.shapes import Kind, shape_of
 
 if TYPE_CHECKING:
     from cloze.progress import Progress
-    from cloze.tasks.own import Split
 
 
 MAX_LENGTH = 512
 """Longest row in tokens where the user names none, however much longer the model can read."""
+TEST_FRAC = 0.1
+"""Share of a user's examples that is set apart where there is no test file."""
+APART = "a tenth, chosen by a hash of the texts"
+"""How that is said."""
+OF_TEXTS = ("classification", "multi_label", "regression")
+"""Kinds whose examples are texts or pairs of them."""
 
 
 def finetune_file(
@@ -46,42 +50,29 @@ def finetune_file(
 ) -> Path:
     """Fine-tune the model in `model` on the labelled file `file`; returns the run's folder.
 
-    `text`, `second` and `label` are columns of a table; without `test`, a tenth of its rows is set apart by a hash. A
-    file of tags, of questions on texts or of options to choose from is known by its shape and needs a `test`.
-    `settings` are those of a task (`TaskSettings`). `show` is given what was understood, before training. Raises
-    ClozeError.
+    `text`, `second` and `label` are columns of a table; a file of tags, of questions on texts or of options to choose
+    from is known by its shape. Without `test`, a tenth of the examples is set apart by a hash. `settings`: of
+    `TaskSettings`. `show` is given what was understood, before training. Raises ClozeError; where the files are wrong,
+    nothing is written.
     """
     from cloze.corpus.licences import sources_of
+    from cloze.files import files_below
     from cloze.interop.configuration import read_config
 
     read_config(model)  # A folder that is no model is told before anything is written.
-    shape = shape_of(file)
-    if kind not in ("auto", shape.get("kind")):
-        shape = {"kind": kind}
-    task: dict[str, Any] = {"name": name_of(file), **shape}
-    rows: list[tuple[str, str]] = []
-    note = f"The test split: {_how(test)}."
-    if shape.get("kind", "classification") in ("classification", "multi_label", "regression"):
-        columns = {"text_column": text, "second_text_column": second, "label_column": label}
-        split, found, rows = _split_table(file, test, folder, columns, kind)
-        names = {"text_column": "text", "second_text_column": None if second is None else "second"}
-        task |= {"kind": found, "train": split.train, "test": split.test, **names}
-        if split.counts["left_out"]:
-            note += f" Left out: {split.counts['left_out']:,} rows that could not be used."
-    elif test is None:
-        raise ClozeError(
-            f"{file} is for {humanised(task['kind']).lower()}, and there is no test file. Only tables of texts and "
-            "labels are split by themselves: name one with --test."
-        )
-    else:
-        task |= {"train": file.resolve(), "test": test.resolve()}
-        if shape["kind"] == "multiple_choice":
-            task |= {"text_column": text, "label_column": label}
-    recipe = _recipe(model, folder, folder / "data", task | dict(settings or {}), f"{model} fine-tuned on {file}.")
+    found = _kind_of_file(file, test, {"text_column": text, "second_text_column": second, "label_column": label}, kind)
+    path = file.resolve()
+    apart = {"test": path.name, "test_frac": TEST_FRAC} if test is None else {"test": test.resolve()}
+    task = {"name": name_of(file), **found, "train": path.name, **apart, **(settings or {})}
+    recipe = _recipe(model, folder, path.parent, task, f"{model} fine-tuned on {file}.")
+    rows = _read_rows(recipe, how := APART if test is None else f"the file {test}")
+    if kind == "auto":
+        rows[0] = (rows[0][0], f"{rows[0][1]}; --kind decides otherwise")
     if show is not None:
-        show(Table(str(file), ("", ""), _read_rows(recipe, rows)))
-    sources = sources_of({f"task {recipe.tasks[0].name}": [file, *([] if test is None else [test])]}, file.parent)
-    return _carry_out(recipe, folder, progress, note, sources)
+        show(Table(str(file), ("", ""), rows))
+    files = [*files_below(file), *([] if test is None else files_below(test))]
+    sources = sources_of({f"task {recipe.tasks[0].name}": files}, file.parent)
+    return _carry_out(recipe, folder, progress, f"The test split: {how}.", sources)
 
 
 def finetune_named(
@@ -111,9 +102,10 @@ def finetune_named(
     recipe = _recipe(model, folder, data, task, f"{model} fine-tuned on {name}: {found.title}")
     paths = [data / path for path in (recipe.tasks[0].train, recipe.tasks[0].test)]
     find_files(name, data, paths)
-    if show is not None:
-        show(Table(f"{name}: {found.title}", ("", ""), _read_rows(recipe)))
     split = found.split if test is None else f"{test}, which is not the published one ({found.split})"
+    rows = _read_rows(recipe, split)
+    if show is not None:
+        show(Table(f"{name}: {found.title}", ("", ""), rows))
     files = {f"task {name}": [file for path in paths for file in files_below(path)]}
     return _carry_out(recipe, folder, progress, f"The test split: {split}.", sources_of(files, data))
 
@@ -130,55 +122,44 @@ def find_files(name: str, data: Path, paths: Sequence[Path]) -> None:
         )
 
 
-def _split_table(
-    file: Path, test: Path | None, folder: Path, columns: Mapping[str, str | None], kind: str
-) -> tuple[Split, str, list[tuple[str, str]]]:
-    """A table of texts, cut in two, its kind, and what it was understood to hold.
+def _kind_of_file(file: Path, test: Path | None, columns: Mapping[str, str | None], kind: Kind) -> dict[str, Any]:
+    """Settings of the task that a user's file is for, by its shape or, if it is a table of texts, by its labels.
 
-    What is wrong with it is told with the user's own files and lines, not those of the two parts.
+    Raises ClozeError for a file that cannot be read, and for a table without the columns.
     """
-    from cloze.tasks.own import describe, kind_of_labels, labels_of, write_split
-    from cloze.tasks.task import kind_of
+    from cloze.tasks.own import kind_of_labels, labels_of
 
-    files = [file, *([] if test is None else [test])]
-    named = [name for name in columns.values() if name is not None]
-    labels = [label for path in files for label in labels_of(path, named, str(columns["label_column"]))]
-    found = kind_of_labels(labels) if kind == "auto" else kind
-    settings = TaskSettings.model_validate({"name": "own", "kind": found, "train": file, "test": files[-1], **columns})
-    of_kind = kind_of(found)
-    examples, *tested = (of_kind.read(path, settings) for path in files)
-    of_kind.classes(examples, *(tested or [examples]))
-    split = write_split(examples, tested[0] if tested else None, folder / "data", found)
-    rows = describe(examples, found)
-    rows[0] = (rows[0][0], rows[0][1] + ("; --kind decides otherwise" if kind == "auto" else ""))
-    rows.append(("Split", f"{split.counts['train']:,} to train, {split.counts['test']:,} to test, {_how(test)}"))
-    if split.counts["moved"]:
-        rows.append(("Moved", f"{split.counts['moved']:,} rows to train, which would not have had their labels"))
-    if split.counts["spaced"]:
-        rows.append(("Changed", f"{split.counts['spaced']:,} texts had tabs or line breaks, which became spaces"))
-    return replace(split, train=Path("train.tsv"), test=Path("test.tsv")), found, rows
+    shape = shape_of(file)
+    if kind not in ("auto", shape.get("kind")):
+        shape = {"kind": kind}
+    if not shape:
+        named = [name for name in columns.values() if name is not None]
+        files = [file, *([] if test is None else [test])]
+        labels = [label for path in files for label in labels_of(path, named, str(columns["label_column"]))]
+        shape = {"kind": kind_of_labels(labels)}
+    if columns["second_text_column"] is not None and shape["kind"] not in OF_TEXTS:
+        raise ClozeError(
+            f"--second makes pairs of texts, and {file} is for {humanised(shape['kind']).lower()}. Leave it out, or "
+            "say what the file is for with --kind."
+        )
+    return {**shape, **columns}
 
 
-def _read_rows(recipe: Recipe, table: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str]]:
-    """What the files of a task were understood to hold; `table`: what is known already of a user's table.
+def _read_rows(recipe: Recipe, how: str) -> list[tuple[str, str]]:
+    """What the files of a task were understood to hold; `how` its test part was made.
 
     Raises ClozeError for files that don't fit the task.
     """
+    from cloze.tasks.own import describe
     from cloze.tasks.selection import read_splits
 
-    splits = read_splits(recipe.data, recipe.tasks[0])
-    if table:
-        shared = splits.counts["test"]["shared_with_train"]
-        return [*table, ("Shared", f"{shared:,} test examples have the very text of a training example")]
-    rows = [("Kind", humanised(recipe.tasks[0].kind))]
-    for name, part in (("To train", "train"), ("To test", "test")):
-        counts = splits.counts[part].items()
-        rows.append((name, ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts if count)))
-    if recipe.tasks[0].kind not in ("classification", "multi_label", "tagging"):
-        return rows
-    classes = splits.classes
-    more = f" and {len(classes) - 12:,} more" if len(classes) > 12 else ""
-    return [*rows, ("Classes", ", ".join(classes[:12]) + more)]
+    splits, task = read_splits(recipe.data, recipe.tasks[0]), recipe.tasks[0]
+    learned, tested = (splits.counts[part]["examples"] for part in ("train", "test"))
+    shared = splits.counts["test"]["shared_with_train"]
+    rows = [*describe(splits.labelled, task), ("Split", f"{learned:,} to train, {tested:,} to test, {how}")]
+    if moved := splits.counts.get("labelled file", {}).get("moved_to_train"):
+        rows.append(("Moved", f"{moved:,} examples to train, which would not have had their labels"))
+    return [*rows, ("Shared", f"{shared:,} test examples have the very text of a training example")]
 
 
 def _carry_out(
@@ -242,7 +223,3 @@ def name_of(file: Path) -> str:
 
 def _name(file: Path) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-_") or "task"
-
-
-def _how(test: Path | None) -> str:
-    return "a tenth, chosen by a hash of the texts" if test is None else f"the file {test}"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cloze.errors import ClozeError
+from cloze.evaluate import evaluate_file
 from cloze.finetune import finetune_file, finetune_named
 from cloze.progress import Silent
 from cloze.report.cells import Table
@@ -35,7 +36,9 @@ def test_a_named_task_is_trained_and_stands_beside_published_scores(data: Path, 
         data / "model", "nsmc", tmp_path, tmp_path / "run", Silent(), settings=SETTINGS, show=shown.append
     )
     assert results(folder)["kind"] == "classification"
-    assert ("Classes", "0, 1") in shown[0].rows and shown[0].rows[1][1].startswith("200 examples")
+    rows = understood(shown)
+    assert rows["Examples"].startswith("200, ") and rows["2 classes"].startswith("0 ")
+    assert rows["Split"] == "200 to train, 60 to test, ratings_test.txt"
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "Beside published scores" in page and "KoBERT" in page and "89.59" in page
     assert "The test split: ratings_test.txt." in json.loads((folder / "run.json").read_bytes())["notes"]
@@ -47,24 +50,57 @@ def test_files_that_are_not_there_are_told_with_their_command(data: Path, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_a_file_of_tags_is_known_and_needs_a_test(data: Path, tmp_path: Path) -> None:
-    pytest.importorskip("seqeval", reason="the tasks extra is not installed")
-    file = tmp_path / "tags.tsv"
-    file.write_text("정말 영화\tO B-X\n그냥\tO\n" * 20, encoding="utf-8")
-    ours: dict[str, Any] = {"text": "text", "label": "label", "settings": SETTINGS}
-    with pytest.raises(ClozeError, match=r"is for tagging, and there is no test file\. .* --test"):
-        finetune_file(data / "model", file, tmp_path / "run", Silent(), **ours)
-    folder = finetune_file(data / "model", file, tmp_path / "run", Silent(), test=file, **ours)
-    assert results(folder)["kind"] == "tagging"
-
-
-def test_a_table_is_split_and_trained_on(data: Path, tmp_path: Path) -> None:
-    shown: list[Table] = []
-    file = data / "train.txt"
-    ours: dict[str, Any] = {"text": "document", "label": "label", "settings": SETTINGS, "show": shown.append}
+@pytest.mark.parametrize(
+    ("kind", "needs", "word"),
+    [
+        ("classification", None, "classification of texts"),
+        ("multi_label", "sklearn", "multi-label classification of texts"),
+        ("regression", "scipy", "regression of texts"),
+        ("tagging", "seqeval", "tagging of words"),
+        ("question_answering", None, "question answering"),
+        ("multiple_choice", None, "multiple choice"),
+    ],
+)
+def test_any_file_is_known_split_trained_on_and_scored(
+    data: Path, tmp_path: Path, kind: str, needs: str | None, word: str
+) -> None:
+    if needs is not None:
+        pytest.importorskip(needs, reason="the tasks extra is not installed")
+    file, shown = write(tmp_path, kind), list[Table]()
+    settings = SETTINGS | ({"longest_question": 4} if kind == "question_answering" else {})
+    ours: dict[str, Any] = {"text": "text", "label": "label", "settings": settings, "show": shown.append}
     folder = finetune_file(data / "model", file, tmp_path / "run", Silent(), **ours)
-    assert results(folder)["kind"] == "classification"
-    assert next(row[1] for row in shown[0].rows if row[0] == "Split").endswith("chosen by a hash of the texts")
+    found, rows = results(folder), understood(shown)
+    assert (found["kind"], rows["Kind"]) == (kind, f"{word}; --kind decides otherwise")
+    learned, tested = (found["counts"][part]["examples"] for part in ("train", "test"))
+    assert tested and found["counts"]["labelled file"]["examples"] == learned + tested
+    how = "a tenth, chosen by a hash of the texts"
+    assert rows["Split"] == f"{learned:,} to train, {tested:,} to test, {how}"
+    assert json.loads((folder / "run.json").read_bytes())["notes"] == [f"The test split: {how}."]
+    assert found["counts"]["test"]["shared_with_train"] == 0 and rows["Shared"].startswith("0 test examples")
+    assert how in (folder / "report.html").read_text(encoding="utf-8")
+    scored = evaluate_file(folder / "tasks" / "mine" / "model", file, Silent(), text="text")
+    assert scored.results["kind"] == kind and len(scored.predictions) == learned + tested
+
+
+def write(folder: Path, kind: str) -> Path:
+    """A file of 60 texts; two questions on each."""
+    if kind == "question_answering":
+        answers = [{"text": "영화", "answer_start": 0}]
+        asked = [[{"id": f"{i}-{j}", "question": "뭐?", "answers": answers} for j in (0, 1)] for i in range(60)]
+        paragraphs = [{"context": f"영화 {i}", "qas": qas} for i, qas in enumerate(asked)]
+        name, text = "mine.json", json.dumps({"data": [{"title": "하나", "paragraphs": paragraphs}]})
+    elif kind == "multiple_choice":
+        rows = [f"글 {i // 2},뭐?,하나,둘,셋,{'ABC'[i % 3]}" for i in range(120)]
+        name, text = "mine.csv", "\n".join(["text,question,A,B,C,label", *rows])
+    elif kind == "tagging":
+        name, text = "mine.txt", "".join(f"영화{i} B-X\n그냥 O\n\n" for i in range(60))
+    else:
+        labels = {"classification": ("a", "b"), "multi_label": ("a", '"a,b"', "b"), "regression": ("0.5", "1", "2")}
+        rows = [f"글 {i},{labels[kind][i % len(labels[kind])]}" for i in range(60)]
+        name, text = "mine.csv", "\n".join(["text,label", *rows])
+    (folder / name).write_text(text + "\n", encoding="utf-8")
+    return folder / name
 
 
 def fail(data: Path, folder: Path, text: str, test: str | None = None, name: str = "my.csv", **more: Any) -> str:
@@ -75,7 +111,7 @@ def fail(data: Path, folder: Path, text: str, test: str | None = None, name: str
     ours |= {} if test is None else {"test": folder / f"test_{name}"}
     with pytest.raises(ClozeError) as caught:
         finetune_file(data / "model", folder / name, folder / "run", Silent(), **ours)
-    assert not (folder / "run" / "tasks").exists(), "nothing was trained"
+    assert not (folder / "run").exists(), "nothing was written"
     return str(caught.value)
 
 
@@ -88,6 +124,9 @@ def test_what_is_wrong_is_told_of_the_users_own_file(data: Path, tmp_path: Path)
     assert "test_my.csv, line 3: the label 'x' never occurs in " in told
     assert "my.csv, which has '0', '1'. 3 label(s) of the test are so: 'x', 'y'." in told
     assert "it has 'review;stars'. Its columns have semicolons" in fail(data, tmp_path, ROWS.replace(",", ";"))
+    tags = fail(data, tmp_path, "영화 B-X\n그냥 O\n\n" * 20, name="my.iob", second="other")
+    assert "--second makes pairs of texts, and " in tags and "my.iob is for tagging" in tags
+    assert "my.iob has too few examples for a test part" in fail(data, tmp_path, "영화 B-X\n", name="my.iob")
     assert "has no column 'note'; it has 'review', 'stars'" in fail(data, tmp_path, ROWS, label="note")
     words = fail(data, tmp_path, ROWS.replace(",0", ",low"), kind="regression")
     assert "my.csv, line 2: the label 'low' is not a number" in words and "30 of 60 examples cannot be used" in words
@@ -103,7 +142,7 @@ def test_a_score_column_with_a_few_words_is_a_regression_without_them(data: Path
     assert results(folder)["kind"] == "regression"
     rows = understood(shown)
     assert rows["Kind"] == "regression of texts; --kind decides otherwise" and rows["Left out"] == "2 rows"
-    assert "Left out: 2 rows that could not be used." in json.loads((folder / "run.json").read_bytes())["notes"][0]
+    assert results(folder)["counts"]["labelled file"]["left_out"] == 2
 
 
 def test_columns_of_several_labels_are_known_and_split(data: Path, tmp_path: Path) -> None:
@@ -122,15 +161,18 @@ def test_columns_of_several_labels_are_known_and_split(data: Path, tmp_path: Pat
 
 def test_a_table_of_options_is_known(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "quiz.csv"
-    rows = "".join(f"글 {number},뭐?,하나,둘,셋,{'ABC'[number % 3]}\n" for number in range(12))
-    file.write_text("text,question,A,B,C,label\n" + rows, encoding="utf-8")
+    lines = "".join(f"글 {number},뭐?,하나,둘,셋,{'ABC'[number % 3]}\n" for number in range(12))
+    file.write_text("text,question,A,B,C,label\n" + lines, encoding="utf-8")
     shown: list[Table] = []
     ours: dict[str, Any] = {"text": "text", "label": "label", "settings": SETTINGS, "show": shown.append}
     with pytest.warns(UserWarning, match=r"12 of 12 test examples \(100.0%\) have the same text"):
         folder = finetune_file(data / "model", file, tmp_path / "run", Silent(), test=file, **ours)
     assert results(folder)["kind"] == "multiple_choice"
     assert results(folder)["counts"]["test"]["shared_with_train"] == 12
-    assert understood(shown)["To test"] == "12 examples, 36 options, 12 shared with train"
+    rows = understood(shown)
+    assert rows["Split"] == f"12 to train, 12 to test, the file {file}" and rows["Shared"].startswith(
+        "12 test examples"
+    )
     assert "Shared with train" in (folder / "report.html").read_text(encoding="utf-8")
 
 

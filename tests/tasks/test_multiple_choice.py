@@ -36,7 +36,7 @@ def settings(folder: Path = Path(), **changes: Any) -> TaskSettings:
     return TaskSettings(**(given | changes))
 
 
-def test_folders_json_lines_and_tables_become_one_form(tmp_path: Path) -> None:
+def test_folders_json_and_tables_become_one_form(tmp_path: Path) -> None:
     folder = tmp_path / "train" / "high"
     folder.mkdir(parents=True)
     (folder / "1.txt").write_text(json.dumps(RACE), encoding="utf-8")
@@ -48,6 +48,12 @@ def test_folders_json_lines_and_tables_become_one_form(tmp_path: Path) -> None:
     lines = tmp_path / "a.jsonl"
     lines.write_text(json.dumps(RACE) + "\n", encoding="utf-8")
     assert KIND.read(lines, settings()).choices == found.choices[:2]
+    array = tmp_path / "a.json"
+    array.write_text(json.dumps([RACE], indent=1), encoding="utf-8")
+    assert KIND.read(array, settings()).choices == found.choices[:2]
+    row = {"article": "가 나 다", "question": "어디?", **dict(zip("ABCD", "가나다라", strict=True)), "label": "B"}
+    array.write_text(json.dumps([row]), encoding="utf-8")
+    assert KIND.read(array, settings()).choices == found.choices[:1]
     table = tmp_path / "a.csv"
     table.write_text(
         "article,question,A,B,C,D,label\n가 나 다,어디?,가,나,다,라,B\n글,물음,ㄱ,,ㄴ,,C\n", encoding="utf-8"
@@ -59,8 +65,11 @@ def test_folders_json_lines_and_tables_become_one_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.json", "[]", r"'\[\]' is not an object with article"),
+        ("a.json", "[]", r"a\.json holds an empty array"),
+        ("a.json", "{}", r"'\{\}' is not an object with article"),
         ("a.json", "[", r"no JSON"),
+        ("a.json", json.dumps([RACE, 3]), r"object 2: '3' is no object"),
+        ("a.json", json.dumps([RACE, RACE | {"answers": ["B", "E"]}]), r"object 2, question 2: the answer is 'E'"),
         ("a.json", json.dumps(RACE | {"answers": ["B", "E"]}), r"question 2: the answer is 'E', expected one of A, B"),
         ("a.json", json.dumps(RACE | {"answers": ["B"]}), "2 questions and 2 options and 1 answers"),
         ("a.json", json.dumps(RACE | {"article": 3}), "is not an object with article"),

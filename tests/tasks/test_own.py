@@ -1,16 +1,18 @@
-"""What a user's file is taken for, and how a tenth of it is set apart."""
+"""What a user's file is taken for."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cloze.errors import ClozeError
-from cloze.tasks.datasets import Examples, read_table
-from cloze.tasks.own import Kind, describe, kind_of_labels, write_split
+from cloze.recipe import TaskSettings
+from cloze.tasks.datasets import read_table
+from cloze.tasks.own import Kind, describe, kind_of_labels
+from cloze.tasks.task import kind_of
 
 
 @pytest.mark.parametrize(
@@ -33,57 +35,12 @@ def test_the_kind_follows_from_the_labels(labels: list[str], kind: Kind) -> None
     assert kind_of_labels(labels) == kind
 
 
-def examples(folder: Path, rows: list[tuple[str, str]], name: str = "a.tsv") -> Examples:
-    text = "text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows)
-    (folder / name).write_text(text, encoding="utf-8")
-    return read_table(folder / name, "text", "label")
-
-
-def test_a_tenth_is_set_apart_by_what_the_texts_say(tmp_path: Path) -> None:
-    rows = [(f"글 {number % 500}", str(number % 2)) for number in range(1000)]
-    split = write_split(examples(tmp_path, rows), None, tmp_path / "one", "classification")
-    train, test = (read_table(path, "text", "label") for path in (split.train, split.test))
-    assert split.counts["train"] + split.counts["test"] == 1000
-    assert 60 < split.counts["test"] < 140
-    assert not set(train.texts) & set(test.texts), "equal texts are on one side"
-    again = write_split(examples(tmp_path, [*rows[::-1], ("new", "1")]), None, tmp_path / "two", "classification")
-    moved = read_table(again.test, "text", "label")
-    assert set(moved.texts) - {"new"} == set(test.texts), "order and other rows move nothing"
-
-
-def test_a_test_file_is_taken_as_it_is(tmp_path: Path) -> None:
-    ours, theirs = examples(tmp_path, [("a", "0"), ("b", "1")]), examples(tmp_path, [("c", "1")], "b.tsv")
-    split = write_split(ours, theirs, tmp_path / "out", "classification")
-    assert read_table(split.test, "text", "label").texts == ["c"]
-    assert split.counts == {"train": 2, "test": 1, "moved": 0, "spaced": 0, "left_out": 0}
-
-
-def test_a_label_that_only_the_test_would_have_is_learned_from(tmp_path: Path) -> None:
-    rows = [(f"글 {number}", str(number % 2)) for number in range(200)]
-    plain = write_split(examples(tmp_path, rows), None, tmp_path / "plain", "classification")
-    tested = read_table(plain.test, "text", "label").texts[0]
-    rare = [(text, "rare" if text == tested else label) for text, label in rows] + [(tested, "0")]
-    split = write_split(examples(tmp_path, rare), None, tmp_path / "rare", "classification")
-    train, test = (read_table(path, "text", "label") for path in (split.train, split.test))
-    assert "rare" in train.labels and "rare" not in test.labels
-    assert split.counts["moved"] == 2 and tested not in test.texts, "equal texts stay together"
-    assert split.counts["train"] + split.counts["test"] == 201
-
-
-def test_too_few_rows_are_told(tmp_path: Path) -> None:
-    with pytest.raises(ClozeError, match=r"a\.tsv has 1 examples, too few .* \(--test\)"):
-        write_split(examples(tmp_path, [("a", "0")]), None, tmp_path, "classification")
-
-
-def test_line_breaks_of_a_csv_become_spaces_and_are_counted(tmp_path: Path) -> None:
+def test_line_breaks_of_a_csv_stay(tmp_path: Path) -> None:
     rows = "".join(f'"line {i}\nnext, ""quoted""\t",{i % 2}\n' for i in range(60))
     (tmp_path / "a.csv").write_text("review,stars\n" + rows, encoding="utf-8")
     found = read_table(tmp_path / "a.csv", "review", "stars")
     assert found.texts[0] == 'line 0\nnext, "quoted"\t'
     assert found.lines[:2] == [3, 5]
-    split = write_split(found, None, tmp_path, "classification")
-    assert split.counts["spaced"] == 60
-    assert read_table(split.train, "text", "label").texts[0].startswith("line ")
 
 
 def test_json_lines_are_a_table(tmp_path: Path) -> None:
@@ -110,8 +67,16 @@ def test_a_broken_csv_is_told(tmp_path: Path, body: str, told: str) -> None:
         read_table(tmp_path / "a.csv", "a", "b")
 
 
-def test_what_was_understood(tmp_path: Path) -> None:
-    rows = dict(describe(examples(tmp_path, [("가나다", "b"), ("가나다", "b"), ("", "a")]), "classification"))
+def understood(folder: Path, text: str, name: str = "a.tsv", **settings: Any) -> dict[str, str]:
+    """What a file with this text is described as."""
+    (folder / name).write_text(text, encoding="utf-8")
+    given = {"name": "own", "train": folder / name, "test": folder / name, "text_column": "text", **settings}
+    task = TaskSettings.model_validate(given)
+    return dict(describe(kind_of(task.kind).read(folder / name, task), task))
+
+
+def test_tables(tmp_path: Path) -> None:
+    rows = understood(tmp_path, "text\tlabel\n가나다\tb\n가나다\tb\n\ta\n")
     assert rows["Kind"] == "classification of texts"
     assert rows["Examples"] == "3, 1 empty texts"
     assert rows["Left out"] == "0 rows"
@@ -119,19 +84,57 @@ def test_what_was_understood(tmp_path: Path) -> None:
     assert rows["Repeated"].startswith("1 examples")
     assert rows["2 classes"] == "b 66.7%, a 33.3%"
     assert "Imbalance" not in rows
-    lopsided = dict(describe(examples(tmp_path, [("x", "a")] * 20 + [("y", "b")]), "classification"))
+    lopsided = understood(tmp_path, "text\tlabel\n" + "x\ta\n" * 20 + "y\tb\n")
     assert lopsided["Imbalance"] == "a is 20 times as frequent as b"
-    numbers = dict(describe(examples(tmp_path, [("x", "1"), ("y", "4.5")]), "regression"))
+    numbers = understood(tmp_path, "text\tlabel\nx\t1\ny\t4.5\n", kind="regression")
     assert numbers["Numbers"] == "1 to 4.5, mean 2.75"
+    several = understood(tmp_path, "text\tlabel\nx\ta,b\ny\ta\nz\t\nw\t\n", kind="multi_label")
+    assert (several["Kind"], several["2 labels"]) == ("multi-label classification of texts", "a 50.0%, b 25.0%")
+    pairs = understood(tmp_path, "text\tt\tlabel\nx\ty\ta\nx\tz\tb\n", second_text_column="t")
+    assert (pairs["Kind"], pairs["Repeated"][0]) == ("classification of pairs of texts", "0")
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\t\n\r", codec="utf-8")), min_size=30, max_size=60))
-def test_no_row_is_lost(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
-    folder = tmp_path_factory.mktemp("any")
-    found = examples(folder, [(text, str(place)) for place, text in enumerate(texts)])
-    try:
-        split = write_split(found, None, folder / "out", "classification")
-    except ClozeError:
-        return
-    sides = [read_table(path, "text", "label").labels for path in (split.train, split.test)]
-    assert sorted(map(int, sides[0] + sides[1])) == list(range(len(texts)))
+def test_tags(tmp_path: Path) -> None:
+    text = "나는 서울에\tO B-LC\n나는 서울에\tO B-LC\n김 씨는 간다\tB-PS I-PS O\n"
+    rows = understood(tmp_path, text, kind="tagging")
+    assert rows["Kind"] == "tagging of words"
+    assert rows["Examples"] == "3 sentences of 7 words, 0 empty"
+    assert rows["Characters a sentence"] == "median 6, longest 7"
+    assert rows["Repeated"] == "1 examples have the text of an earlier one"
+    assert rows["Entities"] == "3" and rows["2 types of entity"] == "LC 66.7%, PS 33.3%"
+    letters = understood(tmp_path, "서\tB-LC\n울\tI-LC\n \tO\n네\tO\n", kind="tagging", tag_format="characters")
+    assert (letters["Kind"], letters["Examples"]) == (
+        "tagging of characters",
+        "1 sentences of 3 characters, 0 empty",
+    )
+
+
+def test_questions(tmp_path: Path) -> None:
+    asked = [
+        {"id": "1", "question": "누구?", "answers": [{"text": "김", "answer_start": 0}]},
+        {"id": "2", "question": "어디?", "answers": [{"text": "서울", "answer_start": 0}]},
+        {"id": "3", "question": "언제?", "answers": [], "is_impossible": True},
+        {"id": "4", "question": "왜?", "answers": [{"text": "부산", "answer_start": 0}]},
+    ]
+    whole = {"data": [{"title": "t", "paragraphs": [{"context": "김 씨는 서울에 간다", "qas": asked}]}]}
+    with pytest.warns(UserWarning, match="2 answers don't stand where it says"):
+        rows = understood(tmp_path, json.dumps(whole), "a.json", kind="question_answering")
+    assert rows["Kind"] == "question answering"
+    assert rows["Examples"] == "4 questions on 1 texts, 0 empty"
+    assert rows["Without an answer"] == "1 (25.0%)"
+    assert rows["Left out"] == "0 questions"
+    assert rows["Misplaced answers"] == "1 found elsewhere in the text, 1 not found"
+    assert rows["Not learned from"] == "1 questions none of whose answers was found"
+    assert rows["Characters a text"] == "median 11, longest 11"
+    assert rows["Characters an answer"] == "median 2, longest 2"
+
+
+def test_choices(tmp_path: Path) -> None:
+    rows = ["글\t뭐?\t하나\t둘\t\tA", "글\t뭐?\t하나\t둘\t셋\tB", "글\t뭐?\t하나\t둘\t\tA", "말\t뭐?\t하나\t둘\t셋\tC"]
+    text = "\n".join(["text\tquestion\tA\tB\tC\tlabel", *rows])
+    found = understood(tmp_path, text, kind="multiple_choice", option_columns=["A", "B", "C"])
+    assert found["Kind"] == "multiple choice"
+    assert found["Examples"] == "4 questions on 2 texts, 0 empty texts or options"
+    assert found["Options a question"] == "2 to 3"
+    assert found["The right one"] == "option 1 50.0%, option 2 25.0%, option 3 25.0%"
+    assert found["Repeated"] == "1 examples have the text, question and options of an earlier one"

@@ -80,8 +80,38 @@ def test_pairs_with_one_first_text_are_tested_together(tmp_path: Path) -> None:
     columns = {"text_column": "text", "second_text_column": "second"}
     found = read_splits(tmp_path, task(test_frac=0.3, train="pairs.tsv", test="pairs.tsv", **columns))
     assert set(found.train.texts).isdisjoint(found.test.texts) and len(found.test.texts) % 3 == 0
-    with pytest.raises(ClozeError, match=r"test_frac 1e-09 sets 0 of 90 examples apart and leaves 90 to learn from"):
+    with pytest.raises(ClozeError, match=r"test_frac 1e-09 sets 0 of 90 examples apart and leaves 90 .*\(--test\)"):
         read_splits(tmp_path, task(test_frac=1e-9, train="pairs.tsv", test="pairs.tsv", **columns))
+
+
+def test_texts_that_differ_in_spaces_are_tested_together(tmp_path: Path) -> None:
+    rows = [f"글  {i // 2}\t{i % 3}" if i % 2 else f"글 {i // 2} \t{i % 3}" for i in range(200)]
+    (tmp_path / "texts.tsv").write_text("\n".join(["text\tlabel", *rows]) + "\n", encoding="utf-8")
+    found = read_splits(tmp_path, task(test_frac=0.3, train="texts.tsv", test="texts.tsv", text_column="text"))
+    assert found.counts["test"]["shared_with_train"] == 0
+    assert found.labelled.counts["examples"] == 200
+
+
+@pytest.mark.parametrize("kind", ["classification", "multi_label", "tagging", "question_answering"])
+def test_what_only_the_test_would_have_is_learned_from(tmp_path: Path, kind: str) -> None:
+    """And its text's other examples with it: else nothing could predict it, and the file would be refused."""
+    path, keys = write(tmp_path, kind), kind_of(kind).keys
+    settings = task(kind=kind, test_frac=0.3, train=path, test=path, text_column="text")
+    before = read_splits(tmp_path, settings)
+    key = keys(before.test)[0]
+    number = "".join(filter(str.isdigit, key))
+    common, rare = {
+        "tagging": (f"사람{number} 간다\tB-PS", f"사람{number} 간다\tB-RARE"),
+        "question_answering": (f'"id": "{number}-0"', f'"is_impossible": true, "id": "{number}-0"'),
+    }.get(kind, (f"글 {number}\t", f"글 {number}\trare"))
+    text = (tmp_path / path).read_text(encoding="utf-8")
+    assert text.count(common) == 1
+    (tmp_path / path).write_text(text.replace(common, rare), encoding="utf-8")
+    after = read_splits(tmp_path, settings)
+    assert key in keys(after.train) and key not in keys(after.test)
+    moved = 2 if kind == "question_answering" else 1
+    assert [one.counts["labelled file"]["moved_to_train"] for one in (before, after)] == [0, moved]
+    assert len(keys(after.test)) == len(keys(before.test)) - moved
 
 
 def write(folder: Path, kind: str) -> Path:

@@ -12,6 +12,7 @@ from cloze.errors import ClozeError
 from cloze.tasks.shapes import shape_of
 
 QUESTION = {"article": "a", "questions": ["b"], "options": [["c", "d"]], "answers": ["A"]}
+ROW = {"text": "a", "question": "b", "A": "c", "B": "d", "label": "A"}
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,12 @@ QUESTION = {"article": "a", "questions": ["b"], "options": [["c", "d"]], "answer
         ),
         ("a.json", json.dumps({"data": [{"paragraphs": []}]}), {"kind": "question_answering"}),
         ("a.jsonl", json.dumps(QUESTION), {"kind": "multiple_choice"}),
+        ("a.json", json.dumps(QUESTION, indent=1), {"kind": "multiple_choice"}),
+        ("a.json", json.dumps([QUESTION] * 300, indent=1), {"kind": "multiple_choice"}),
+        ("a.json", json.dumps([QUESTION] * 3000), {"kind": "multiple_choice"}),
+        ("a.json", json.dumps([ROW], indent=1), {"kind": "multiple_choice", "option_columns": ["A", "B"]}),
+        ("a.json", "[]", {}),
+        ("a.json", '["a"]', {}),
         ("a.jsonl", '{"text": "a", "label": "b"}', {}),
         ("a.tsv", "", {}),
     ],

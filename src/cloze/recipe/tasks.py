@@ -44,7 +44,8 @@ class TaskSettings(Settings):
     """Test file, in the same format. Unit: path. Source: cloze."""
     test_frac: Share = 0.0
     """Where `test` is the training file: the share of its examples that a hash of their content sets apart as the test;
-    pairs with the same first text stay together. Unit: share. Source: cloze."""
+    pairs with the same first text stay together, and what has a label that no other has is learned from. Unit: share.
+    Source: cloze."""
     development: Path | None = None
     """File in the same format that the epoch is chosen by, never the test file; null: see `development_frac`. Unit:
     path. Source: cloze."""

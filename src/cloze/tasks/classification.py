@@ -181,6 +181,7 @@ KIND = TaskKind(
     inputs=_inputs,
     keys=keys_of_texts,
     take=take,
+    labels=lambda examples: [(label,) for label in examples.labels],
     settings=_settings,
     names=_names,
     refuse=_refuse,

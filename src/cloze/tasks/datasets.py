@@ -144,7 +144,7 @@ def _rows(path: Path, columns: Sequence[str], faults: Faults) -> tuple[list[str]
     if path.suffix.lower() == ".jsonl":
         return _as_rows(_lines_of_json(path, faults))
     if path.suffix.lower() == ".json":
-        return _as_rows(_array_of_json(path, faults))
+        return _as_rows(array_of_json(path, faults))
     is_csv = path.suffix.lower() == ".csv"
     rows, name, mark = (_csv_rows(path, faults), "comma", ",") if is_csv else (_tsv_rows(path), "tab", "\t")
     if not rows:
@@ -197,7 +197,7 @@ def _lines_of_json(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, 
             faults.add(f"line {number}", f"{line[:40]!r} is no object, expected one a line")
 
 
-def _array_of_json(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
+def array_of_json(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
     """One array of objects, as KLUE publishes its tasks; what stands for the line is the object's number."""
     try:
         records = parse_json(read_text(path))
@@ -205,6 +205,8 @@ def _array_of_json(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, 
         raise ClozeError(f"{path} is no JSON ({error}). Expected an array of objects.") from None
     if not isinstance(records, list):
         raise ClozeError(f"{path} holds no array. Expected [{{...}}, ...]; for one object a line call it .jsonl.")
+    if not records:
+        raise ClozeError(f"{path} holds an empty array; expected [{{...}}, ...] with at least one example.")
     for number, record in enumerate(records, start=1):
         if isinstance(record, dict):
             yield number, record

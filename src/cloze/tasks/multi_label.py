@@ -153,6 +153,7 @@ KIND = TaskKind(
     resample=f1,
     keys=keys_of_texts,
     take=take,
+    labels=lambda examples: [_labels(examples, place) for place in range(len(examples.labels))],
     settings=_settings,
     refuse=_refuse,
 )

@@ -6,11 +6,12 @@ section 4.4). Of a row that is too long the text loses its end, never question o
 long; what is lost is counted.
 
 Files: RACE's, a JSON object each ({"id", "article", "questions", "options", "answers": "A"...}) in a folder, however
-deep; the same objects as JSON lines; or a table with columns for text, question, options and label.
+deep; the same objects as JSON lines or an array; or a table with columns for text, question, options and label.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
 from cloze.files import files_below
-from cloze.tasks.datasets import columns_of, parse_json, read_lines, read_text
+from cloze.tasks.datasets import array_of_json, columns_of, parse_json, read_lines, read_text
 from cloze.tasks.faults import Faults, count_repeated, place
 from cloze.tasks.features import Features, RowBuilder
 from cloze.tasks.intervals import calibration_error
@@ -86,6 +87,8 @@ def _read(path: Path, task: TaskSettings) -> Choices:
     if path.is_dir():
         for file in _race_files(path):
             _of_json(found, read_text(file), str(file.relative_to(path)))
+    elif path.suffix.lower() == ".json" and read_text(path).lstrip().startswith("["):
+        _of_array(found, task)
     elif path.suffix.lower() in (".json", ".txt"):
         _of_json(found, read_text(path), "the object")
     elif path.suffix.lower() == ".jsonl" and '"questions"' in read_lines(path)[0]:
@@ -110,18 +113,33 @@ def _race_files(folder: Path) -> list[Path]:
     return found
 
 
+def _of_array(found: _Found, task: TaskSettings) -> None:
+    """RACE's objects, or the rows of a table."""
+    _, first = next(array_of_json(found.path, Faults(found.path)), (0, {}))
+    if "questions" not in first:
+        _of_table(found, task)
+        return
+    for number, record in array_of_json(found.path, found.faults):
+        _of_record(found, record, place(found.path, number))
+
+
 def _of_json(found: _Found, text: str, where: str) -> None:
-    """One object of RACE's: a text with its questions."""
+    """`_of_record` of what is read as JSON first."""
     try:
         record = parse_json(text)
     except (ValueError, RecursionError) as error:
         found.faults.add(where, f"no JSON ({error})")
         return
+    _of_record(found, record, where)
+
+
+def _of_record(found: _Found, record: Any, where: str) -> None:
+    """One object of RACE's: a text with its questions."""
     names = ("questions", "options", "answers")
     lists: list[Any] = [record.get(name) for name in names] if isinstance(record, dict) else []
     if not lists or not isinstance(record.get("article"), str) or not all(isinstance(one, list) for one in lists):
         wish = "an object with article (text), questions, options and answers (lists), as in RACE"
-        found.faults.add(where, f"{text[:40]!r} is not {wish}")
+        found.faults.add(where, f"{json.dumps(record, ensure_ascii=False)[:40]!r} is not {wish}")
         return
     if len({len(one) for one in lists}) > 1:
         sizes = " and ".join(f"{len(one)} {name}" for one, name in zip(lists, names, strict=True))

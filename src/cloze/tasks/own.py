@@ -1,28 +1,34 @@
-"""A user's own labelled file: which kind of task it is, what it holds, and a test split where there is none."""
+"""A user's own labelled file: which kind of task a table is for, and what a file of any kind was understood to hold."""
 
 from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cloze.errors import ClozeError
-from cloze.files import write_text
 from cloze.tasks.datasets import Examples, columns_of
 from cloze.tasks.faults import MOST_FRAC, Faults
-from cloze.tasks.multi_label import SEPARATOR
-from cloze.tasks.overlap import plain
 from cloze.tasks.regression import number
+from cloze.tasks.task import kind_of
+
+if TYPE_CHECKING:
+    from cloze.recipe import TaskSettings
+    from cloze.tasks.multiple_choice import Choices
+    from cloze.tasks.squad import Questions
+    from cloze.tasks.tagging import TaggedTexts
 
 Kind = Literal["classification", "multi_label", "regression"]
+Rows = list[tuple[str, str]]
+"""Of a table: what, and how it is."""
 
 MOST_CLASSES = 20
 """A column of numbers with more different values than this is a regression's, unless the user says otherwise."""
-TEST_FRAC = 0.1
+NAMED = 10
+"""Labels that are named with their shares; the others are counted."""
+IMBALANCE = 10
+"""From here on it is said how many times the most frequent label is as frequent as the rarest."""
 
 
 def labels_of(path: Path, columns: Sequence[str], label_column: str) -> list[str]:
@@ -46,103 +52,103 @@ def kind_of_labels(labels: Sequence[str]) -> Kind:
     return "classification" if whole and len(set(known)) <= MOST_CLASSES else "regression"
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Files made of a user's, tab-separated, and what became of its rows."""
+def describe(examples: Any, task: TaskSettings) -> Rows:
+    """What a file was understood to hold, as rows of a table: kind, examples, what is left out, lengths, labels.
 
-    train: Path
-    test: Path
-    counts: dict[str, int]
-    """train, test: rows; left_out: rows of the user's files that are in neither; moved: rows for testing that train
-    got, as it would not have their labels; spaced: texts or labels whose tabs and line breaks became spaces."""
-
-
-def write_split(examples: Examples, test: Examples | None, folder: Path, kind: str) -> Split:
-    """Write train.tsv and test.tsv. Without `test`, a hash of a row's texts sends a tenth of them there.
-
-    So equal texts are on one side, and rows added later move no other. Raises ClozeError if a side would be empty.
+    `examples` are what the task's kind reads; there is at least one.
     """
-    moved = 0
-    if test is None:
-        keys = [_key(examples, place) for place in range(len(examples.texts))]
-        apart = {key for key in keys if _hash(key) < TEST_FRAC}
-        if kind != "regression":
-            lonely = _keys_of_unseen(examples, keys, apart)
-            moved, apart = sum(key in lonely for key in keys), apart - lonely
-        sides = {"train": [place for place, key in enumerate(keys) if key not in apart]}
-        sides["test"] = [place for place, key in enumerate(keys) if key in apart]
-        if not sides["train"] or not sides["test"]:
-            raise ClozeError(
-                f"{examples.path} has {len(examples.texts):,} examples, too few to set a tenth of them apart for "
-                "testing. Give a test file of your own (--test)."
-            )
-    else:
-        sides = {"train": list(range(len(examples.texts))), "test": list(range(len(test.texts)))}
-    spaced = 0
-    for side, places in sides.items():
-        source = test if test is not None and side == "test" else examples
-        spaced += _write(folder / f"{side}.tsv", source, places)
-    counts = {side: len(places) for side, places in sides.items()} | {"moved": moved, "spaced": spaced}
-    counts["left_out"] = sum(part.counts["left_out"] for part in (examples, test) if part is not None)
-    return Split(folder / "train.tsv", folder / "test.tsv", counts)
+    if task.kind == "tagging":
+        return _of_tags(examples, task)
+    if task.kind == "question_answering":
+        return _of_questions(examples)
+    return _of_choices(examples) if task.kind == "multiple_choice" else _of_table(examples, task)
 
 
-def _keys_of_unseen(examples: Examples, keys: Sequence[str], apart: set[str]) -> set[str]:
-    """Of the texts set apart, those with a label that no other text has."""
-    labels = [label.split(SEPARATOR) for label in examples.labels]
-    seen = {name for key, names in zip(keys, labels, strict=True) if key not in apart for name in names}
-    return {key for key, names in zip(keys, labels, strict=True) if key in apart and not seen.issuperset(names)}
-
-
-def describe(examples: Examples, kind: str) -> list[tuple[str, str]]:
-    """What a file was understood to hold, as rows of a table: kind, rows, labels with their shares, lengths."""
-    pairs = examples.second is not None
-    name = "multi-label classification" if kind == "multi_label" else kind
-    texts = [*examples.texts, *(examples.second or ())]
-    lengths = sorted(map(len, texts))
+def _of_table(examples: Examples, task: TaskSettings) -> Rows:
+    name = "multi-label classification" if task.kind == "multi_label" else task.kind
+    texts, counts = [*examples.texts, *(examples.second or ())], examples.counts
     rows = [
-        ("Kind", f"{name} of {'pairs of texts' if pairs else 'texts'}"),
-        ("Examples", f"{len(examples.texts):,}, {examples.counts['empty']:,} empty texts"),
-        ("Left out", f"{examples.counts['left_out']:,} rows"),
-        ("Characters a text", f"median {lengths[len(lengths) // 2]:,}, longest {lengths[-1]:,}"),
+        ("Kind", f"{name} of {'texts' if examples.second is None else 'pairs of texts'}"),
+        ("Examples", f"{counts['examples']:,}, {counts['empty']:,} empty texts"),
+        ("Left out", f"{counts['left_out']:,} rows"),
+        ("Characters a text", _lengths(texts)),
+        _repeated("texts", zip(examples.texts, examples.second or examples.texts, strict=True)),
     ]
-    twice = len(examples.texts) - len(set(zip(examples.texts, examples.second or examples.texts, strict=True)))
-    rows.append(("Repeated", f"{twice:,} examples have the texts of an earlier one"))
-    if kind == "regression":
+    if task.kind == "regression":
         numbers = [float(label) for label in examples.labels]
         spread = f"{min(numbers):g} to {max(numbers):g}, mean {statistics.fmean(numbers):.3g}"
         return [*rows, ("Numbers", spread)]
-    found = Counter(name for label in examples.labels for name in label.split(SEPARATOR) if name).most_common()
-    shares = [f"{label} {count / len(examples.labels):.1%}" for label, count in found[:10]]
-    more = f" and {len(found) - 10:,} more" if len(found) > 10 else ""
-    names = "labels" if kind == "multi_label" else "classes"
-    rows.append((f"{len(found):,} {names}", ", ".join(shares) + more))
-    if len(found) > 1 and found[0][1] >= 10 * found[-1][1]:
-        times = found[0][1] / found[-1][1]
-        rows.append(("Imbalance", f"{found[0][0]} is {times:,.0f} times as frequent as {found[-1][0]}"))
+    found = Counter(name for names in kind_of(task.kind).labels(examples) for name in names)
+    return [*rows, *_shares("labels" if task.kind == "multi_label" else "classes", found, counts["examples"])]
+
+
+def _of_tags(examples: TaggedTexts, task: TaskSettings) -> Rows:
+    units, counts = "characters" if task.tag_format == "characters" else "words", examples.counts
+    found = Counter(name for names in kind_of(task.kind).labels(examples) for name in names)
+    return [
+        ("Kind", f"tagging of {units}"),
+        ("Examples", f"{counts['examples']:,} sentences of {counts['units']:,} {units}, {counts['empty']:,} empty"),
+        ("Left out", f"{counts['left_out']:,} sentences"),
+        ("Characters a sentence", _lengths(examples.texts)),
+        _repeated("text", examples.texts),
+        ("Entities", f"{found.total():,}"),
+        *_shares("types of entity", found, found.total()),
+    ]
+
+
+def _of_questions(examples: Questions) -> Rows:
+    questions, counts = examples.questions, examples.counts
+    answers = [question.answers[0] for question in questions if question.answers]
+    repaired, lost = counts["repaired_answers"], counts["unlocated_answers"]
+    return [
+        ("Kind", "question answering"),
+        ("Examples", f"{counts['examples']:,} questions on {counts['contexts']:,} texts, {counts['empty']:,} empty"),
+        ("Without an answer", f"{counts['unanswerable']:,} ({counts['unanswerable'] / len(questions):.1%})"),
+        ("Left out", f"{counts['left_out']:,} questions"),
+        ("Misplaced answers", f"{repaired:,} found elsewhere in the text, {lost:,} not found"),
+        ("Not learned from", f"{counts['unlocated_questions']:,} questions none of whose answers was found"),
+        ("Characters a text", _lengths(examples.contexts)),
+        ("Characters a question", _lengths([question.text for question in questions])),
+        *([("Characters an answer", _lengths(answers))] if answers else []),
+        _repeated("text and question", ((examples.contexts[one.context], one.text) for one in questions)),
+    ]
+
+
+def _of_choices(examples: Choices) -> Rows:
+    choices, counts = examples.choices, examples.counts
+    texts, sizes = {choice.text for choice in choices}, sorted({len(choice.options) for choice in choices})
+    options = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    places = Counter(choice.answer for choice in choices)
+    right = [f"option {place + 1} {count / len(choices):.1%}" for place, count in sorted(places.items())]
+    return [
+        ("Kind", "multiple choice"),
+        ("Examples", f"{len(choices):,} questions on {len(texts):,} texts, {counts['empty']:,} empty texts or options"),
+        ("Left out", f"{counts['left_out']:,} questions, or texts with theirs"),
+        ("Options a question", options),
+        ("The right one", ", ".join(right)),
+        ("Characters a text", _lengths(list(texts))),
+        ("Characters an option", _lengths([option for choice in choices for option in choice.options])),
+        _repeated("text, question and options", ((one.text, one.question, one.options) for one in choices)),
+    ]
+
+
+def _lengths(texts: Sequence[str]) -> str:
+    lengths = sorted(map(len, texts))
+    return f"median {lengths[len(lengths) // 2]:,}, longest {lengths[-1]:,}"
+
+
+def _repeated(what: str, contents: Iterable[object]) -> tuple[str, str]:
+    seen = Counter(contents)
+    return "Repeated", f"{seen.total() - len(seen):,} examples have the {what} of an earlier one"
+
+
+def _shares(what: str, found: Counter[str], total: int) -> Rows:
+    """How many labels there are, the most frequent ones with their shares of `total`, and a large imbalance."""
+    ranked = found.most_common()
+    shares = [f"{label} {count / total:.1%}" for label, count in ranked[:NAMED]]
+    more = f" and {len(ranked) - NAMED:,} more" if len(ranked) > NAMED else ""
+    rows = [(f"{len(ranked):,} {what}", ", ".join(shares) + more)]
+    if len(ranked) > 1 and ranked[0][1] >= IMBALANCE * ranked[-1][1]:
+        times = ranked[0][1] / ranked[-1][1]
+        rows.append(("Imbalance", f"{ranked[0][0]} is {times:,.0f} times as frequent as {ranked[-1][0]}"))
     return rows
-
-
-def _write(path: Path, examples: Examples, places: Sequence[int]) -> int:
-    """Write some rows; returns how many texts or labels had to be changed."""
-    names = ["text", "second", "label"] if examples.second is not None else ["text", "label"]
-    lines, spaced = ["\t".join(names)], 0
-    for place in places:
-        label = examples.labels[place].replace(SEPARATOR, ",")
-        fields = [examples.texts[place], *([examples.second[place]] if examples.second is not None else []), label]
-        flat = [field.replace("\t", " ").replace("\r", " ").replace("\n", " ") for field in fields]
-        spaced += sum(a != b for a, b in zip(fields, flat, strict=True))
-        lines.append("\t".join(flat))
-    write_text(path, "\n".join(lines) + "\n")
-    return spaced
-
-
-def _key(examples: Examples, place: int) -> str:
-    """The text of a row, or both."""
-    return plain("\0".join([examples.texts[place], *([examples.second[place]] if examples.second is not None else [])]))
-
-
-def _hash(key: str) -> float:
-    """A number from 0 to 1, a function of the key."""
-    digest = blake2b(key.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") / 2.0**64

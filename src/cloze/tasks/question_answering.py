@@ -265,6 +265,11 @@ def _take(examples: Questions, places: Sequence[int]) -> Questions:
     return replace(examples, questions=questions, counts=counts)
 
 
+def _labels(examples: Questions) -> list[tuple[str, ...]]:
+    """Answers that can be learned from, and none; an answer that was not found is neither."""
+    return [() if one.unlocated else ("answer",) if one.answers else ("no answer",) for one in examples.questions]
+
+
 def _learnable(examples: Questions) -> Questions:
     located = [question for question in examples.questions if not question.unlocated]
     if not located:
@@ -281,6 +286,7 @@ KIND = TaskKind(
     inputs=_inputs,
     keys=lambda examples: [examples.contexts[question.context] for question in examples.questions],
     take=_take,
+    labels=_labels,
     learnable=_learnable,
     per_token=True,
     settings=_settings,

@@ -2,10 +2,12 @@
 
 The epoch may be chosen by a development set, never by the test set: its own file, or training examples that a hash of
 what they are about sets apart. So equal texts, and questions about one text, are on one side, and examples that are
-added later move no other. A test set that is a part of the one labelled file is made in the same way; there, pairs with
-the same first text stay together too, as the labels of a premise's other hypotheses would give the last one away. Parts
-of the training examples, for the question how much more of them would help, are the first ones of another order by
-hash: a larger part holds every smaller one.
+added later move no other. Parts of the training examples, for the question how much more of them would help, are the
+first ones of another order by hash: a larger part holds every smaller one.
+
+A test set that is a part of the one labelled file is made in the same way. There, pairs with the same first text stay
+together too, as the labels of a premise's other hypotheses would give the last one away; and examples whose label only
+the test would have, with all that are about the same, are learned from instead: nothing could predict it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from cloze.errors import ClozeError
 from cloze.files import files_below, sha256_file
 from cloze.inputs.hashing import uniform
-from cloze.tasks.overlap import overlaps
+from cloze.tasks.overlap import overlaps, plain
 from cloze.tasks.task import TaskKind, kind_of
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ Places = NDArray[np.int64]
 class Splits:
     """The examples of a task."""
 
+    labelled: Any
+    """The training file as it was read."""
     train: Any
     """What is learned from, without those set apart."""
     development: Any | None
@@ -60,11 +64,11 @@ def read_splits(data: Path, task: TaskSettings) -> Splits:
     files = {path: kind.read(path, task) for path in dict.fromkeys(paths.values())}
     read = {name: files[path] for name, path in paths.items()}
     train, test, development = read["train"], read["test"], read.get("development")
-    counts = {}
+    counts, labelled = {}, train
     if task.test_frac:
-        counts["labelled file"] = train.counts
-        firsts = [key.partition("\0")[0] for key in kind.keys(train)]
-        train, test = _set_apart(kind, train, firsts, task.test_frac, "test", paths["train"])
+        kind.classes(labelled, labelled)  # What is wrong with the labels is told of the whole file.
+        train, test, moved = _test_apart(kind, labelled, task.test_frac, paths["train"])
+        counts["labelled file"] = {**labelled.counts, "moved_to_train": moved}
     classes = kind.classes(train, test)
     counts |= {"train": train.counts, "test": test.counts}
     settings = kind.settings(train, task)
@@ -74,15 +78,14 @@ def read_splits(data: Path, task: TaskSettings) -> Splits:
         counts["development"] = development.counts
     elif task.development_frac:
         counts["train file"] = train.counts
-        train, development = _set_apart(
-            kind, train, kind.keys(train), task.development_frac, "development", paths["train"]
-        )
+        sides = split(kind.keys(train), task.development_frac)
+        train, development = _take(kind, train, sides, task.development_frac, "development", paths["train"])
         counts |= {"train": train.counts, "development": development.counts}
     train = kind.learnable(train)
     counts["train"] = train.counts
     shared = overlaps(kind, {"train": train, "development": development, "test": test})
     counts = {name: {**found, **shared.get(name, {})} for name, found in counts.items()}
-    return Splits(train, development, test, classes, settings, counts)
+    return Splits(labelled, train, development, test, classes, settings, counts)
 
 
 def split(keys: Sequence[str], frac: float, purpose: str = "development") -> tuple[Places, Places]:
@@ -91,16 +94,29 @@ def split(keys: Sequence[str], frac: float, purpose: str = "development") -> tup
     return np.flatnonzero(~apart), np.flatnonzero(apart)
 
 
-def _set_apart(
-    kind: TaskKind[Any], examples: Any, keys: Sequence[str], frac: float, purpose: str, path: Path
+def _test_apart(kind: TaskKind[Any], examples: Any, frac: float, path: Path) -> tuple[Any, Any, int]:
+    """The examples to learn from, those to test on, and how many of the former were moved there for their labels."""
+    keys = [plain(key).partition("\0")[0] for key in kind.keys(examples)]
+    learned, apart = split(keys, frac, "test")
+    labels = kind.labels(examples)
+    seen = {name for place in learned for name in labels[place]}
+    lonely = {keys[place] for place in apart if not seen.issuperset(labels[place])}
+    stays = np.array([keys[place] not in lonely for place in apart], dtype=np.bool_)
+    sides = np.sort(np.concatenate([learned, apart[~stays]])), apart[stays]
+    return *_take(kind, examples, sides, frac, "test", path), int((~stays).sum())
+
+
+def _take(
+    kind: TaskKind[Any], examples: Any, sides: tuple[Places, Places], frac: float, purpose: str, path: Path
 ) -> tuple[Any, Any]:
-    """The examples to learn from, and those set apart. Raises ClozeError if there are none of either."""
-    learned, apart = split(keys, frac, purpose)
+    """The examples of both sides of a split. Raises ClozeError if there are none of either."""
+    learned, apart = sides
     if not len(learned) or not len(apart):
+        flag = " (--test)" if purpose == "test" else ""
         raise ClozeError(
-            f"{path}: {purpose}_frac {frac:g} sets {len(apart):,} of {len(keys):,} examples apart and leaves "
-            f"{len(learned):,} to learn from (examples about one text stay together). Change it, or name a {purpose} "
-            "file."
+            f"{path} has too few examples for a {purpose} part: {purpose}_frac {frac:g} sets {len(apart):,} of "
+            f"{len(learned) + len(apart):,} examples apart and leaves {len(learned):,} to learn from (examples about "
+            f"one text stay together). Name a {purpose} file{flag}, or change {purpose}_frac in a recipe."
         )
     return kind.take(examples, learned.tolist()), kind.take(examples, apart.tolist())
 

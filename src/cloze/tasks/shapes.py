@@ -40,17 +40,18 @@ def shape_of(path: Path) -> dict[str, Any]:
     if path.suffix.lower() in (".json", ".jsonl"):
         if re.search(r'"paragraphs"\s*:', start):
             return {"kind": "question_answering"}
-        first = _object(lines[0] if lines else "")
+        first = _first_object(start)
         return {"kind": "multiple_choice"} if {"questions", "options"} <= first.keys() else _choices(list(first))
     separator = "," if path.suffix.lower() == ".csv" else "\t"
     columns = next(csv.reader([line[:10_000] for line in lines[:1]], delimiter=separator), [])
     return _tagged([line.rstrip("\r\n") for line in lines]) or _choices(columns)
 
 
-def _object(line: str) -> dict[str, Any]:
+def _first_object(text: str) -> dict[str, Any]:
+    """Of lines of JSON, an array, or the one object; empty if there is none."""
     try:
-        record = json.loads(line)
-    except ValueError:
+        record, _ = json.JSONDecoder().raw_decode(text.lstrip().removeprefix("[").lstrip())
+    except (ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 

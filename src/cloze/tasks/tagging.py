@@ -348,6 +348,12 @@ def entities(text: str, units: Sequence[Span], tags: Sequence[str]) -> list[Enti
     return [Entity(label, text[start:end], start, end) for label, start, end in found]
 
 
+def types_of_entities(examples: TaggedTexts) -> list[list[str]]:
+    """Of each text, one for every entity."""
+    rows = zip(examples.texts, examples.units, examples.tags, strict=True)
+    return [[entity.label for entity in entities(*row)] for row in rows]
+
+
 def _settings(train: TaggedTexts, task: TaskSettings) -> Mapping[str, Any]:
     unit = "character" if task.tag_format == "characters" else "word"
     return {"unit": unit, "tag_format": task.tag_format, "stride": task.stride}
@@ -362,6 +368,7 @@ KIND = TaskKind(
     inputs=_inputs,
     keys=lambda examples: examples.texts,
     take=take,
+    labels=types_of_entities,
     resample=f1,
     per_token=True,
     token_labels=True,

@@ -7,7 +7,7 @@ of how well it does. How often, from which weights, with which seeds and what is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -95,6 +95,10 @@ class TaskKind(Generic[E]):
     """What each example is about: those that share it are never on two sides of a split."""
     take: Callable[[E, Sequence[int]], E]
     """The examples in these places."""
+    labels: Callable[[E], Sequence[Collection[str]]] = field(
+        default=lambda examples: [()] * examples.counts["examples"]
+    )
+    """What in each example can only be predicted if training has it: a class, labels, types of entity."""
     learnable: Callable[[E], E] = field(default=lambda examples: examples)
     """Those of a training file that can be learned from; what it leaves out is counted. Raises ClozeError for none."""
     resample: Resample = mean
