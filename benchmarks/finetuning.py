@@ -8,7 +8,7 @@ schedule, clipping and dropout, in float32; cloze once more in the precision tha
 transformers' example scripts pad (run_glue.py and run_qa.py to the longest row allowed, run_ner.py to the longest of
 the batch), to the longest of the batch, and so with train_sampling_strategy="group_by_length". Each run is a process
 of its own; rounds alternate, and the table gives the median. Loading and tokenising are not counted on either side. The
-losses show that both learn alike.
+losses show that both learn alike, as far as heads that start at random allow.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def main() -> None:
             "own. Same initial weights (random), optimiser, schedule and dropout; loading and tokenising are not "
             "counted. Ratios are to Trainer, padded to the batch's longest. Float32, except precision: auto, which on "
             "a CPU that multiplies bfloat16 itself is bfloat16. An example of korquad is a question, read in one or "
-            "more windows. run_ner.py pads to the batch's longest."
+            "more windows. run_ner.py pads to the batch's longest. Heads begin with random weights of each side's own, "
+            "which the loss of so short a run still shows."
         )
         packages = ("torch", "transformers", "accelerate", "numpy")
         print(write_result("finetuning", table, command(), packages=packages, notes=notes))
