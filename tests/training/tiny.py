@@ -29,7 +29,8 @@ from cloze.inputs.rows import Rows
 from cloze.models import PretrainingModel, build
 from cloze.progress import Silent
 from cloze.recipe import Recipe
-from cloze.training.loop import History, pretrain
+from cloze.training.cursor import History
+from cloze.training.loop import pretrain
 from cloze.training.signals import Stopped
 
 VOCABULARY = 40

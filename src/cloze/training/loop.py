@@ -31,10 +31,11 @@ from cloze.training.cpu import choose_dtype, dtype_name, prepare_cpu
 from cloze.training.cursor import Cursor, History, Window, peak_memory_mb
 from cloze.training.distributed import Ranks, open_ranks
 from cloze.training.flops import measure_peak, training_flops
+from cloze.training.identity import identity
 from cloze.training.optimizer import make_optimizer
 from cloze.training.schedule import learning_rate, total_steps, warmup_steps
 from cloze.training.signals import Stopped, StopRequest, stop_requests
-from cloze.training.step import Learner, Mean, StepResult, check_finite, evaluate, train_step
+from cloze.training.step import Learner, StepResult, check_finite, evaluate, train_step
 from cloze.training.tracking import FolderTracker, Tracker
 
 if TYPE_CHECKING:
@@ -44,17 +45,7 @@ if TYPE_CHECKING:
     from cloze.progress import Progress
     from cloze.recipe import Recipe
 
-__all__ = ["History", "Learner", "Mean", "StepResult", "Stopped", "check_finite", "evaluate", "pretrain", "train_step"]
-
 ROWS_SHOWN = 32
-MAY_CHANGE = frozenset(
-    f"training.{name}"
-    for name in (
-        *("minutes", "micro_batch_rows", "compile", "device", "keep_checkpoints"),
-        *("log_every_steps", "validate_every_steps", "checkpoint_every_steps"),
-    )
-)
-"""Settings that a run may go on under with another value: they change how it is computed or watched, not what."""
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +110,7 @@ class _Run:
         self.on_validation = on_validation
         self.checkpoints = folder / "checkpoints"
         settings, dtype = self.settings, choose_dtype(self.settings.precision, ranks.device)
-        self.identity = _identity(recipe, dtype)
+        self.identity = identity(recipe, dtype)
         optimizer = make_optimizer(
             model.to(ranks.device),
             weight_decay=settings.weight_decay,
@@ -389,16 +380,3 @@ def _refuse_ranks(recipe: Recipe, ranks: Ranks) -> None:
             f"model.norm is batch, but torchrun started {ranks.world} processes: each would norm with the "
             "statistics of its own rows. Start one process, or set model.norm to layer or rms."
         )
-
-
-def _identity(recipe: Recipe, dtype: torch.dtype) -> dict[str, Any]:
-    """The settings that decide the numbers of a run, by dotted name: a checkpoint goes on under the same ones only.
-
-    The precision is the one in use: `auto` may mean another on another machine.
-    """
-    sections = recipe.model_dump(mode="json", include={"inputs", "masking", "model", "training"})
-    flat = {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
-    flat["training.precision"] = dtype_name(dtype)
-    # BatchNorm takes its statistics from a micro-batch, whose size then decides the numbers.
-    may_change = MAY_CHANGE - ({"training.micro_batch_rows"} if recipe.model.norm == "batch" else set())
-    return {"seed": recipe.seed} | {name: value for name, value in flat.items() if name not in may_change}

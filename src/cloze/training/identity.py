@@ -1,0 +1,34 @@
+"""What makes a run of pretraining the same run: the settings under which a checkpoint goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cloze.training.cpu import dtype_name
+
+if TYPE_CHECKING:
+    import torch
+
+    from cloze.recipe import Recipe
+
+MAY_CHANGE = frozenset(
+    f"training.{name}"
+    for name in (
+        *("minutes", "micro_batch_rows", "compile", "device", "keep_checkpoints"),
+        *("log_every_steps", "validate_every_steps", "checkpoint_every_steps"),
+    )
+)
+"""Settings that a run may go on under with another value: they change how it is computed or watched, not what."""
+
+
+def identity(recipe: Recipe, dtype: torch.dtype) -> dict[str, Any]:
+    """The settings that decide the numbers of a run, by dotted name: a checkpoint goes on under the same ones only.
+
+    `dtype` is the precision in use: `auto` may mean another on another machine.
+    """
+    sections = recipe.model_dump(mode="json", include={"inputs", "masking", "model", "training"})
+    flat = {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
+    flat["training.precision"] = dtype_name(dtype)
+    # BatchNorm takes its statistics from a micro-batch, whose size then decides the numbers.
+    may_change = MAY_CHANGE - ({"training.micro_batch_rows"} if recipe.model.norm == "batch" else set())
+    return {"seed": recipe.seed} | {name: value for name, value in flat.items() if name not in may_change}
