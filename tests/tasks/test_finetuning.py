@@ -24,7 +24,8 @@ from cloze.progress import Silent
 from cloze.recipe import ModelSettings, Recipe, TaskSettings
 from cloze.tasks.datasets import read_table
 from cloze.tasks.features import map_rows
-from cloze.tasks.finetuning import Start, _classifier, _learner, _prepare, finetune
+from cloze.tasks.finetuning import Start, _classifier, _learner, finetune
+from cloze.tasks.preparation import prepare
 from cloze.tokens.tokenizer import Tokenizer
 from cloze.training.signals import Stopped
 
@@ -229,7 +230,7 @@ def test_random_weights_stand_beside_the_pretrained_ones(data: Path, tmp_path: P
 def shared_task(data: Path, **changes: Any) -> Any:
     settings = task(**changes)
     recipe = Recipe(name="tiny", data=data, training={"device": "cpu", "precision": "float32"}, tasks=[settings])  # type: ignore[arg-type]
-    return _prepare(recipe, settings, data / "model")[0]
+    return prepare(recipe, settings, data / "model")[0]
 
 
 def test_the_start_decides_the_encoder_and_the_seed_the_rest(data: Path) -> None:

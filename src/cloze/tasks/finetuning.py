@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from cloze.errors import ClozeError
-from cloze.files import files_below, hash_json, sha256_file, write_folder, write_json, write_text
-from cloze.interop.huggingface import WEIGHTS_FILE, load_model, save_classifier
+from cloze.files import write_folder, write_json, write_text
+from cloze.interop.huggingface import save_classifier
 from cloze.models import family_of, from_config
 from cloze.models.classifier import Classifier, TokenClassifier, classifier_of
 from cloze.models.encoder import initialise_normal
 from cloze.tasks.classification import balanced_weights
-from cloze.tasks.distillation import TAUGHT, Lesson, kept_model, teach, teachers_of
+from cloze.tasks.distillation import kept_model, teachers_of
 from cloze.tasks.features import training_batches
+from cloze.tasks.preparation import Prepared, prepare, with_lesson
 from cloze.tasks.results import (
     examples_per_s,
     learned,
@@ -37,18 +37,17 @@ from cloze.tasks.results import (
     summary,
     with_interval,
 )
-from cloze.tasks.selection import EpochChoice, Splits, how_chosen, of_part, read_splits
-from cloze.tasks.task import Inputs, Labels, Layout, TaskKind, kind_of, outputs_of
+from cloze.tasks.selection import EpochChoice, how_chosen
+from cloze.tasks.task import Inputs, outputs_of
 from cloze.training.averaging import WeightAverage
 from cloze.training.cpu import choose_dtype, prepare_cpu
-from cloze.training.distributed import Ranks, choose_device
+from cloze.training.distributed import Ranks
 from cloze.training.optimizer import layer_factors, make_optimizer
 from cloze.training.schedule import learning_rate
 from cloze.training.signals import Stopped, StopRequest, stop_requests
 from cloze.training.step import Learner, Mean, StepResult, check_finite, train_step
 
 if TYPE_CHECKING:
-    from cloze.models import PretrainingModel
     from cloze.progress import Meter, Progress
     from cloze.recipe import Recipe, TaskSettings
 
@@ -56,46 +55,6 @@ Start = Literal["pretrained", "random"]
 
 HEAD_DROPOUT = 0.1
 """Before the classifier when the task names no dropout (BERT A.3)."""
-_TRAINING_FIELDS = {"beta1", "beta2", "adam_eps", "clip_norm", "precision"}
-"""The training section's settings that fine-tuning obeys and that decide its numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """Everything that the runs of one task share."""
-
-    recipe: Recipe
-    settings: TaskSettings
-    kind: TaskKind[Any]
-    model: PretrainingModel
-    """As pretraining left it; runs copy its weights and never change it."""
-    splits: Splits
-    layout: Layout
-    train: Inputs
-    development: Inputs | None
-    """What the epoch is chosen by; None: the last one is taken."""
-    test: Inputs
-    device: torch.device
-    fingerprint: str
-    """Hash of all that decides a run's numbers, its seed and start aside."""
-    share: float = 1.0
-    """Of the training examples that are learned from."""
-    lesson: Lesson | None = None
-    """What teachers say of the training examples."""
-
-    @property
-    def targets(self) -> dict[str, Labels]:
-        """What the training examples are labelled with, by objective."""
-        taught = {} if self.lesson is None else {TAUGHT: self.lesson.taught}
-        return {self.kind.name: self.train.labels, **taught}
-
-    @property
-    def epoch_steps(self) -> int:
-        return math.ceil(len(self.train.features) / self.settings.batch_rows)
-
-    @property
-    def steps(self) -> int:
-        return max(1, round(self.settings.epochs * self.epoch_steps))
 
 
 def finetune(
@@ -115,9 +74,9 @@ def finetune(
     don't fit, Stopped after SIGTERM or Ctrl-C: the seed under way is lost, the finished ones are kept.
     """
     prepare_cpu()
-    shared, parts, counts = _prepare(recipe, task, model_folder)
+    shared, parts, counts = prepare(recipe, task, model_folder)
     if task.teachers:
-        shared = _taught(shared, teachers_of(recipe, task, made or {}), progress)
+        shared = with_lesson(shared, teachers_of(recipe, task, made or {}), progress)
         counts |= shared.lesson.counts if shared.lesson else {}
     starts: list[Start] = ["pretrained", "random"] if task.from_random_weights else ["pretrained"]
     total = sum(one.steps for one in (shared, *parts)) * len(starts) * len(task.seeds)
@@ -160,7 +119,7 @@ def finetune(
 
 
 def _runs(
-    shared: _Task, folder: Path, starts: Sequence[Start], meter: Meter, request: StopRequest
+    shared: Prepared, folder: Path, starts: Sequence[Start], meter: Meter, request: StopRequest
 ) -> dict[Start, list[dict[str, Any]]]:
     """The runs of all starts and seeds; finished ones are read from `seeds/`."""
     runs: dict[Start, list[dict[str, Any]]] = {start: [] for start in starts}
@@ -181,69 +140,8 @@ def _runs(
     return runs
 
 
-def _prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[_Task, list[_Task], dict[str, Any]]:
-    """Read and tokenise the files and load the model.
-
-    Returns the task, the same with each smaller share of the training examples, and the counts of what was read.
-    """
-    kind, splits = kind_of(task.kind), read_splits(recipe.data, task)
-    model, tokenizer = load_model(model_folder)
-    length = task.length or recipe.inputs.length
-    if length > model.encoder.config.max_length:
-        raise ClozeError(
-            f"task {task.name}: rows of {length} tokens, but the model in {model_folder} has positions for "
-            f"{model.encoder.config.max_length}. Set the task's length to that or less, or pretrain with a larger "
-            "model.max_length."
-        )
-    layout = Layout(tokenizer, length, model.encoder.config.segment_types)
-    parts = {"train": splits.train, "test": splits.test, "development": splits.development}
-    inputs = {
-        name: kind.inputs(examples, splits.classes, layout, task)
-        for name, examples in parts.items()
-        if examples is not None
-    }
-    files = [recipe.data / path for path in task.files.values()]
-    decides = {
-        "task": task.model_dump(exclude={"name", *task.files, "seeds", "shares", "from_random_weights", "teachers"}),
-        "training": recipe.training.model_dump(include=_TRAINING_FIELDS),
-        "length": length,
-        "tokenizer": tokenizer.fingerprint,
-        "files": [sha256_file(file) for path in [*files, model_folder / WEIGHTS_FILE] for file in files_below(path)],
-    }
-    shared = _Task(
-        recipe=recipe,
-        settings=task,
-        kind=kind,
-        model=model,
-        splits=splits,
-        layout=layout,
-        train=inputs["train"],
-        development=inputs.get("development"),
-        test=inputs["test"],
-        device=choose_device(recipe.training.device),
-        fingerprint=hash_json(decides),
-    )
-    counts = {
-        name: {**found, **(inputs[name].features.counts if name in inputs else {})}
-        for name, found in splits.counts.items()
-    }
-    smaller = []
-    for share in sorted({share for share in task.shares if share < 1}):
-        part = kind.inputs(of_part(kind, splits.train, share), splits.classes, layout, task)
-        smaller.append(replace(shared, train=part, share=share, fingerprint=hash_json([shared.fingerprint, share])))
-    return shared, smaller, counts
-
-
-def _taught(shared: _Task, teachers: Sequence[Path], progress: Progress) -> _Task:
-    """The task with what its teachers say of the training examples, and with the texts that only they label."""
-    recipe, task, device = shared.recipe, shared.settings, shared.device
-    lesson = teach(recipe, task, shared.splits, shared.train, shared.layout, teachers, device, progress)
-    fingerprint = hash_json([shared.fingerprint, *lesson.fingerprints])
-    return replace(shared, train=lesson.inputs, lesson=lesson, fingerprint=fingerprint)
-
-
 def _run(
-    shared: _Task, start: Start, seed: int, keep: Path | None, meter: Meter, request: StopRequest
+    shared: Prepared, start: Start, seed: int, keep: Path | None, meter: Meter, request: StopRequest
 ) -> dict[str, Any]:
     """Train, choose the epoch if there is a development set, and score one classifier; write it to `keep` if given.
 
@@ -293,7 +191,7 @@ def _run(
 
 
 def _epoch(
-    shared: _Task, learner: Learner, epoch: int, elapsed_s: float, who: str, meter: Meter, request: StopRequest
+    shared: Prepared, learner: Learner, epoch: int, elapsed_s: float, who: str, meter: Meter, request: StopRequest
 ) -> tuple[list[dict[str, Any]], Mean, int]:
     """Learn from every example once (fewer in a last, partial epoch).
 
@@ -340,7 +238,7 @@ def _epoch(
     return lines, _mean(results), sum(map(len, batches))
 
 
-def _classifier(shared: _Task, start: Start, seed: int) -> Classifier | TokenClassifier:
+def _classifier(shared: Prepared, start: Start, seed: int) -> Classifier | TokenClassifier:
     """Weights that are a function of the seed and, at start "pretrained", the pretrained ones put over them."""
     share = shared.settings.dropout
     config = replace(shared.model.encoder.config, attention=shared.recipe.model.attention)
@@ -365,13 +263,13 @@ def _classifier(shared: _Task, start: Start, seed: int) -> Classifier | TokenCla
     return classifier.to(shared.device)
 
 
-def _class_weights(shared: _Task) -> torch.Tensor | None:
+def _class_weights(shared: Prepared) -> torch.Tensor | None:
     if shared.settings.class_weights == "none":
         return None
     return torch.from_numpy(balanced_weights(shared.train.labels.astype(np.int64), len(shared.splits.classes)))
 
 
-def _learner(shared: _Task, classifier: Classifier | TokenClassifier, seed: int) -> Learner:
+def _learner(shared: Prepared, classifier: Classifier | TokenClassifier, seed: int) -> Learner:
     """The classifier with the optimiser of pretraining and the task's decay."""
     training, decay, layers = shared.recipe.training, shared.settings.layer_decay, classifier.encoder.config.layers
     average_decay = shared.settings.average_decay
@@ -395,7 +293,7 @@ def _learner(shared: _Task, classifier: Classifier | TokenClassifier, seed: int)
     )
 
 
-def _score(shared: _Task, classifier: Classifier | TokenClassifier, inputs: Inputs) -> dict[str, Any]:
+def _score(shared: Prepared, classifier: Classifier | TokenClassifier, inputs: Inputs) -> dict[str, Any]:
     """Measures of the classifier on all of `inputs`, without dropout, in float32 as it will be used."""
     return dict(inputs.score(outputs_of(shared.kind, classifier, inputs, shared.device)))
 
