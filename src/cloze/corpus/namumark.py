@@ -10,7 +10,7 @@ names no macro, [속보], is text, as on the site; [name(...)] in small Latin le
 The time is linear in the length of the text, whatever stands in it. A stack of open constructs takes the place of
 recursion, and the output is a list of pieces: closing a construct only cuts or blanks pieces at its end, so that each
 is joined at most once for a footnote, and for a link's target only when that is short. What is looked for further on is
-looked for once (`_find`). What never closes is text, and ends with its line; a footnote ends with its paragraph.
+looked for once (`Lookahead`). What never closes is text, and ends with its line; a footnote ends with its paragraph.
 
 Rules: Namuwiki's help on its syntax (나무위키:문법 도움말, with its pages 심화 and 개발); MoniWiki's HelpOnFormatting.
 """
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cloze.corpus import namumark_syntax as syntax
+from cloze.corpus.namumark_lookahead import Lookahead
 from cloze.recipe import MarkupSettings
 
 _DEFAULTS = MarkupSettings()
@@ -73,10 +74,7 @@ class _Parser:
         self._cell = -1  # where the newest cell of the line begins, but for the first one of the row
         self._caption_end = -1
         self._old_link_end = -1
-        self._found: dict[str, int] = {}
-        self._braces = syntax.matching(syntax.BRACES, "{{{", markup, 0, len(markup)) if "{{{" in markup else {}
-        self._brackets: dict[int, int] = {}  # of the paragraph that ends at:
-        self._brackets_end = -1
+        self._ahead = Lookahead(markup)
         self._ends: list[int] = []  # where the open braces close
         self._handlers = {
             "\\": self._escape,
@@ -120,14 +118,6 @@ class _Parser:
         self._end_line(len(markup))
         return "".join(pieces)
 
-    def _find(self, text: str, place: int) -> int:
-        """The next occurrence, or the end of the markup; each stretch of it is searched once for each text."""
-        found = self._found.get(text, -1)
-        if found < place:
-            found = self._markup.find(text, place)
-            self._found[text] = found = found if found >= 0 else len(self._markup)
-        return found
-
     # Lines
 
     def _begin_line(self) -> None:
@@ -144,11 +134,11 @@ class _Parser:
         elif indented:
             return
         elif markup.startswith("##", start):
-            self._place = self._find("\n", start)
+            self._place = self._ahead.find("\n", start)
         elif rule := syntax.RULE.match(markup, start):
             self._place = rule.end()
         elif markup.startswith("=", start):
-            end = self._find("\n", start)
+            end = self._ahead.find("\n", start)
             if (title := syntax.heading(markup[start:end])) is not None:
                 if self._options.headings == "keep":
                     self._pieces.append(_Parser(title, self._options).run(title=True))
@@ -182,7 +172,7 @@ class _Parser:
             if self._cell >= 0 and not markup[self._cell : end].strip():
                 self._end_row()
             elif markup.startswith("\n\n", end):  # a cell may have empty lines; a row that never ends is none
-                bars = self._find("||", end)
+                bars = self._ahead.find("||", end)
                 if bars == len(markup) or markup[bars - 1] == "\n":
                     self._row = None
         self._cell = self._caption_end = -1
@@ -277,7 +267,7 @@ class _Parser:
     def _old_link(self, link: re.Match[str], start: int) -> None:
         end = link.end()
         if link["label"] is not None:
-            self._old_link_end = self._find("]", end)
+            self._old_link_end = self._ahead.find("]", end)
             if not syntax.LETTER.search(self._markup, end, self._old_link_end):  # [http://address #]
                 end = self._old_link_end
         elif self._markup.startswith("]", end):
@@ -293,26 +283,17 @@ class _Parser:
         if macro["next"] == "]":
             self._pieces.append(" " if name == "br" else "")
             self._place = place
-            return
-        end, paragraph = self._find(")]", place), self._find("\n\n", place)
-        if end == len(self._markup) or paragraph < end:
+        elif (end := self._ahead.end_of_argument(start, place)) is None:
             self._bracket_text()
-            return
-        argument = self._markup[place:end]
-        if "[" in argument:  # [include(name, a=[[b(c)]])]
-            if self._brackets_end != paragraph:
-                self._brackets = syntax.matching(syntax.BRACKETS, "[", self._markup, start, paragraph)
-                self._brackets_end = paragraph
-            last = self._brackets.get(start, 0) - 1
-            if place <= last < paragraph and self._markup[last] == ")":
-                end = last
-        if name == "ruby" and (text := syntax.FIRST_ARGUMENT.match(argument)):
-            self._pieces.append(text.group().replace("'''", "").replace("\\,", ","))
-        self._place = end + len(")]")
+        else:
+            if name == "ruby" and (
+                text := syntax.FIRST_ARGUMENT.match(self._markup, place, self._ahead.find(")]", place))
+            ):
+                self._pieces.append(text.group().replace("'''", "").replace("\\,", ","))
+            self._place = end + len(")]")
 
     def _formula(self, token: str, start: int) -> None:
-        end = self._find("</math>", self._place)
-        if end == len(self._markup) or self._find("\n\n", start) < end:
+        if (end := self._ahead.in_paragraph("</math>", self._place)) is None:
             self._pieces.append(token)
         else:
             self._place = end + len("</math>")
@@ -356,7 +337,7 @@ class _Parser:
     def _open_braces(self, token: str, start: int) -> None:
         if token == "{{|":
             return
-        markup, content, end = self._markup, self._place, self._braces.get(start)
+        markup, content, end = self._markup, self._place, self._ahead.braces.get(start)
         if end is None:
             self._place = start + len("{{{")
             return
@@ -382,7 +363,7 @@ class _Parser:
         if wiki := syntax.WIKI.match(markup, place, end):
             return wiki.end()
         if name.startswith(("#!folding", "#!if")):
-            line_end = self._find("\n", place)
+            line_end = self._ahead.find("\n", place)
             if line_end < end:
                 return line_end + 1
             folding = syntax.FOLDING.match(markup, place, end)
