@@ -83,6 +83,7 @@ CASES = {
         "가",
     ),
     "ruby with marks": (r"[ruby('''漢字''', ruby=한자, color=red)] [ruby(가\, 나, ruby=다)]", "漢字 가, 나"),
+    "ruby with brackets": ("[ruby(漢[a(b)]字, ruby=한자)]", "漢[a(b)]字"),
     "unknown macro": ("[loremipsum(10)]가 [MV(영상)] [가수(배우)] [Chorus]", "가 [MV(영상)] [가수(배우)] [Chorus]"),
     "formula": ("가 [math(\\frac{1}{2})]와 <math>x^2__</math>", "가 와"),
     "no formula": ("<math> 가\n\n</math>", "<math> 가\n</math>"),

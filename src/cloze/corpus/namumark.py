@@ -286,9 +286,7 @@ class _Parser:
         elif (end := self._ahead.end_of_argument(start, place)) is None:
             self._bracket_text()
         else:
-            if name == "ruby" and (
-                text := syntax.FIRST_ARGUMENT.match(self._markup, place, self._ahead.find(")]", place))
-            ):
+            if name == "ruby" and (text := syntax.FIRST_ARGUMENT.match(self._markup, place, end)):
                 self._pieces.append(text.group().replace("'''", "").replace("\\,", ","))
             self._place = end + len(")]")
 
