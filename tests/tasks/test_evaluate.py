@@ -47,12 +47,20 @@ def write_asked(path: Path, count: int, seed: int) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace("question", "asked", 1), encoding="utf-8")
 
 
+def write_with_a_lost_answer(path: Path, count: int, seed: int) -> None:
+    """Questions, the second of which has an answer that its context has not."""
+    write_questions(path, count, seed)
+    whole = json.loads(path.read_bytes())
+    whole["data"][0]["paragraphs"][1]["qas"][0]["answers"][0]["text"] = "어디에도 없다"
+    path.write_text(json.dumps(whole), encoding="utf-8")
+
+
 WRITE: dict[str, tuple[Any, str]] = {
     "classification": (write_reviews, "txt"),
     "multi_label": (write_columns, "tsv"),
     "regression": (write_pairs, "tsv"),
     "tagging": (write_characters, "tsv"),
-    "question_answering": (write_questions, "json"),
+    "question_answering": (write_with_a_lost_answer, "json"),
     "multiple_choice": (write_asked, "csv"),
 }
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -135,6 +143,9 @@ def test_on_the_test_file_the_figures_are_those_of_fine_tuning(tuned: Tuned) -> 
     assert (found["kind"], found["classes"]) == (tuned.kind, tuned.results["classes"])
     assert found["length"] == LENGTH == predict.load(tuned.model).length
     assert json.loads(json.dumps(found)) == found
+    if tuned.kind == "question_answering":
+        assert (counts["examples"], counts["unlocated_questions"]) == (40, 1)
+        assert tuned.results["counts"]["train"]["dropped_questions"] == 1
 
 
 def test_predictions_give_the_scores_again(tuned: Tuned, tmp_path: Path) -> None:

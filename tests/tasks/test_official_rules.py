@@ -6,6 +6,7 @@ themselves differ by the order in which they add and divide.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -16,13 +17,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cloze.recipe import TaskSettings
-from cloze.tasks import classification, regression
+from cloze.tasks import classification, question_answering, regression
 from cloze.tasks.answer_scores import Rules, answer_scores, f1, normalised
 from cloze.tasks.squad import read_questions
 from cloze.tasks.tagging import entity_scores
 from cloze.tasks.task import Layout
 from tests.tasks import official
-from tests.tasks.test_tagging import wordpiece
+from tests.tasks.test_tagging import BYTES, wordpiece
 
 PIECES = [
     *("the", "a", "an", "The", "AN", "theme", "b", "dog", "Dog's", "3", "１", "세종", "대왕", "대왕이", "ß", "İ", "x"),
@@ -147,6 +148,45 @@ def test_the_whole_of_korquad_is_scored_as_by_its_script(shared_data: Path) -> N
     asked = [(text, list(question.answers)) for text, question in zip(said, questions, strict=True)]
     check(official.korquad, "korquad", asked)
     check(official.squad1, "squad", asked)
+
+
+@pytest.mark.parametrize(
+    ("rules", "rule", "second"),
+    [
+        ("squad", official.squad1, "f1"),
+        ("squad", official.squad2, "f1"),
+        ("korquad", official.korquad, "f1"),
+        ("klue", official.klue_mrc, "rouge_w"),
+    ],
+)
+def test_answers_that_stand_nowhere_count_as_in_the_scripts(
+    tmp_path: Path, rules: Rules, rule: Callable[[str, Sequence[str]], official.Scores], second: str
+) -> None:
+    """The scripts compare texts and look at no place: an answer that the context does not have is a right one, too."""
+    context = "세종대왕은 한글을 만들었다. The king, a king."
+    found, lost = ["세종대왕", "the king"], ["세종 대왕", "한 글", "Kings", "연산군", "", "、"]
+    right = [*([text] for text in (*found, *lost)), lost[:3], [*lost, *found]]
+    right += [[]] if rule is official.squad2 else []
+    asked = [
+        {"id": str(number), "question": "?", "answers": [{"text": text, "answer_start": 99} for text in texts]}
+        | {"is_impossible": not texts}
+        for number, texts in enumerate(right)
+    ]
+    file = tmp_path / "test.json"
+    file.write_text(json.dumps({"data": [{"paragraphs": [{"context": context, "qas": asked}]}]}), encoding="utf-8")
+    task = TaskSettings(name="qa", kind="question_answering", train=file, test=file, answer_rules=rules)
+    with pytest.warns(UserWarning, match="don't stand where it says"):
+        examples = question_answering.KIND.read(file, task)
+    assert (examples.counts["examples"], examples.counts["unlocated_questions"]) == (len(right), 8)
+    inputs = question_answering.KIND.inputs(examples, ("start", "end"), Layout(BYTES, 256, 1), task)
+    for seed in range(50):
+        outputs = np.random.default_rng(seed).normal(size=(len(inputs.features.ids), 2)).astype(np.float32)
+        said = [one["predicted"] for one in inputs.predictions(outputs)]
+        wanted = [rule(*one) for one in zip(said, right, strict=True)]
+        scores = inputs.score(outputs)
+        assert scores["exact_match"] == close(sum(exact for exact, _ in wanted) / len(wanted))
+        assert scores[second] == close(sum(one for _, one in wanted) / len(wanted))
+        assert ("without an answer" in scores["parts"]) == (rule is official.squad2)
 
 
 TAGS = ["O", "B-A", "I-A", "B-B", "I-B", "B-C", "I-C"]

@@ -54,29 +54,55 @@ def test_misplaced_answers_are_found_or_named(tmp_path: Path) -> None:
         (CONTEXT, [asked("1", "임종석", 0), asked(2, "서울", 4), asked("3", "부산", 5)]),
         ("가 가", [asked("4", "가", 1), {**asked("5", "", 0), "is_impossible": True}]),
     )
-    with pytest.warns(
-        UserWarning, match=r"article '글', question 2: '서울' found elsewhere; .*question 3: '부산' not found"
-    ):
+    named = r"question 2: '서울' found elsewhere; .*question 3: '부산' not found; .*question 4: '가' found in 2 places"
+    with pytest.warns(UserWarning, match=named):
         found = read_questions(path)
-    assert [(question.id, question.span) for question in found.questions] == [
-        ("1", (0, 3)),
-        ("2", (5, 7)),
-        ("3", None),
-        ("4", None),
-        ("5", None),
-    ]
-    assert [question.unlocated for question in found.questions] == [False, False, True, True, False]
+    spans = {question.id: question.span for question in found.questions}
+    assert spans == {"1": (0, 3), "2": (5, 7), "3": None, "4": None, "5": None}
+    assert [question.id for question in found.questions if question.unlocated] == ["3", "4"]
+    assert [question.id for question in found.questions if question.unanswerable] == ["5"]
     assert found.counts == {
         "examples": 5,
         "contexts": 2,
         "unanswerable": 1,
+        "unlocated_questions": 2,
         "empty": 0,
         "repaired_answers": 1,
         "unlocated_answers": 2,
-        "unlocated_questions": 2,
         "left_out": 0,
         "repeated_ids": 0,
     }
+
+
+def test_a_place_before_the_beginning_is_none(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="'임종석' found elsewhere"):
+        found = read_questions(write(tmp_path / "a.json", (CONTEXT, [asked(1, "임종석", -1)])))
+    assert found.questions[0].span == (0, 3)
+
+
+def test_one_answer_that_stands_is_enough_to_learn_from(tmp_path: Path) -> None:
+    question = asked(1, "부산", 0)
+    question["answers"].append({"text": "서울", "answer_start": 5})
+    with pytest.warns(UserWarning, match="'부산' not found"):
+        found = read_questions(write(tmp_path / "a.json", (CONTEXT, [question])))
+    assert found.questions[0].answers == ("부산", "서울") and found.questions[0].span == (5, 7)
+    assert (found.counts["unlocated_answers"], found.counts["unlocated_questions"]) == (1, 0)
+
+
+def test_the_parts_of_one_file_keep_them_where_they_are_only_scored(tmp_path: Path) -> None:
+    paragraphs = [(f"{CONTEXT} {n}", [asked(n, "서울", 5), asked(-n, "부산", 5)]) for n in range(1, 31)]
+    write(tmp_path / "all.json", *paragraphs)
+    one = settings(train="all.json", test="all.json", test_frac=0.3, development_frac=0.3)
+    with pytest.warns(UserWarning, match="don't stand where it says|learned from"):
+        found = read_splits(tmp_path, one)
+    assert found.development is not None
+    sides = [side.questions for side in (found.train, found.development, found.test)]
+    learned, development, test = map(len, sides)
+    unlocated = [sum(question.unlocated for question in side) for side in sides]
+    assert all(sides) and unlocated == [0, development / 2, test / 2] and 2 * learned + development + test == 60
+    train = found.counts["train"]
+    assert (train["examples"], train["dropped_questions"]) == (learned, learned)
+    assert [found.counts[name]["unlocated_questions"] for name in ("development", "test")] == unlocated[1:]
 
 
 @pytest.mark.filterwarnings("ignore:.*answers don't stand:UserWarning")
@@ -86,11 +112,14 @@ def test_answers_that_are_not_found_are_scored_and_not_learned_from(tmp_path: Pa
     questions = [asked(1, "임종석", 0), asked(2, "서올", 5), asked(3, "임종석은", 0)]
     for name in ("train.json", "test.json"):
         write(tmp_path / name, (CONTEXT, questions))
-    splits = read_splits(tmp_path, task)
+    with pytest.warns(UserWarning, match=r"train\.json: 2 of 3 questions can't be learned from, .* left out: 2, 3$"):
+        splits = read_splits(tmp_path, task)
     assert [question.id for question in splits.train.questions] == ["1"]
     assert [question.id for question in splits.test.questions] == ["1", "2", "3"]
     assert splits.counts["train"]["examples"] == 1 and splits.counts["test"]["examples"] == 3
-    assert splits.counts["train"]["unlocated_questions"] == splits.counts["test"]["unlocated_questions"] == 2
+    counts = [splits.counts[name].get("dropped_questions") for name in ("train", "test")]
+    assert counts == [2, None], "only training drops them"
+    assert [splits.counts[name]["unlocated_questions"] for name in ("train", "test")] == [0, 2]
 
     inputs = KIND.inputs(splits.test, splits.classes, Layout(BYTES, 48, 1), task)
     labels = np.asarray(inputs.labels)
@@ -109,9 +138,13 @@ def test_answers_that_are_not_found_are_scored_and_not_learned_from(tmp_path: Pa
     wanted = alone.score(outputs[: inputs.features.offsets[1]])["loss"]
     assert found["loss"] == pytest.approx(wanted), "of the rows that have a label"
 
-    write(tmp_path / "train.json", (CONTEXT, questions[1:]))
-    with pytest.raises(ClozeError, match=r"train\.json: no answer stands in its context"):
-        read_splits(tmp_path, task)
+    nothing = {**asked(4, "", 0), "is_impossible": True}
+    for rest in (questions[1:], [nothing], [*questions[1:], nothing]):
+        write(tmp_path / "train.json", (CONTEXT, rest))
+        with pytest.raises(
+            ClozeError, match=r"train\.json: no question has an answer that was found .*nothing to learn"
+        ):
+            read_splits(tmp_path, task)
 
 
 def one_context(*qas: dict[str, Any]) -> str:
@@ -160,7 +193,7 @@ def test_training_must_teach_what_the_test_asks(tmp_path: Path) -> None:
     with pytest.raises(ClozeError, match=r"b\.json, question 7: it has no answer, and every question of .*a\.json"):
         KIND.classes(full, none)
     with pytest.raises(ClozeError, match="nothing to learn"):
-        KIND.classes(none, full)
+        KIND.learnable(none)
 
 
 def pointing(labels: Any, rows: Any) -> Any:

@@ -26,7 +26,7 @@ from cloze.errors import ClozeError
 from cloze.tasks.answer_scores import Rules, answer_scores
 from cloze.tasks.features import IGNORED, Features, RowBuilder
 from cloze.tasks.metrics import log_softmax_in_groups
-from cloze.tasks.squad import Question, Questions, read_questions
+from cloze.tasks.squad import Question, Questions, count_questions, learnable, read_questions
 from cloze.tasks.task import Inputs, Layout, Outputs, Record, TaskKind
 from cloze.tasks.windows import best_windows, tokenise, windows
 
@@ -82,10 +82,8 @@ def _read(path: Path, task: TaskSettings) -> Questions:
 
 def _classes(train: Questions, test: Questions) -> tuple[str, ...]:
     """Raises ClozeError if training can't teach what the test asks."""
-    if train.counts["unanswerable"] == len(train.questions):
-        raise ClozeError(f"{train.path}: no question has an answer, so there is nothing to learn.")
     if test.counts["unanswerable"] and not train.counts["unanswerable"]:
-        first = next(question.id for question in test.questions if not question.answers)
+        first = next(question.id for question in test.questions if question.unanswerable)
         raise ClozeError(
             f"{test.path}, question {first}: it has no answer, and every question of {train.path} has one. Train on "
             "questions without an answer, too (SQuAD 2.0), or leave them out."
@@ -250,7 +248,7 @@ def _settings(train: Questions, task: TaskSettings) -> Mapping[str, Any]:
 
 def _refuse(examples: Questions, classes: tuple[str, ...], settings: Mapping[str, Any], model: Path) -> None:
     if examples.counts["unanswerable"] and settings.get("null_threshold", 0.0) is None:
-        first = next(question.id for question in examples.questions if not question.answers)
+        first = next(question.id for question in examples.questions if question.unanswerable)
         raise ClozeError(
             f"{examples.path}, question {first}: it has no answer, and {model} was fine-tuned on questions that all "
             "have one. Fine-tune on questions without an answer, too (SQuAD 2.0), or leave them out."
@@ -259,22 +257,12 @@ def _refuse(examples: Questions, classes: tuple[str, ...], settings: Mapping[str
 
 def _take(examples: Questions, places: Sequence[int]) -> Questions:
     questions = [examples.questions[place] for place in places]
-    unanswerable = sum(not question.answers for question in questions)
-    unlocated = sum(question.unlocated for question in questions)
-    counts = {"examples": len(places), "unanswerable": unanswerable, "unlocated_questions": unlocated}
-    return replace(examples, questions=questions, counts=counts)
+    return replace(examples, questions=questions, counts=count_questions(questions, examples.contexts))
 
 
 def _labels(examples: Questions) -> list[tuple[str, ...]]:
     """Answers that can be learned from, and none; an answer that was not found is neither."""
-    return [() if one.unlocated else ("answer",) if one.answers else ("no answer",) for one in examples.questions]
-
-
-def _learnable(examples: Questions) -> Questions:
-    located = [question for question in examples.questions if not question.unlocated]
-    if not located:
-        raise ClozeError(f"{examples.path}: no answer stands in its context, so there is nothing to learn.")
-    return replace(examples, questions=located, counts={**examples.counts, "examples": len(located)})
+    return [() if one.unlocated else ("no answer",) if one.unanswerable else ("answer",) for one in examples.questions]
 
 
 KIND = TaskKind(
@@ -287,7 +275,7 @@ KIND = TaskKind(
     keys=lambda examples: [examples.contexts[question.context] for question in examples.questions],
     take=_take,
     labels=_labels,
-    learnable=_learnable,
+    learnable=learnable,
     per_token=True,
     settings=_settings,
     refuse=_refuse,

@@ -2,17 +2,17 @@
 
 {"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text", "answer_start"}]}]}]}]};
 version 2.0 adds "is_impossible", KLUE calls the id "guid". An answer that doesn't stand where the file says is taken to
-stand where its text occurs, if that is once; else it has no place. A question none of whose answers has one can't be
-learned from, and is scored by the answers' texts, as the official scripts do, which look at no places. All of these are
-counted, and named, as are ids that occur twice.
+stand where its text occurs, if that is once; else it is unlocated. Both are counted, and named, as are ids that occur
+twice. A question that has only such answers can be scored, since the official scripts compare texts and look at no
+place, but not learned from (`learnable`).
 """
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,10 +24,10 @@ COUNTS = (
     "examples",
     "contexts",
     "unanswerable",
+    "unlocated_questions",
     "empty",
     "repaired_answers",
     "unlocated_answers",
-    "unlocated_questions",
     "left_out",
     "repeated_ids",
 )
@@ -44,12 +44,17 @@ class Question:
     answers: tuple[str, ...]
     """Every right one; none: the context has no answer."""
     span: tuple[int, int] | None
-    """Characters of the first answer that was found in the context; None: there is none."""
+    """Characters in the context of the first answer that was located; None: there is none."""
+
+    @property
+    def unanswerable(self) -> bool:
+        """Whether the context has no answer, so that the empty one is right."""
+        return not self.answers
 
     @property
     def unlocated(self) -> bool:
-        """Whether it has answers, and none was found in the context."""
-        return bool(self.answers) and self.span is None
+        """Whether there are answers, and none of them was located."""
+        return self.span is None and not self.unanswerable
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,10 @@ class Questions:
     contexts: list[str]
     questions: list[Question]
     counts: dict[str, int]
-    """examples: questions; contexts; unanswerable; empty: questions or contexts without a visible character;
-    repaired_answers, unlocated_answers, unlocated_questions (see above); left_out: questions that are none;
-    repeated_ids: questions with the id of an earlier one."""
+    """examples: questions; contexts; unanswerable, unlocated_questions: see `Question`; empty: questions or contexts
+    without a visible character; repaired_answers, unlocated_answers; left_out: questions that are none; repeated_ids:
+    questions with the id of an earlier one. Of a part of a file only what `count_questions` counts; `learnable` adds
+    dropped_questions."""
 
 
 def read_questions(path: Path) -> Questions:
@@ -91,9 +97,6 @@ def read_questions(path: Path) -> Questions:
                     faults.add(f"{title}, question {number}", str(error))
                     continue
                 found.append(question)
-                counts["unanswerable"] += not question.answers
-                counts["unlocated_questions"] += question.unlocated
-                counts["empty"] += not (question.text.strip() and context.strip())
             contexts.append(context)
     counts["left_out"], counts["repeated_ids"] = faults.settle(len(found)), count_repeated(path, ids)
     if misplaced:
@@ -102,8 +105,40 @@ def read_questions(path: Path) -> Questions:
         warnings.warn(f"{path}: {len(misplaced):,} answers don't stand where it says: {named}", stacklevel=2)
     if not found:
         raise ClozeError(f"{path} has no questions that could be used: a task needs at least one.")
-    counts |= Counter(examples=len(found), contexts=len(contexts))
+    counts |= Counter({**count_questions(found, contexts), "contexts": len(contexts)})
     return Questions(path, contexts, found, {name: counts[name] for name in COUNTS})
+
+
+def count_questions(questions: Sequence[Question], contexts: Sequence[str]) -> dict[str, int]:
+    """What is counted of any part of a file."""
+    return {
+        "examples": len(questions),
+        "unanswerable": sum(question.unanswerable for question in questions),
+        "unlocated_questions": sum(question.unlocated for question in questions),
+        "empty": sum(not (question.text.strip() and contexts[question.context].strip()) for question in questions),
+    }
+
+
+def learnable(examples: Questions) -> Questions:
+    """Without the questions whose answers are all unlocated: there is no place to point at.
+
+    Raises ClozeError if no question is left that has an answer.
+    """
+    kept = [question for question in examples.questions if not question.unlocated]
+    dropped = [question.id for question in examples.questions if question.unlocated]
+    if all(question.unanswerable for question in kept):
+        raise ClozeError(
+            f"{examples.path}: no question has an answer that was found in its context, so there is nothing to learn."
+        )
+    if dropped:
+        named = ", ".join(dropped[:NAMED]) + (f" and {len(dropped) - NAMED:,} more" if len(dropped) > NAMED else "")
+        warnings.warn(
+            f"{examples.path}: {len(dropped):,} of {len(examples.questions):,} questions can't be learned from, as "
+            f"none of their answers was found in its context, and are left out: {named}",
+            stacklevel=2,
+        )
+    counts = examples.counts | count_questions(kept, examples.contexts) | {"dropped_questions": len(dropped)}
+    return replace(examples, questions=kept, counts=counts)
 
 
 def _question(
@@ -115,7 +150,7 @@ def _question(
     counts: Counter[str],
     misplaced: list[str],
 ) -> Question:
-    """Raises ValueError that says why it is none."""
+    """Raises ValueError that says why it is no question."""
     text = _field(asked, "question", str)
     if asked.get("is_impossible"):
         return Question(number, text, place, (), None)
@@ -126,12 +161,12 @@ def _question(
     for answer in answers:
         wanted, start = _field(answer, "text", str), _field(answer, "answer_start", int)
         texts.append(wanted)
-        if not wanted or context[max(start, 0) : max(start, 0) + len(wanted)] != wanted:
-            once = bool(wanted) and context.count(wanted) == 1
-            start = context.find(wanted) if once else -1
-            counts["repaired_answers" if once else "unlocated_answers"] += 1
-            done = "found elsewhere" if once else "not found"
-            misplaced.append(f"{title}, question {number}: {wanted[:30]!r} {done}")
+        if not wanted or start < 0 or context[start : start + len(wanted)] != wanted:
+            places = context.count(wanted) if wanted else 0
+            start = context.find(wanted) if places == 1 else -1
+            counts["repaired_answers" if places == 1 else "unlocated_answers"] += 1
+            told = {0: "not found", 1: "found elsewhere"}.get(places, f"found in {places} places")
+            misplaced.append(f"{title}, question {number}: {wanted[:30]!r} {told}")
         if start >= 0:
             spans.append((start, start + len(wanted)))
     return Question(number, text, place, tuple(texts), spans[0] if spans else None)

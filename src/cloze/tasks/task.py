@@ -100,7 +100,8 @@ class TaskKind(Generic[E]):
     )
     """What in each example can only be predicted if training has it: a class, labels, types of entity."""
     learnable: Callable[[E], E] = field(default=lambda examples: examples)
-    """Those of a training file that can be learned from; what it leaves out is counted. Raises ClozeError for none."""
+    """Those of a training file that can be learned from; what it leaves out is counted and named in a warning. Raises
+    ClozeError for none."""
     resample: Resample = mean
     """How the first measure of some of the examples comes of their `per_example`."""
     per_token: bool = False
