@@ -65,11 +65,19 @@ def test_what_nothing_was_measured_of_is_no_column_but_a_task_stays(study: Study
     write_runs(study[1], {**ONE_AXIS, "alike": [[None, None]]})
     for metrics in Path("runs").glob("*/pretraining/metrics.jsonl"):
         metrics.unlink()
-    table = write_results(tmp_path / "s", *study).table
+    results = write_results(tmp_path / "s", *study)
+    table = results.table
     assert table.columns == ("", "Parameters", "Tokens", "Characters", "Minutes", "Tokens/s", "t, Accuracy")
     assert "Characters are those read" in table.note
     assert "Losses" not in table.note and "Bits a character" not in table.note
     assert table.rows[2][-1] == "– (no score in 2 of 2)"
+    assert results.runs.columns == ("Run", "State", "Steps", "Tokens", "Minutes", "t, Accuracy")
+    for manifest in Path("runs").glob("*/pretraining/manifest.json"):
+        manifest.unlink()
+    results = write_results(tmp_path / "s", *study)
+    assert results.table.columns == ("", "t, Accuracy") and "Characters" not in results.table.note
+    assert results.runs.columns == ("Run", "State", "t, Accuracy") and len(results.runs.rows) == 3
+    assert "| Tokens |" not in (tmp_path / "s" / "table.md").read_text(encoding="utf-8")
 
 
 def test_two_axes(make_study: MakeStudy, tmp_path: Path) -> None:

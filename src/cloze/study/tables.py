@@ -51,7 +51,7 @@ def study_table(
             for objective in objectives
         },
     }
-    measured = {name: column for name, column in measured.items() if set(column) != {MISSING}}
+    measured = _with_values(measured)
     scored = {
         f"{task}, {MEASURES[measure]}": [
             _shown(variant, find(scores, variant.name, task), comparisons) for variant in variants
@@ -151,27 +151,35 @@ def runs_table(
 ) -> Table:
     """Every cell: what its run measured, or that it has not finished."""
     runs = {run.name: run for variant in variants for run in variant.runs.values()}
-    objectives, tasks = objectives_of(variants), tasks_of(variants)
-    rows = []
-    for cell in cells:
-        name, run = cell.recipe.name, runs.get(cell.recipe.name)
-        counts = run.counts("pretraining") if run else {}
-        elapsed_s = number(counts.get("elapsed_s"))
-        rows.append(
-            (
-                name,
-                "failed" if name in failures else "finished" if run else "not finished",
-                whole(number(counts.get("steps"))),
-                compact(number(counts.get("tokens"))),
-                decimal(None if elapsed_s is None else elapsed_s / 60, 1),
-                *(decimal(last_validated(run, f"{objective}/loss") if run else None) for objective in objectives),
-                *(_scores_of(run, task, measure, split) for task, measure in tasks.items()),
-            )
-        )
-    columns = ["Run", "State", "Steps", "Tokens", "Minutes", *(f"{OBJECTIVES[name][0]} loss" for name in objectives)]
-    columns += [f"{task}, {MEASURES[measure]}" for task, measure in tasks.items()]
+    names = [cell.recipe.name for cell in cells]
+    found = [runs.get(name) for name in names]
+    counts = [run.counts("pretraining") if run else {} for run in found]
+    minutes = [None if (t := number(of.get("elapsed_s"))) is None else t / 60 for of in counts]
+    measured = {
+        "Steps": [whole(number(of.get("steps"))) for of in counts],
+        "Tokens": [compact(number(of.get("tokens"))) for of in counts],
+        "Minutes": [decimal(value, 1) for value in minutes],
+        **{
+            f"{OBJECTIVES[name][0]} loss": [
+                decimal(last_validated(run, f"{name}/loss") if run else None) for run in found
+            ]
+            for name in objectives_of(variants)
+        },
+    }
+    columns = {
+        "Run": names,
+        "State": [
+            "failed" if name in failures else "finished" if run else "not finished"
+            for name, run in zip(names, found, strict=True)
+        ],
+        **_with_values(measured),
+        **{
+            f"{task}, {MEASURES[measure]}": [_scores_of(run, task, measure, split) for run in found]
+            for task, measure in tasks_of(variants).items()
+        },
+    }
     note = "Each is a run with a report of its own. Scores of fine-tuning seeds are parted by a slash."
-    return Table("Every cell", tuple(columns), rows, note)
+    return Table("Every cell", tuple(columns), list(zip(*columns.values(), strict=True)), note)
 
 
 def machine_table(runs: Sequence[RunData], command: str, date: str) -> Table:
@@ -218,6 +226,11 @@ def amount(comparison: Comparison) -> str:
 def p_value(p: float | None, equals: str = "") -> str:
     """A p-value to three places; what would round to nothing is said to be below the smallest shown."""
     return "< 0.001" if p is not None and p < 0.0005 else equals + decimal(p)
+
+
+def _with_values(columns: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Without those of which nothing was measured. Not for tasks: that there is no score must be seen."""
+    return {name: column for name, column in columns.items() if set(column) != {MISSING}}
 
 
 def _shown(variant: Variant, score: Score, comparisons: Sequence[Comparison]) -> str:
