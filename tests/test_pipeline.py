@@ -1,14 +1,19 @@
-"""What a stage does is tested where it stands, whole runs in end_to_end; here is the arithmetic between them."""
+"""What a stage does is tested where it stands, whole runs in end_to_end; here is what lies between them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cloze import pipeline
+from cloze.errors import ClozeError
+from cloze.files import write_json
 from cloze.pipeline import Prepared, batch_of_step
+from cloze.progress import Silent
 from cloze.recipe import Recipe
 
 
@@ -42,3 +47,15 @@ def test_a_step_is_found_in_its_epoch(step: int, rows: int, expected: tuple[int,
     fake: Any = FakeRows()
     found: Any = batch_of_step(recipe, Prepared(tokenizer, fake, None), step, rows)
     assert found == expected
+
+
+def test_a_run_that_is_made_anew_is_not_taken_for_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a study's table would show the numbers of the run before, under the recipe of this one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("하나.\n", encoding="utf-8")
+    recipe = Recipe.model_validate({"name": "again", "data": tmp_path, "corpus": {"sources": ["a.txt"]}})
+    folder = recipe.output / recipe.name
+    write_json(folder / "run.json", {})
+    with pytest.raises(ClozeError):  # too little text to train on
+        pipeline.run(recipe, Silent())
+    assert (folder / "recipe.yaml").is_file() and not (folder / "run.json").exists()

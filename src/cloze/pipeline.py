@@ -51,6 +51,8 @@ def run(recipe: Recipe, progress: Progress) -> Path:
     _check_tasks(recipe, stages)
     if is_main():
         sources = _sources(recipe)  # before the hours of training: a SOURCE.json may have a mistake
+        if any(read_manifest(stage.folder) is None for stage in stages.values()):
+            (folder / "run.json").unlink(missing_ok=True)  # the folder is no finished run until all of them are there
         write_text(folder / "recipe.yaml", show(recipe))
     make_store(recipe, stages, progress)
     make(stages["pretraining"], folder, progress, partial(_pretraining, recipe, stages, progress))
