@@ -10,9 +10,12 @@ from xml.etree import ElementTree
 import pytest
 
 from cloze.errors import ClozeError
+from cloze.study.comparisons import score_all
 from cloze.study.grid import StudySettings
+from cloze.study.plots import _groups
 from cloze.study.results import write_results
 from cloze.study.tables import cells_table
+from cloze.study.variants import read_variants
 from tests.report.test_page import Page
 from tests.study.conftest import MakeStudy, Study, write_runs
 from tests.study.test_comparisons import CROSSED, SCORES
@@ -196,3 +199,14 @@ def test_a_plan_shows_cells_and_what_is_missing(study: Study) -> None:
     table = cells_table(study[1], [["corpus", "store"], ["pretraining"], []])
     assert [row[-1] for row in table.rows] == ["everything", "pretraining", "nothing"]
     assert table.rows[2][1:4] == ("alike", "1,000 steps", "4.10 M")
+
+
+def test_drawings_stand_each_value_below_the_one_it_is_compared_with(make_study: MakeStudy) -> None:
+    _, cells = make_study(CROSSED, seeds=[1, 2, 3])
+    write_runs(cells, SCORES)
+    variants = read_variants(cells)
+    scores = score_all(variants)
+    headings = [[heading for heading, _ in _groups(variants, scores, "t", within)] for within in ((), ["format"])]
+    assert headings == [["corpus reviews", "corpus wiki"], ["format pairs", "format sentences", "format documents"]]
+    (_, rows), *_ = _groups(variants, scores, "t", ["format"])
+    assert [row.name for row in rows] == ["reviews", "wiki"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,13 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Tokens and losses [N]."""
 
 
-def score_plots(variants: Sequence[Variant], scores: Sequence[Score]) -> list[Plot]:
-    """For each task, every variant's mean with its interval and its seeds, below the base that it is compared with."""
+def score_plots(variants: Sequence[Variant], scores: Sequence[Score], within: Collection[str] = ()) -> list[Plot]:
+    """For each task, every variant's mean with its interval and its seeds, below the base that it is compared with.
+
+    `within`: axes along which nothing is compared.
+    """
     return [
-        draw_intervals(task, f"{MEASURES[measure]}, %", _groups(variants, scores, task))
+        draw_intervals(task, f"{MEASURES[measure]}, %", _groups(variants, scores, task, within))
         for task, measure in _tasks(scores)
         if any(score.values for score in scores if score.task == task)
     ]
@@ -76,14 +79,16 @@ def _tasks(scores: Sequence[Score]) -> list[tuple[str, str]]:
     return list({score.task: score.measure for score in scores}.items())
 
 
-def _groups(variants: Sequence[Variant], scores: Sequence[Score], task: str) -> list[tuple[str, list[Row]]]:
-    """The values of the first axis under each combination of the others."""
+def _groups(
+    variants: Sequence[Variant], scores: Sequence[Score], task: str, within: Collection[str]
+) -> list[tuple[str, list[Row]]]:
+    """The values of the first axis that is compared under each combination of the others."""
     groups: dict[str, list[Row]] = {}
+    compared = next(axis for axis in variants[0].values if axis not in within)
     for variant in variants:
-        first, *others = variant.values.values()
-        heading = ", ".join(f"{axis} {value}" for axis, value in list(variant.values.items())[1:])
-        name = first if others else variant.name
-        groups.setdefault(heading, []).append(_row(name, variant, find(scores, variant.name, task)))
+        heading = ", ".join(f"{axis} {value}" for axis, value in variant.values.items() if axis != compared)
+        row = _row(variant.values[compared], variant, find(scores, variant.name, task))
+        groups.setdefault(heading, []).append(row)
     return list(groups.items())
 
 

@@ -99,7 +99,7 @@ def write_results(
         losses=difference_table(losses),
         runs=runs_table(cells, variants, failures, study.split),
         machine=machine_table(runs, command, datetime.now(UTC).strftime("%Y-%m-%d")),
-        score_plots=score_plots(variants, scores),
+        score_plots=score_plots(variants, scores, study.within),
         loss_plots=loss_plots(variants),
         cost_plots=cost_plots(variants, scores),
     )
