@@ -52,11 +52,15 @@ class Shared:
 
 
 def _lines(text: str, examples: int) -> str:
-    return "\n".join(text.split("\n")[:examples]) + "\n"
+    """Lines spread over the whole file: KorSTS, for one, has its short texts first."""
+    lines = text.rstrip("\n").split("\n")
+    count = min(examples, len(lines))
+    return "".join(lines[place * len(lines) // count] + "\n" for place in range(count))
 
 
 def _rows(text: str, examples: int) -> str:
-    return _lines(text, examples + 1)
+    header, rest = text.split("\n", 1)
+    return f"{header}\n{_lines(rest, examples)}"
 
 
 def _questions(text: str, examples: int) -> str:

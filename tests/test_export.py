@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from cloze.errors import ClozeError
 from cloze.export import card, export
+from cloze.files import write_json
 from cloze.report.run import read_run
 
 FREE = {
@@ -20,10 +22,13 @@ BOUND = {"name": "wiki", "licence": "CC BY-NC-ND 4.0", "used_for": ["corpus"], "
 OWN = {"used_for": ["corpus", "task own"], "count": 12, "files": ["mine/a.txt", "mine/b.txt"]}
 
 
-def written(folder: Path, task: str | None, start: str | None = None, **info: Any) -> str:
+def written(
+    folder: Path, task: str | None, start: str | None = None, corpus: Sequence[str] = ("a.txt",), **info: Any
+) -> str:
     """The card of a run whose run.json has `info`."""
     tasks = [{"name": "sts"}, {"name": "own"}]
-    recipe = {"name": "a", "model": {"family": "bert"}, "start_from": start, "tasks": tasks}
+    recipe: dict[str, Any] = {"name": "a", "model": {"family": "bert"}, "start_from": start, "tasks": tasks}
+    recipe["corpus"] = {"sources": list(corpus)}
     (folder / "run.json").write_text(json.dumps(info), encoding="utf-8")
     (folder / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
     return card(read_run(folder), task, "apache-2.0")
@@ -85,10 +90,13 @@ def test_a_run_of_cloze_finetune_is_exported_too(tmp_path: Path) -> None:
     run, model = tmp_path / "run", tmp_path / "run" / "tasks" / "own" / "model"
     model.mkdir(parents=True)
     (model / "config.json").write_text("{}", encoding="utf-8")
-    written(run, "own", only_tasks=True, sources=[OWN])
+    written(run, "own", sources=[OWN], start="models/other", corpus=[])
+    with pytest.raises(ClozeError, match="pretrained nothing: name the task, --task sts or own"):
+        export(run, tmp_path / "out")
     with pytest.raises(ClozeError, match="has not finished"):
         export(run, tmp_path / "out", task="own")
     (model.parent / "results.json").write_text('{"kind": "classification"}', encoding="utf-8")
+    write_json(model.parent / "manifest.json", {"files": {}})
     assert export(run, tmp_path / "out", task="own") == tmp_path / "out"
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "bert; this run only fine-tuned it." in text

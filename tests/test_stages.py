@@ -104,6 +104,23 @@ def test_the_corpus_depends_on_the_test_files_that_it_is_compared_with(tmp_path:
     assert changed(first, further) == list(first)
 
 
+def test_a_run_that_only_fine_tunes_depends_on_the_model_it_starts_from(tmp_path: Path) -> None:
+    def made(content: str, **changes: Any) -> dict[str, str]:
+        (tmp_path / "model").mkdir(exist_ok=True)
+        (tmp_path / "model" / "config.json").write_text(content, encoding="utf-8")
+        return names(recipe(tmp_path, start_from=tmp_path / "model", corpus={}, **changes))
+
+    first = made("{}")
+    assert list(first) == ["task-t"] and made("{}") == first
+    assert made("{}", training__steps=5, seed=2, model__layers=2, masking__copies=1) == first
+    assert changed(first, made("{ }")) == changed(first, made("{}", tasks__0__epochs=1.0)) == ["task-t"]
+
+
+def test_a_recipe_without_corpus_and_start_is_told_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(ClozeError, match=r"corpus\.sources is empty.* To only fine-tune .* set start_from"):
+        plan_stages(recipe(tmp_path, corpus={}))
+
+
 def test_all_absent_files_are_named_at_once(tmp_path: Path) -> None:
     made = recipe(tmp_path, corpus__sources=["corpus.txt", "gone"], tasks__0__test=".")
     with pytest.raises(ClozeError) as caught:

@@ -61,9 +61,9 @@ def export(run_folder: Path, folder: Path, *, task: str | None = None, licence: 
             f"{run_folder} was made with model.norm {norm}, and no model of transformers has that norm: nothing can be "
             f"exported. cloze loads {stage / 'model'}; to hand it on to users of cloze, copy that folder."
         )
-    # `cloze finetune` leaves no stage with a manifest; its results are written last.
-    alone = run.info.get("only_tasks") and any(found.results for found in run.tasks if found.name == task)
-    if not alone and read_manifest(stage) is None:
+    if task is None and run.only_tasks:
+        raise ClozeError(f"{run_folder} pretrained nothing: name the task, --task {' or '.join(names)}.")
+    if read_manifest(stage) is None:
         raise ClozeError(f"{stage} has not finished. Run the recipe to its end, then export.")
     if folder.exists():
         raise ClozeError(f"{folder} exists, and an export replaces nothing. Name a new folder.")

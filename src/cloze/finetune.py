@@ -1,6 +1,6 @@
 """Fine-tune a model without a recipe: `cloze finetune MODEL TASK`, or on a file of the user's (`--data FILE`).
 
-The folder it leaves is a run's: recipe.yaml, tasks/NAME and report.html.
+What they ask for becomes a recipe that starts from the model and has no corpus, and is carried out as any recipe is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from cloze.errors import ClozeError
-from cloze.files import hash_json, os_errors, write_json, write_text
+from cloze.files import hash_json
 from cloze.recipe import Recipe
 from cloze.report.cells import Table
 from cloze.report.wording import humanised
@@ -55,24 +55,22 @@ def finetune_file(
     `TaskSettings`. `show` is given what was understood, before training. Raises ClozeError; where the files are wrong,
     nothing is written.
     """
-    from cloze.corpus.licences import sources_of
-    from cloze.files import files_below
     from cloze.interop.configuration import read_config
+    from cloze.pipeline import run
 
     read_config(model)  # A folder that is no model is told before anything is written.
     found = _kind_of_file(file, test, {"text_column": text, "second_text_column": second, "label_column": label}, kind)
     path = file.resolve()
     apart = {"test": path.name, "test_frac": TEST_FRAC} if test is None else {"test": test.resolve()}
     task = {"name": name_of(file), **found, "train": path.name, **apart, **(settings or {})}
-    recipe = _recipe(model, folder, path.parent, task, f"{model} fine-tuned on {file}.")
-    rows = _read_rows(recipe, how := APART if test is None else f"the file {test}")
+    how = APART if test is None else f"the file {test}"
+    recipe = _recipe(model, folder, path.parent, task, f"{model} fine-tuned on {file}. The test split: {how}.")
+    rows = _read_rows(recipe, how)
     if kind == "auto":
         rows[0] = (rows[0][0], f"{rows[0][1]}; --kind decides otherwise")
     if show is not None:
         show(Table(str(file), ("", ""), rows))
-    files = [*files_below(file), *([] if test is None else files_below(test))]
-    sources = sources_of({f"task {recipe.tasks[0].name}": files}, file.parent)
-    return _carry_out(recipe, folder, progress, f"The test split: {how}.", sources)
+    return run(recipe, progress)
 
 
 def finetune_named(
@@ -90,24 +88,22 @@ def finetune_named(
 
     `test` is tested on in place of the published split. Raises ClozeError, also for files that are not there.
     """
-    from cloze.corpus.licences import sources_of
-    from cloze.files import files_below
     from cloze.interop.configuration import read_config
+    from cloze.pipeline import run
     from cloze.tasks.named import named
 
     found = named(name)
     read_config(model)
     task = {"name": name, **found.settings, **(settings or {})}
     task |= {} if test is None else {"test": test.resolve()}
-    recipe = _recipe(model, folder, data, task, f"{model} fine-tuned on {name}: {found.title}")
-    paths = [data / path for path in (recipe.tasks[0].train, recipe.tasks[0].test)]
-    find_files(name, data, paths)
     split = found.split if test is None else f"{test}, which is not the published one ({found.split})"
+    about = f"{model} fine-tuned on {name}: {found.title}. The test split: {split}."
+    recipe = _recipe(model, folder, data, task, about)
+    find_files(name, data, [data / path for path in (recipe.tasks[0].train, recipe.tasks[0].test)])
     rows = _read_rows(recipe, split)
     if show is not None:
         show(Table(f"{name}: {found.title}", ("", ""), rows))
-    files = {f"task {name}": [file for path in paths for file in files_below(path)]}
-    return _carry_out(recipe, folder, progress, f"The test split: {split}.", sources_of(files, data))
+    return run(recipe, progress)
 
 
 def find_files(name: str, data: Path, paths: Sequence[Path]) -> None:
@@ -162,33 +158,11 @@ def _read_rows(recipe: Recipe, how: str) -> list[tuple[str, str]]:
     return [*rows, ("Shared", f"{shared:,} test examples have the very text of a training example")]
 
 
-def _carry_out(
-    recipe: Recipe, folder: Path, progress: Progress, note: str, sources: Sequence[Mapping[str, Any]]
-) -> Path:
-    """Fine-tune, and leave a run's folder."""
-    from cloze.corpus.licences import sources_of_start
-    from cloze.recipe_file import show as show_recipe
-    from cloze.report.page import write_report
-    from cloze.tasks.finetuning import finetune
-
-    model, task = recipe.start_from, recipe.tasks[0]
-    assert model is not None
-    write_text(folder / "recipe.yaml", show_recipe(recipe))
-    every = [*sources, *sources_of_start(model)]
-    write_json(folder / "run.json", {"notes": [note], "only_tasks": True, "sources": every})
-    place = folder / "tasks" / task.name
-    with os_errors(place):
-        place.mkdir(parents=True, exist_ok=True)
-    finetune(recipe, task, model, place, progress)
-    write_report(folder)
-    return folder
-
-
 def _recipe(model: Path, folder: Path, data: Path, task: Mapping[str, Any], description: str) -> Recipe:
     """The run as a recipe that goes on from `model`. Raises ClozeError for settings of the task that don't fit."""
     from cloze.interop.configuration import read_config
 
-    _, config, family = read_config(model)
+    _, config, _ = read_config(model)
     longest = min(config.max_length, MAX_LENGTH)
     described = {
         "name": folder.name,
@@ -196,9 +170,7 @@ def _recipe(model: Path, folder: Path, data: Path, task: Mapping[str, Any], desc
         "data": data.resolve(),
         "output": folder.parent,
         "start_from": model,
-        "model": {"family": family.name, "norm": config.norm, "norm_position": config.norm_position},
         "inputs": {"length": max(8, longest), "format": "full-sentences"},
-        "masking": {"unit": "span", "boundaries": True} if family.name == "spanbert" else {},
         "tasks": [{"length": longest, **task}],
     }
     try:

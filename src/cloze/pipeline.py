@@ -1,5 +1,7 @@
 """A recipe from raw text to the report: corpus -> tokenizer -> store -> pretraining -> task ... -> report.
 
+A recipe that starts from a model and has no corpus begins with its tasks.
+
 `stages` says which folder each stage has and whether it is up to date; this file says what each one does. The run's own
 folder, <output>/<name>, holds the resolved recipe, links to the stage folders, run.json and report.html.
 """
@@ -54,8 +56,9 @@ def run(recipe: Recipe, progress: Progress) -> Path:
         if any(read_manifest(stage.folder) is None for stage in stages.values()):
             (folder / "run.json").unlink(missing_ok=True)  # the folder is no finished run until all of them are there
         write_text(folder / "recipe.yaml", show(recipe))
-    make_store(recipe, stages, progress)
-    make(stages["pretraining"], folder, progress, partial(_pretraining, recipe, stages, progress))
+    if not recipe.only_tasks:
+        make_store(recipe, stages, progress)
+        make(stages["pretraining"], folder, progress, partial(_pretraining, recipe, stages, progress))
     if is_main():
         for task in recipe.tasks:
             work = partial(_task, recipe, task, stages, progress)
@@ -254,7 +257,9 @@ def _task(
     from cloze.tasks.finetuning import finetune
 
     made = {other.name: stages[f"task-{other.name}"].folder for other in recipe.tasks}
-    results = finetune(recipe, task, stages["pretraining"].folder / "model", folder, progress, made)
+    model = recipe.start_from if recipe.only_tasks else stages["pretraining"].folder / "model"
+    assert model is not None
+    results = finetune(recipe, task, model, folder, progress, made)
     runs = [run for start in ("pretrained", "random_weights") for run in (results[start] or {}).get("seeds", ())]
     return {"counts": {**results["counts"], "elapsed_s": sum(run["elapsed_s"] for run in runs)}}
 
@@ -264,7 +269,7 @@ def _sources(recipe: Recipe) -> list[dict[str, Any]]:
     from cloze.corpus.licences import sources_of, sources_of_start
     from cloze.corpus.sources import source_files
 
-    files = {"corpus": source_files(recipe.corpus, recipe.data)}
+    files = {} if recipe.only_tasks else {"corpus": source_files(recipe.corpus, recipe.data)}
     for task in recipe.tasks:
         files[f"task {task.name}"] = [file for p in task.files.values() for file in files_below(recipe.data / p)]
     folders = [folder for task in recipe.tasks for folder in recipe.teachers_of(task)[1]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,58 +78,82 @@ class Stage:
         return True
 
 
+class _Plan:
+    """Stages by name, in the order in which they are added."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.stages: dict[str, Stage] = {}
+
+    def add(
+        self, kind: str, *, of: Mapping[str, Any], inputs: str = "", after: Sequence[str] = (), task: str = ""
+    ) -> None:
+        name = f"{kind}-{task}" if task else kind
+        parents = {parent: self.stages[parent].folder.name for parent in after}
+        identity = {"stage": kind, "version": VERSIONS[kind], "settings": of, "inputs": inputs, "parents": parents}
+        folder = self.output / "stages" / f"{name}-{hash_json(identity)[:12]}"
+        self.stages[name] = Stage(kind, folder, f"tasks/{task}" if task else kind, identity)
+
+
 def plan_stages(recipe: Recipe) -> dict[str, Stage]:
     """Every stage by name, in order; tasks are `task-<name>`. Reads all source files, for their hashes. Raises
     ClozeError if one is absent."""
-    from cloze.corpus.build import fingerprint, source_files
     from cloze.interop.start import fingerprint_of_start
 
     _check_sources(recipe)
     _check_teachers(recipe)
     settings = recipe.model_dump(mode="json")
-    del settings["corpus"]["sources"], settings["store"]["processes"]
-    del settings["corpus"]["processes"], settings["corpus"]["engine"]
     # BatchNorm takes its statistics from a micro-batch, whose size then decides what comes out.
     only_watched = ONLY_WATCHED - ({"micro_batch_rows"} if recipe.model.norm == "batch" else set())
-    training = {key: value for key, value in settings["training"].items() if key not in only_watched}
-    stages: dict[str, Stage] = {}
+    settings["training"] = {key: value for key, value in settings["training"].items() if key not in only_watched}
+    start = "" if recipe.start_from is None else fingerprint_of_start(recipe.start_from)
+    plan = _Plan(recipe.output)
+    if not recipe.only_tasks:
+        _plan_pretraining(plan, recipe, settings, start)
+    _plan_tasks(plan, recipe, settings, start)
+    return plan.stages
 
-    def add(kind: str, *, of: Mapping[str, Any], inputs: str = "", after: tuple[str, ...] = (), task: str = "") -> None:
-        name = f"{kind}-{task}" if task else kind
-        parents = {parent: stages[parent].folder.name for parent in after}
-        identity = {"stage": kind, "version": VERSIONS[kind], "settings": of, "inputs": inputs, "parents": parents}
-        folder = recipe.output / "stages" / f"{name}-{hash_json(identity)[:12]}"
-        stages[name] = Stage(kind, folder, f"tasks/{task}" if task else kind, identity)
 
+def _plan_pretraining(plan: _Plan, recipe: Recipe, settings: dict[str, Any], start: str) -> None:
+    from cloze.corpus.build import fingerprint, source_files
+
+    corpus, tokenizer, store = (dict(settings[name]) for name in ("corpus", "tokenizer", "store"))
+    del corpus["sources"], corpus["processes"], corpus["engine"], store["processes"]
     sources = fingerprint(source_files(recipe.corpus, recipe.data))
-    del settings["corpus"]["cleaning"]["decontaminate_against"]
+    corpus["cleaning"] = {key: value for key, value in corpus["cleaning"].items() if key != "decontaminate_against"}
     if tests := decontamination_files(recipe):
         sources = hash_json([sources, {name: fingerprint(files_below(path)) for name, path in tests.items()}])
-    add("corpus", of=settings["corpus"], inputs=sources)
-    start = "" if recipe.start_from is None else fingerprint_of_start(recipe.start_from)
+    plan.add("corpus", of=corpus, inputs=sources)
     new_words = recipe.tokenizer.new_words
     if new_words is not None:
         start = hash_json([start, sha256_file(recipe.data / new_words)])
-    del settings["tokenizer"]["new_words"]
-    add("tokenizer", of={} if start else settings["tokenizer"], inputs=start, after=("corpus",))
-    add("store", of=settings["store"], after=("corpus", "tokenizer"))
-    shared = {key: settings[key] for key in ("seed", "inputs", "masking", "model")}
-    add("pretraining", of={**shared, "training": training}, inputs=start, after=("tokenizer", "store"))
+    del tokenizer["new_words"]
+    plan.add("tokenizer", of={} if start else tokenizer, inputs=start, after=["corpus"])
+    plan.add("store", of=store, after=["corpus", "tokenizer"])
+    shared = {key: settings[key] for key in ("seed", "inputs", "masking", "model", "training")}
+    plan.add("pretraining", of=shared, inputs=start, after=["tokenizer", "store"])
+
+
+def _plan_tasks(plan: _Plan, recipe: Recipe, settings: Mapping[str, Any], start: str) -> None:
+    from cloze.corpus.build import fingerprint
+    from cloze.interop.start import fingerprint_of_start
+
     for task, own in zip(recipe.tasks, settings["tasks"], strict=True):
         paths = [recipe.data / path for path in task.files.values()]
         files = fingerprint([file for path in paths for file in files_below(path)])
         of = {
             **{key: value for key, value in own.items() if key not in (*task.files, "teachers")},
             "length": task.length or recipe.inputs.length,
-            "training": {key: training[key] for key in FINE_TUNING},
+            "training": {key: settings["training"][key] for key in FINE_TUNING},
             **({"kept": "the models of all seeds"} if recipe.teaches(task) else {}),
         }
         tasks, folders = recipe.teachers_of(task)
         if folders:
             files = hash_json([files, *map(fingerprint_of_start, folders)])
-        after = ("pretraining", *(f"task-{teacher.name}" for teacher in tasks))
-        add("task", of=of, inputs=files, after=after, task=task.name)
-    return stages
+        if recipe.only_tasks:
+            files = hash_json([files, start])
+        model = [] if recipe.only_tasks else ["pretraining"]
+        plan.add("task", of=of, inputs=files, after=[*model, *(f"task-{one.name}" for one in tasks)], task=task.name)
 
 
 def decontamination_files(recipe: Recipe) -> dict[str, Path]:

@@ -7,7 +7,7 @@ import pytest
 from cloze.errors import ClozeError
 from cloze.models import build
 from cloze.recipe import Recipe
-from cloze.study.budget import flops, step_flops, steps_for, tokens, unequal
+from cloze.study.budget import flops, limits, step_flops, steps_for, tokens, unequal
 
 
 def make(**settings: object) -> Recipe:
@@ -72,3 +72,12 @@ def test_equal_flops_set_the_steps() -> None:
 def test_a_budget_that_is_not_equal_is_told(budget: str, first: object, second: object, told: str) -> None:
     found = unequal(budget, {"a": make(training=first), "b": make(training=second)})
     assert told in found and bool(found) == bool(told)
+
+
+def test_a_run_that_only_fine_tunes_has_no_pretraining() -> None:
+    task = {"name": "t", "train": "a.txt", "test": "b.txt"}
+    alone, longer = make(start_from="model", tasks=[task]), make(training={"steps": 5})
+    assert (tokens(alone), limits(alone)) == (0, "none")
+    assert unequal("no pretraining", {"a": alone, "b": alone}) == ""
+    assert "but b pretrains: set start_from" in unequal("no pretraining", {"a": alone, "b": longer})
+    assert "a has 0 tokens and b" in unequal("equal tokens", {"a": alone, "b": longer})

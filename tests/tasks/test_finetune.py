@@ -11,8 +11,13 @@ import pytest
 from cloze.errors import ClozeError
 from cloze.evaluate import evaluate_file
 from cloze.finetune import finetune_file, finetune_named
+from cloze.pipeline import run
 from cloze.progress import Silent
+from cloze.recipe_file import read_recipe
 from cloze.report.cells import Table
+from cloze.study.grid import read_study
+from cloze.study.results import write_results
+from cloze.study.run import finished, folder_of, run_cells, to_be_made
 
 SETTINGS = {"epochs": 1.0, "seeds": [1], "length": 16}
 
@@ -41,7 +46,7 @@ def test_a_named_task_is_trained_and_stands_beside_published_scores(data: Path, 
     assert rows["Split"] == "200 to train, 60 to test, ratings_test.txt"
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "Beside published scores" in page and "KoBERT" in page and "89.59" in page
-    assert "The test split: ratings_test.txt." in json.loads((folder / "run.json").read_bytes())["notes"]
+    assert "The test split: ratings_test.txt." in page
 
 
 def test_files_that_are_not_there_are_told_with_their_command(data: Path, tmp_path: Path) -> None:
@@ -76,9 +81,8 @@ def test_any_file_is_known_split_trained_on_and_scored(
     assert tested and found["counts"]["labelled file"]["examples"] == learned + tested
     how = "a tenth, chosen by a hash of the texts"
     assert rows["Split"] == f"{learned:,} to train, {tested:,} to test, {how}"
-    assert json.loads((folder / "run.json").read_bytes())["notes"] == [f"The test split: {how}."]
     assert found["counts"]["test"]["shared_with_train"] == 0 and rows["Shared"].startswith("0 test examples")
-    assert how in (folder / "report.html").read_text(encoding="utf-8")
+    assert f"The test split: {how}." in (folder / "report.html").read_text(encoding="utf-8")
     scored = evaluate_file(folder / "tasks" / "mine" / "model", file, Silent(), text="text")
     assert scored.results["kind"] == kind and len(scored.predictions) == learned + tested
 
@@ -174,6 +178,42 @@ def test_a_table_of_options_is_known(data: Path, tmp_path: Path) -> None:
         "12 test examples"
     )
     assert "Shared with train" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_recipe_that_is_left_does_the_same_again(data: Path, tmp_path: Path) -> None:
+    (file := tmp_path / "my.csv").write_text(ROWS, encoding="utf-8")
+    ours: dict[str, Any] = {"text": "review", "label": "stars", "settings": SETTINGS}
+    folder = finetune_file(data / "model", file, tmp_path / "run", Silent(), **ours)
+    recipe, results_file = folder / "recipe.yaml", next(folder.glob("tasks/*/results.json"))
+    made_at_ns = results_file.stat().st_mtime_ns
+    assert run(read_recipe(recipe), Silent()) == folder
+    assert results_file.stat().st_mtime_ns == made_at_ns, "it is up to date"
+    elsewhere = run(read_recipe(recipe, {"output": str(tmp_path / "elsewhere")}), Silent())
+    ours, again = (results(one)["pretrained"]["seeds"][0]["test"] for one in (folder, elsewhere))
+    assert ours == again
+
+
+def test_a_study_may_only_fine_tune(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    task = {"name": "reviews", "train": "train.txt", "test": "test.txt", "length": 16, "seeds": [1, 2]}
+    base = {"name": "base", "data": str(data), "start_from": str(data / "model"), "tasks": [task]}
+    Path("base.yaml").write_text(json.dumps(base), encoding="utf-8")
+    rates = {"low": {"tasks.0.peak_learning_rate": 1e-5}, "high": {"tasks.0.peak_learning_rate": 1e-3}}
+    study = {"name": "rates", "base": "base.yaml", "budget": "no pretraining", "axes": {"rate": rates}}
+    Path("rates.yaml").write_text(json.dumps(study), encoding="utf-8")
+    settings, cells = read_study(Path("rates.yaml"))
+    assert [to_be_made(cell) for cell in cells] == [["task-reviews"]] * 2
+    folder = folder_of(settings, cells)
+    assert run_cells(folder, cells, Silent()) == {} and all(map(finished, cells))
+    found = write_results(folder, settings, cells)
+    assert [len(row) for row in found.table.rows] == [len(found.table.columns)] * 2
+    assert "reviews, Accuracy" in found.table.columns[-1]
+    assert not (Path("runs") / "rates-low-1" / "pretraining").exists()
+    Path("rates.yaml").write_text(json.dumps(study | {"seeds": [1, 2]}), encoding="utf-8")
+    with pytest.raises(
+        ClozeError, match=r"rates\.yaml: seeds are those of pretraining, and rates-low-1 pretrains noth"
+    ):
+        read_study(Path("rates.yaml"))
 
 
 def test_a_kind_that_is_named_keeps_what_the_shape_says(data: Path, tmp_path: Path) -> None:

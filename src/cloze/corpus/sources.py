@@ -60,7 +60,10 @@ def source_files(settings: CorpusSettings, data: Path) -> list[Path]:
     for an archive that cannot be opened.
     """
     if not settings.sources:
-        raise ClozeError("corpus.sources is empty: name at least one file or folder of text, relative to `data`.")
+        raise ClozeError(
+            "corpus.sources is empty: name at least one file or folder of text, relative to `data`. To only fine-tune "
+            "a model there is, set start_from to its folder and leave corpus out."
+        )
     found = [path for source in settings.sources for match in _matches(data, source) for path in _text_files(match)]
     return [path for place in dict.fromkeys(found) for path in _unpacked(place, settings)]
 

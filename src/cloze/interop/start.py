@@ -15,7 +15,7 @@ from cloze.errors import ClozeError
 
 if TYPE_CHECKING:
     from cloze.models import PretrainingModel
-    from cloze.recipe import Recipe
+    from cloze.recipe import Recipe, Settings
     from cloze.tokens.tokenizer import Tokenizer
 
 OVER_VOCABULARY = ("embeddings.token.weight", "masked_tokens.bias", "span_boundary.bias")
@@ -41,13 +41,25 @@ def with_sizes_of_start(recipe: Recipe) -> Recipe:
         for name in ModelSettings.model_fields
         if name not in OWN_SETTINGS and hasattr(config, name)
     }
-    if config.max_length < recipe.inputs.length:
+    unsaid = recipe.only_tasks and "length" not in recipe.inputs.model_fields_set
+    if config.max_length < recipe.inputs.length and not unsaid:
         raise ClozeError(
             f"{recipe.start_from} has positions for {config.max_length} tokens, fewer than inputs.length "
             f"{recipe.inputs.length}. Lower inputs.length."
         )
     model = recipe.model.model_copy(update={**sizes, "family": family.name, "initialisation": "normal"})
-    return recipe.model_copy(update={"model": model})
+    update: dict[str, Settings] = {"model": model}
+    if recipe.only_tasks:
+        update |= _inputs_of(family.name, min(recipe.inputs.length, config.max_length))
+    return recipe.model_copy(update=update)
+
+
+def _inputs_of(family: str, length: int) -> dict[str, Settings]:
+    """Rows and masks that fit a family, for a run that makes none; `length` is the tasks' where they name none."""
+    from cloze.recipe import InputSettings, MaskingSettings
+
+    masking = MaskingSettings(unit="span", boundaries=True) if family == "spanbert" else MaskingSettings()
+    return {"inputs": InputSettings(length=length, format="full-sentences"), "masking": masking}
 
 
 def fingerprint_of_start(folder: Path) -> str:

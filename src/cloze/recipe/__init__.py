@@ -80,7 +80,8 @@ class Recipe(Settings):
     start_from: Path | None = None
     """Folder of a pretrained model to go on from (Hugging Face layout, safetensors); its sizes and its tokenizer
     replace those of `model` and `tokenizer`; null: from the start. Relative to where cloze is run; `--from` is short
-    for `--start_from`. Unit: path. Source: arXiv:2004.10964."""
+    for `--start_from`. Without corpus.sources nothing is pretrained: the tasks are that model's. Unit: path. Source:
+    arXiv:2004.10964."""
     corpus: CorpusSettings = CorpusSettings()
     """Raw text. Unit: section. Source: cloze."""
     tokenizer: TokenizerSettings = TokenizerSettings()
@@ -145,6 +146,11 @@ class Recipe(Settings):
         ]
         refuse(wrong)
         return self
+
+    @property
+    def only_tasks(self) -> bool:
+        """Whether nothing is pretrained: without a corpus, the tasks are those of the model it starts from."""
+        return self.start_from is not None and not self.corpus.sources and bool(self.tasks)
 
     def teaches(self, task: TaskSettings) -> bool:
         """Whether another task learns from this one's models."""

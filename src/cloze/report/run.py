@@ -85,9 +85,14 @@ class RunData:
         return notes
 
     @cached_property
+    def only_tasks(self) -> bool:
+        """Whether the run pretrains nothing (`Recipe.only_tasks`)."""
+        return bool(self.recipe.get("start_from")) and dig(self.recipe, "corpus", "sources") == []
+
+    @cached_property
     def unfinished(self) -> list[str]:
         """Stages that have not finished, in words."""
-        if self.info.get("only_tasks"):
+        if self.only_tasks:
             return [f"Fine-tuning on {task.name} has not finished." for task in self.tasks if not task.results]
         made = {stage for stage in STAGES if (self.folder / stage / "manifest.json").exists()}
         missing = [f"The {stage} stage has not finished." for stage in STAGES[:-1] if stage not in made]

@@ -49,6 +49,8 @@ def budget_of(name: str, recipe: Recipe, flops: float | None) -> Budget:
             amount = MISSING if recipe.training.epochs is None else f"{recipe.training.epochs:g}"
         case "equal FLOPs":
             amount = scientific(flops)
+        case "no pretraining":
+            return Budget("No pretraining", MISSING, "")
         case _:
             return Budget("The budget varies", MISSING, "")
     return Budget(name, amount, name.removeprefix("equal "))
@@ -56,12 +58,16 @@ def budget_of(name: str, recipe: Recipe, flops: float | None) -> Budget:
 
 def tokens(recipe: Recipe) -> int | None:
     """Tokens of pretraining if all rows are full, special ones included; None without a number of steps."""
+    if recipe.only_tasks:
+        return 0
     training = recipe.training
     return None if training.steps is None else training.steps * training.batch_rows * recipe.inputs.length
 
 
 def limits(recipe: Recipe) -> str:
     """What ends pretraining, in words."""
+    if recipe.only_tasks:
+        return "none"
     training = recipe.training
     named = {"steps": training.steps, "epochs": training.epochs, "minutes": training.minutes}
     return ", ".join(f"{value:,} {name}" for name, value in named.items() if value is not None)
@@ -119,11 +125,15 @@ def unequal(budget: str, recipes: Mapping[str, Recipe]) -> str:
                     return f"the budget is {budget}, but {name} may end before: set training.steps and minutes to null"
         case "equal minutes":
             unit, amount_of = "minutes", lambda recipe: recipe.training.minutes
+        case "no pretraining":
+            pretrain = [name for name, recipe in recipes.items() if not recipe.only_tasks]
+            start = "set start_from to a model's folder and leave corpus out"
+            return f"there is to be {budget}, but {pretrain[0]} pretrains: {start}" if pretrain else ""
         case _:
             return ""
     amounts: dict[float, str] = {}
     for name, recipe in recipes.items():
-        if (amount := amount_of(recipe)) is None:
+        if (amount := 0 if recipe.only_tasks else amount_of(recipe)) is None:
             return f"the budget is {budget}, but {name} has no limit of {unit}; set training.{unit}"
         amounts.setdefault(amount, name)
     if len(amounts) == 1:

@@ -38,6 +38,9 @@ from cloze.study.space import SearchSettings
 
 Word = Annotated[str, Field(coerce_numbers_to_str=True)]
 Values = Annotated[dict[Word, dict[str, Any] | None], Field(min_length=1)]
+BudgetName = Literal[
+    "equal tokens", "equal epochs", "equal steps", "equal minutes", "equal FLOPs", "no pretraining", "varies"
+]
 RECIPE = "recipe"
 """The setting of a value that names another recipe."""
 
@@ -51,11 +54,10 @@ class StudySettings(Settings):
     """The question, shown above the table."""
     base: Path
     """The recipe that all cells begin from."""
-    budget: Literal["equal tokens", "equal epochs", "equal steps", "equal minutes", "equal FLOPs", "varies"] | None = (
-        None
-    )
+    budget: BudgetName | None = None
     """What all cells have the same amount of. It is checked, and the table shows it beside what was measured. varies:
-    the amount is what the study is about. A search may do without, and then says that budgets differ."""
+    the amount is what the study is about. no pretraining: all cells only fine-tune models there are. A search may do
+    without, and then says that budgets differ."""
     flops: Annotated[float, Field(gt=0.0)] | None = None
     """With equal FLOPs: how many each cell's pretraining may take; it sets their steps."""
     axes: Annotated[dict[str, Values], Field(min_length=1)] | None = None
@@ -135,6 +137,11 @@ def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tup
             )
     if twice := sorted({name for name in runs if runs.count(name) > 1}):
         raise ClozeError(f"{path}: two cells would share the run {twice[0]}; give their values names that differ more.")
+    if len(study.seeds) > 1 and (alike := [cell.recipe.name for cell in cells if cell.recipe.only_tasks]):
+        raise ClozeError(
+            f"{path}: seeds are those of pretraining, and {alike[0]} pretrains nothing: its runs would be one and the "
+            "same. Leave seeds out, and give the tasks as many as they are to have."
+        )
     if problem := unequal(study.budget or "", {cell.recipe.name: cell.recipe for cell in cells}):
         raise ClozeError(f"{path}: {problem}.")
     return study, cells
