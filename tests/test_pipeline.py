@@ -59,3 +59,10 @@ def test_a_run_that_is_made_anew_is_not_taken_for_finished(tmp_path: Path, monke
     with pytest.raises(ClozeError):  # too little text to train on
         pipeline.run(recipe, Silent())
     assert (folder / "recipe.yaml").is_file() and not (folder / "run.json").exists()
+
+
+def test_a_recipe_that_only_fine_tunes_has_no_rows(tmp_path: Path) -> None:
+    task = {"name": "t", "train": "a.txt", "test": "b.txt"}
+    recipe = Recipe.model_validate({"name": "own", "start_from": tmp_path, "tasks": [task]})
+    with pytest.raises(ClozeError, match=r"the recipe own only fine-tunes .* without corpus"):
+        pipeline.make_store(recipe, {}, Silent())

@@ -68,7 +68,11 @@ def run(recipe: Recipe, progress: Progress) -> Path:
 
 
 def make_store(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress) -> None:
-    """Make corpus, tokenizer and store unless they are up to date."""
+    """Make corpus, tokenizer and store unless they are up to date. Raises ClozeError for a recipe that has none."""
+    if recipe.only_tasks:
+        raise ClozeError(
+            f"the recipe {recipe.name} only fine-tunes {recipe.start_from}: without corpus there are no rows."
+        )
     folder = recipe.output / recipe.name
     corpus, tokens = stages["corpus"].folder, stages["tokenizer"].folder
     make(stages["corpus"], folder, progress, partial(_corpus, recipe, progress))
