@@ -32,7 +32,7 @@ def encoder(**changes: Any) -> Encoder:
 @pytest.mark.parametrize("kind", get_args(NormKind))
 def test_without_training_a_norm_is_torchs(kind: NormKind) -> None:
     norms: dict[str, nn.Module] = {"layer": nn.LayerNorm(6, 1e-3), "rms": nn.RMSNorm(6, 1e-3)}
-    norms["batch"] = nn.BatchNorm1d(6, 1e-3)
+    norms |= {"batch": nn.BatchNorm1d(6, 1e-3), "none": nn.Identity()}
     ours, theirs = make_norm(kind, 6, eps=1e-3), norms[kind]
     for seed, (mine, its) in enumerate(zip(ours.parameters(), theirs.parameters(), strict=True)):
         mine.data.copy_(values(1)[0] + seed)
@@ -74,7 +74,7 @@ def test_a_row_depends_on_the_others_in_training_alone(attention: str, norm_posi
         torch.testing.assert_close(model(alone), hidden[start:end], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("norm", ["rms", "batch"])
+@pytest.mark.parametrize("norm", ["rms", "batch", "none"])
 @pytest.mark.parametrize("norm_position", ["post", "pre"])
 def test_gradients_reach_every_parameter(norm: str, norm_position: str) -> None:
     model = encoder(norm=norm, norm_position=norm_position)

@@ -33,7 +33,7 @@ HEADS = {
     "multiple_choice": "ForMultipleChoice",
 }
 """Objective of fine-tuning -> end of the name of the class that carries it in transformers."""
-NORM_NAMES = {"rms": "RMSNorm", "batch": "BatchNorm"}
+NORM_NAMES = {"rms": "RMSNorm", "batch": "BatchNorm", "none": "NoNorm"}
 """Norms that no model of transformers has in this encoder -> what stands in place of LayerNorm in tensors' names."""
 TOKENS = {"pad_token_id": "pad_id", "bos_token_id": "cls_id", "eos_token_id": "sep_id"}
 

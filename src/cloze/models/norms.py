@@ -3,6 +3,7 @@
     layer   a token, less its mean, over its standard deviation     Ba et al. 2016, arXiv:1607.06450
     rms     a token over its root mean square; no bias              Zhang and Sennrich 2019, arXiv:1910.07467
     batch   a feature, less its mean, over its standard deviation   Ioffe and Szegedy 2015, arXiv:1502.03167
+    none    nothing does: to see what a norm is good for
 
 Axes: T tokens of all rows end to end, D width. A norm sees [T, D], real tokens alone, whatever attention's backend.
 """
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NormKind = Literal["layer", "rms", "batch"]
+NormKind = Literal["layer", "rms", "batch", "none"]
 
 
 class BatchNorm(nn.Module):
@@ -51,6 +52,12 @@ NORMS = (nn.LayerNorm, nn.RMSNorm, BatchNorm)
 
 def make_norm(kind: NormKind, width: int, *, eps: float, bias: bool = True) -> nn.Module:
     """A norm over [T, width]. `bias` is LayerNorm's: RMSNorm never has one, BatchNorm always."""
-    if kind == "rms":
-        return nn.RMSNorm(width, eps=eps)
-    return BatchNorm(width, eps=eps) if kind == "batch" else nn.LayerNorm(width, eps=eps, bias=bias)
+    match kind:
+        case "layer":
+            return nn.LayerNorm(width, eps=eps, bias=bias)
+        case "rms":
+            return nn.RMSNorm(width, eps=eps)
+        case "batch":
+            return BatchNorm(width, eps=eps)
+        case "none":
+            return nn.Identity()

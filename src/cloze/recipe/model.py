@@ -65,11 +65,11 @@ class ModelSettings(Settings):
     """modernbert: the same in local layers. Unit: dimensionless. Source: ModernBERT 2.1.2."""
     activation: Literal["gelu", "gelu_tanh", "relu", "elu"] = "gelu"
     """gelu: exact (erf); gelu_tanh: the approximation with 0.044715. Unit: name. Source: BERT 3; arXiv:1606.08415."""
-    norm: Literal["layer", "rms", "batch"] = "layer"
+    norm: Literal["layer", "rms", "batch", "none"] = "layer"
     """bert, roberta: the encoder's norm; heads have LayerNorm. layer: a token by its mean and variance; rms: a token by
     its root mean square; batch: a feature by its mean and variance over the tokens of a micro-batch, outside of
-    training by running averages of them, and in one process alone. Unit: name. Source: arXiv:1607.06450 (layer);
-    arXiv:1910.07467 (rms); arXiv:1502.03167 (batch)."""
+    training by running averages of them, and in one process alone; none: none. Unit: name. Source: arXiv:1607.06450
+    (layer); arXiv:1910.07467 (rms); arXiv:1502.03167 (batch)."""
     norm_position: Literal["post", "pre"] = "post"
     """Where norms stand. post: after each residual sum; pre: before each block. Unit: name. Source: BERT 3 (post);
     arXiv:2002.04745 (pre)."""
