@@ -22,6 +22,7 @@ from cloze.tasks.finetuning import finetune
 from cloze.tasks.metrics import log_softmax, log_softmax_in_groups
 from cloze.tasks.question_answering import KIND, Reading, answers, lay_out
 from cloze.tasks.selection import read_splits
+from cloze.tasks.shapes import shape_of
 from cloze.tasks.squad import Question, read_questions
 from cloze.tasks.task import Layout
 from cloze.tasks.windows import compose
@@ -155,11 +156,13 @@ def one_context(*qas: dict[str, Any]) -> str:
     ("text", "message"),
     [
         ("{", "is no JSON"),
-        ("[]", r"'data' is None, expected list"),
+        ("[]", "has no questions"),
+        ("{}", r"'data' is None, expected list"),
+        ("[{}]", r"data\[0\]: 'paragraphs' is None, expected list"),
         ('{"data": []}', "has no questions"),
         ('{"data": [{"paragraphs": [{"qas": []}]}]}', r"article 0, paragraph 0: 'context' is None, expected str"),
         (one_context({"id": 1, "question": 3}), "question 1: 'question' is 3, expected str"),
-        (one_context({**asked(1, "", 0), "answers": []}), "question 1: no answers"),
+        (one_context({"id": 1, "question": "뭐?"}), "question 1: 'answers' is None, expected list or dict"),
     ],
 )
 def test_what_is_no_such_file_is_told(tmp_path: Path, text: str, message: str) -> None:
@@ -184,6 +187,44 @@ def test_klues_ids_are_read(tmp_path: Path) -> None:
     question["answers"] = [{"text": "임종석", "answer_start": 0}]
     found = read_questions(write(tmp_path / "a.json", (CONTEXT, [question])))
     assert (found.questions[0].id, found.questions[0].span) == ("klue-mrc-v1_dev_00000", (0, 3))
+
+
+@pytest.mark.parametrize("form", ["lines.jsonl", "lines.json", "array.json", "data.json"])
+def test_rows_of_the_hub_are_read_as_the_nested_file_is(form: str, tmp_path: Path) -> None:
+    """A question whose list of answers is empty has none (SQuAD 2.0's make_qid_to_has_ans)."""
+    paragraphs = [(CONTEXT, [asked("1", "임종석", 0), asked("2", "서울", 5)]), ("가 나", [asked("3", "가", 0)])]
+    paragraphs[1][1].append({"id": "4", "question": "왜?", "answers": []})
+    rows: list[dict[str, Any]] = []
+    for context, questions in paragraphs:
+        for one in questions:
+            keys = {"text": "text", "answer_start": "answer_start"}
+            answers = {key: [answer[name] for answer in one["answers"]] for key, name in keys.items()}
+            rows.append({**one, "title": "글", "context": context, "answers": answers})
+    if form.startswith("lines"):
+        text = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    else:
+        text = json.dumps({"version": "1", "data": rows} if form == "data.json" else rows)
+    (tmp_path / form).write_text(text + "\n", encoding="utf-8")
+    found, nested = read_questions(tmp_path / form), read_questions(write(tmp_path / "nested.json", *paragraphs))
+    assert (found.questions, found.contexts, found.counts) == (nested.questions, nested.contexts, nested.counts)
+    assert found.counts["unanswerable"] == 1 and found.counts["contexts"] == 2
+    assert shape_of(tmp_path / form) == shape_of(tmp_path / "nested.json") == {"kind": "question_answering"}
+
+
+def test_what_is_wrong_with_rows_is_told_by_line(tmp_path: Path) -> None:
+    row = {"context": CONTEXT, "question": "누가?", "answers": {"text": ["임종석"], "answer_start": [0]}}
+    wrong = [
+        row | {"context": None},
+        row | {"answers": {"text": ["가"], "answer_start": []}},
+        row | {"answers": "임종석"},
+    ]
+    lines = [*([row] * 40), *wrong]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n{", encoding="utf-8")
+    told = r"4 of 44 .* line 41: 'context' is None, .*; line 42, question 42: 1 texts of answers and 0 places .*"
+    with pytest.warns(UserWarning, match=told + r"; line 43, question 43: 'answers' is '임종석', .*; line 44: no JSON"):
+        found = read_questions(tmp_path / "a.jsonl")
+    assert [question.id for question in found.questions[:2]] == ["1", "2"], "rows without ids have their numbers"
+    assert (found.counts["examples"], found.counts["left_out"], found.counts["contexts"]) == (40, 4, 1)
 
 
 def test_training_must_teach_what_the_test_asks(tmp_path: Path) -> None:
@@ -326,7 +367,8 @@ def test_it_learns_and_the_saved_model_answers(data: Path, tmp_path: Path) -> No
 
 def test_korquad_is_read_whole(shared_data: Path) -> None:
     found = read_questions(shared_data / "korquad" / "KorQuAD_v1.0_dev.json")
-    assert found.counts["examples"] == 5774 and found.counts["contexts"] == 964
+    assert found.counts["examples"] == 5774
+    assert found.counts["contexts"] == 963, "of 964 paragraphs one has no question"
     assert found.counts["repaired_answers"] == found.counts["unlocated_answers"] == found.counts["unanswerable"] == 0
     for question in found.questions:
         assert question.span is not None

@@ -142,7 +142,7 @@ def _other_separator(path: Path, header: Sequence[str], wanted: Sequence[str]) -
 def _rows(path: Path, columns: Sequence[str], faults: Faults) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The names of the columns, and each row with the line it ends on; blank lines are none."""
     if path.suffix.lower() == ".jsonl":
-        return _as_rows(_lines_of_json(path, faults))
+        return _as_rows(lines_of_json(path, faults))
     if path.suffix.lower() == ".json":
         return _as_rows(array_of_json(path, faults))
     is_csv = path.suffix.lower() == ".csv"
@@ -181,7 +181,7 @@ def _csv_rows(path: Path, faults: Faults) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _lines_of_json(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
+def lines_of_json(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
     """An object a line."""
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():

@@ -21,6 +21,8 @@ Kind = Literal[
 """As `cloze finetune` takes it."""
 LINES = 200
 """Of a file, looked at."""
+ASKED = ("context", "question", "answers")
+"""Keys of an object that is a question, as the Hugging Face Hub has them."""
 _TAG = re.compile(r"O|[BI]-\S+|\S+-[BI]")
 
 
@@ -38,7 +40,7 @@ def shape_of(path: Path) -> dict[str, Any]:
         raise ClozeError(f"{path} cannot be read ({error.strerror}); expected a labelled file.") from error
     start = "".join(lines)[:100_000]
     if path.suffix.lower() in (".json", ".jsonl"):
-        if re.search(r'"paragraphs"\s*:', start):
+        if re.search(r'"paragraphs"\s*:', start) or all(re.search(rf'"{key}"\s*:', start) for key in ASKED):
             return {"kind": "question_answering"}
         first = _first_object(start)
         return {"kind": "multiple_choice"} if {"questions", "options"} <= first.keys() else _choices(list(first))
