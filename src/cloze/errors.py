@@ -4,6 +4,14 @@ A `ClozeError` says what was found, where, what was expected and what to do next
 and exits with status 2; anything else that escapes is a defect of cloze and keeps its traceback.
 """
 
+from collections.abc import Sequence
+
+
+def some(names: Sequence[object], most: int, *, total: int | None = None, mark: str = ", ") -> str:
+    """The first `most` names, and how many more there are; `total`: of all, where `names` are not all of them."""
+    more = (len(names) if total is None else total) - min(most, len(names))
+    return mark.join(map(str, names[:most])) + (f"{mark.rstrip(', ')} and {more:,} more" if more > 0 else "")
+
 
 class ClozeError(Exception):
     """Wrong input, a damaged file or a full disk: the message is all that a user needs."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, some
 from cloze.files import MANIFEST, read_manifest, write_folder, write_text
 from cloze.models.family import HEADS
 
@@ -133,8 +133,8 @@ def _sources(run: RunData, task: str | None) -> str:
             continue
         if "licence" not in record:
             files = list(map(str, as_list(record.get("files"))))
-            more = f" and {record['count'] - len(files):,} more" if record["count"] > len(files) else ""
-            rows.append((", ".join(files) + more, "licence not recorded", ", ".join(used_for), ""))
+            shown = some(files, len(files), total=record["count"])
+            rows.append((shown, "licence not recorded", ", ".join(used_for), ""))
             continue
         name, licence = str(record.get("name")), str(record["licence"])
         rows.append((name, licence, ", ".join(used_for), str(record.get("address", ""))))

@@ -23,7 +23,7 @@ from cloze.corpus.counts import Counts, Tally
 from cloze.corpus.prepare import Prepared, Selection, content_hash
 from cloze.corpus.shards import prepared_shards
 from cloze.corpus.sources import fingerprint, ignored_files, ignored_members, packed_bytes, source_files
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, some
 from cloze.progress import Meter, Progress
 from cloze.recipe import CorpusSettings
 
@@ -122,7 +122,7 @@ def _move(content: int, folder: Path, source: Split, target: Split, counts: Coun
 
 
 def _no_document(paths: list[Path], counts: Counts) -> ClozeError:
-    shown = ", ".join(str(path) for path in paths[:3]) + (f" and {len(paths) - 3:,} more" if len(paths) > 3 else "")
+    shown = some(paths, 3)
     reasons = [
         f"{tally.documents:,} {reason}" + (f" ({tally.examples[0]})" if tally.examples else "")
         for reason, tally in sorted(counts.dropped.items())

@@ -23,7 +23,7 @@ from cloze.corpus.archives import SEVEN_ZIP, ZIP, archive_of, members, open_memb
 from cloze.corpus.counts import Counts
 from cloze.corpus.encoding import Recoded, is_wide
 from cloze.corpus.licences import SOURCE_FILE
-from cloze.errors import ClozeError, SourceDamaged
+from cloze.errors import ClozeError, SourceDamaged, some
 from cloze.files import hash_json, sha256_file
 from cloze.recipe import CorpusSettings
 
@@ -183,7 +183,7 @@ def _listed(folder: Path) -> str:
     if not folder.is_dir():
         return "is not there"
     names = sorted(path.name for path in folder.iterdir())
-    return f"holds {', '.join(names[:5]) or 'nothing'}" + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+    return f"holds {some(names, 5) or 'nothing'}"
 
 
 def _text_files(source: Path) -> list[Path]:
@@ -198,10 +198,9 @@ def _text_files(source: Path) -> list[Path]:
     if any(path.suffix == ".arrow" for path in taken):
         taken = [path for path in taken if path.name not in _DATASET_FILES]
     if not taken:
-        names = ", ".join(path.relative_to(source).as_posix() for path in found[:5]) or "no file at all"
-        more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""
+        names = some([path.relative_to(source).as_posix() for path in found], 5) or "no file at all"
         raise ClozeError(
-            f"The folder {source} has no text files ({', '.join(ENDINGS)}); it holds {names}{more}. "
+            f"The folder {source} has no text files ({', '.join(ENDINGS)}); it holds {names}. "
             "Name a file itself to read it whatever its ending."
         )
     return taken

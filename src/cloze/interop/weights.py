@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloze.errors import ClozeError, DamagedError
+from cloze.errors import ClozeError, DamagedError, some
 from cloze.files import write_bytes
 
 if TYPE_CHECKING:
@@ -114,8 +114,7 @@ def collect(
     known = {name for parts in names.values() for name in parts}
     extra = [name for name in tensors if name.startswith(base) and name not in known and not name.endswith(_BUFFERS)]
     if extra:
-        more = f" and {len(extra) - 3:,} more" if len(extra) > 3 else ""
-        wrong.append(f"nothing is known of {', '.join(sorted(extra)[:3])}{more}")
+        wrong.append(f"nothing is known of {some(sorted(extra), 3)}")
     refuse_damaged(folder, wrong)
     return state
 

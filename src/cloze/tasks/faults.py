@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, some
 
 NAMED = 5
 """Faults that a message names; the others are counted."""
@@ -41,7 +41,7 @@ class Faults:
         """
         if not self.count:
             return 0
-        found = "; ".join(self._first) + (f"; and {self.count - NAMED:,} more" if self.count > NAMED else "")
+        found = some(self._first, NAMED, total=self.count, mark="; ")
         of = f"{self.count:,} of {kept + self.count:,} examples"
         if not kept or self.count > MOST_FRAC * (kept + self.count):
             raise ClozeError(
@@ -67,8 +67,8 @@ def count_repeated(path: Path, ids: Sequence[tuple[str, str]]) -> int:
         share = f"{len(again):,} of {len(ids):,} examples have an earlier one's"
         warnings.warn(f"{path}: the ids do not tell examples apart: {share}. All are kept.", stacklevel=2)
     elif again:
-        named = "; ".join(f"{where} has {name!r}, the id of {seen[name]}" for name, where in again[:NAMED])
-        named += f"; and {len(again) - NAMED:,} more" if len(again) > NAMED else ""
+        told = [f"{where} has {name!r}, the id of {seen[name]}" for name, where in again]
+        named = some(told, NAMED, mark="; ")
         warnings.warn(f"{path}: {len(again):,} examples have an earlier one's id, and are kept: {named}", stacklevel=2)
     return len(again)
 
@@ -84,9 +84,9 @@ def refuse_unseen(train: Path, test: Path, labels: Iterable[tuple[int, str]], kn
         line, label = strange[0]
         names = list(dict.fromkeys(label for _, label in strange))
         raise ClozeError(
-            f"{test}, {place(test, line)}: the label {label!r} never occurs in {train}, which has {_some(known)}. "
-            f"{len(strange):,} label(s) of the test are so: {_some(names)}. Nothing can predict them: correct them, or "
-            "train on them."
+            f"{test}, {place(test, line)}: the label {label!r} never occurs in {train}, which has {_quoted(known)}. "
+            f"{len(strange):,} label(s) of the test are so: {_quoted(names)}. Nothing can predict them: correct "
+            "them, or train on them."
         )
 
 
@@ -98,11 +98,11 @@ def refuse_unknown(model: Path, file: Path, labels: Iterable[tuple[int, str]], k
     for line, label in labels:
         if label not in known:
             raise ClozeError(
-                f"{file}, line {line}: the label {label!r} is none that {model} knows; it gives {_some(known)}. "
+                f"{file}, line {line}: the label {label!r} is none that {model} knows; it gives {_quoted(known)}. "
                 "Correct the label, or fine-tune on it. If only the name differs, change it in the file or in id2label "
                 "of the model's config.json."
             )
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:10])) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
+def _quoted(names: Sequence[str]) -> str:
+    return some([repr(name) for name in names], 10)

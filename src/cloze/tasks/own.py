@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cloze.errors import some
 from cloze.tasks.datasets import Examples, columns_of
 from cloze.tasks.faults import MOST_FRAC, Faults
 from cloze.tasks.regression import number
@@ -145,9 +146,8 @@ def _repeated(what: str, contents: Iterable[object]) -> tuple[str, str]:
 def _shares(what: str, found: Counter[str], total: int) -> Rows:
     """How many labels there are, the most frequent ones with their shares of `total`, and a large imbalance."""
     ranked = found.most_common()
-    shares = [f"{label} {count / total:.1%}" for label, count in ranked[:NAMED]]
-    more = f" and {len(ranked) - NAMED:,} more" if len(ranked) > NAMED else ""
-    rows = [(f"{len(ranked):,} {what}", ", ".join(shares) + more)]
+    shares = [f"{label} {count / total:.1%}" for label, count in ranked]
+    rows = [(f"{len(ranked):,} {what}", some(shares, NAMED))]
     if len(ranked) > 1 and ranked[0][1] >= IMBALANCE * ranked[-1][1]:
         times = ranked[0][1] / ranked[-1][1]
         rows.append(("Imbalance", f"{ranked[0][0]} is {times:,.0f} times as frequent as {ranked[-1][0]}"))

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, some
 from cloze.tasks.datasets import lines_of_json, parse_json, read_text
 from cloze.tasks.faults import NAMED, Faults, count_repeated
 
@@ -110,8 +110,7 @@ def read_questions(path: Path) -> Questions:
             faults.add(f"{asked.title}, question {asked.id}", str(error))
     counts["left_out"], counts["repeated_ids"] = faults.settle(len(found)), count_repeated(path, ids)
     if misplaced:
-        more = f" and {len(misplaced) - NAMED:,} more" if len(misplaced) > NAMED else ""
-        named = f"{'; '.join(misplaced[:NAMED])}{more}"
+        named = some(misplaced, NAMED, mark="; ")
         warnings.warn(f"{path}: {len(misplaced):,} answers don't stand where it says: {named}", stacklevel=2)
     if not found:
         raise ClozeError(f"{path} has no questions that could be used: a task needs at least one.")
@@ -198,7 +197,7 @@ def learnable(examples: Questions) -> Questions:
             f"{examples.path}: no question has an answer that was found in its context, so there is nothing to learn."
         )
     if dropped:
-        named = ", ".join(dropped[:NAMED]) + (f" and {len(dropped) - NAMED:,} more" if len(dropped) > NAMED else "")
+        named = some(dropped, NAMED)
         warnings.warn(
             f"{examples.path}: {len(dropped):,} of {len(examples.questions):,} questions can't be learned from, as "
             f"none of their answers was found in its context, and are left out: {named}",

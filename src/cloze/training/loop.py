@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cloze.errors import ClozeError, NotFiniteError
+from cloze.errors import ClozeError, NotFiniteError, some
 from cloze.progress import Silent
 from cloze.training.alarms import raised
 from cloze.training.averaging import WeightAverage
@@ -369,9 +369,7 @@ def _weights(model: nn.Module, batch: Batch) -> dict[str, float]:
 
 
 def _where(step: int, epoch: int, rows: NDArray[np.int64]) -> str:
-    shown = ", ".join(str(row) for row in rows[:ROWS_SHOWN])
-    more = f" and {len(rows) - ROWS_SHOWN:,} more" if len(rows) > ROWS_SHOWN else ""
-    return f"step {step:,} (epoch {epoch}, rows {shown}{more})"
+    return f"step {step:,} (epoch {epoch}, rows {some(rows.tolist(), ROWS_SHOWN)})"
 
 
 def _refuse_ranks(recipe: Recipe, ranks: Ranks) -> None:
