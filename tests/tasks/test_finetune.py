@@ -47,6 +47,7 @@ def test_a_named_task_is_trained_and_stands_beside_published_scores(data: Path, 
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "Beside published scores" in page and "KoBERT" in page and "89.59" in page
     assert "The test split: ratings_test.txt." in page
+    assert "retraining has" not in page and 'id="corpus"' not in page, "nothing was pretrained, and nothing is missing"
 
 
 def test_files_that_are_not_there_are_told_with_their_command(data: Path, tmp_path: Path) -> None:
