@@ -169,7 +169,7 @@ def test_the_last_matrices_of_a_deep_modernbert_begin_smaller() -> None:
         ({"family": "modernbert"}, "norm_position is post, but modernbert has only pre"),
         ({"family": "albert", "norm": "rms"}, "norm is a setting of bert and roberta, but family is albert"),
         ({"family": "electra", "norm": "batch"}, "norm is a setting of bert and roberta, but family is electra"),
-        ({"norm": "group"}, "Input should be 'layer', 'rms' or 'batch'"),
+        ({"norm": "group"}, "Input should be 'layer', 'rms', 'batch' or 'none'"),
         ({"embedding_width": 64}, "embedding_width is a setting of albert and electra, but family is bert"),
         ({"family": "roberta", "local_window": 64}, "local_window is a setting of modernbert, but family is roberta"),
         ({"family": "albert", "layers": 4, "layer_groups": 3}, "layers 4 is not a multiple of layer_groups 3"),
