@@ -158,7 +158,8 @@ def main() -> None:
     if arguments.write:
         notes = (
             "Mean ± standard deviation over fine-tuning seeds. Minutes: pretraining, and the mean of the seeds; of a "
-            "student also all its teachers' seeds and their judging; without corpus, tokenizer, store and scoring. "
+            "student also all its teachers' seeds and their judging; without corpus, tokenizer, store, the embeddings' "
+            "start from counts and scoring. "
             "Dashed: published accuracies, which are on the published split, and character n-grams on this one."
         )
         path = write_result("nsmc_curve", table, command(), notes=notes)

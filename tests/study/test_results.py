@@ -59,6 +59,9 @@ def test_one_axis(study: Study, tmp_path: Path) -> None:
     assert results.differences and results.differences.columns[:2] == ("", "Task")
     lines = (tmp_path / "s" / "scores.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("variant,pretraining_seed,task") and len(lines) == 1 + 3 * 3 * 4
+    losses = (tmp_path / "s" / "losses.csv").read_text(encoding="utf-8").splitlines()
+    assert losses[0] == "variant,pretraining_seed,step,tokens,measure,value" and len(losses) == 1 + 3 * 2 * 2
+    assert losses[1] == "plain,1,500,3000000,masked_tokens/loss,6.500000"
     stored = json.loads((tmp_path / "s" / "results.json").read_text(encoding="utf-8"))
     assert [variant["name"] for variant in stored["variants"]] == list(ONE_AXIS)
     assert len(stored["comparisons"]) == 2 and stored["scores"][0]["values"] == [0.8, 0.82, 0.81]

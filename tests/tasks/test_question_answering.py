@@ -211,6 +211,12 @@ def test_rows_of_the_hub_are_read_as_the_nested_file_is(form: str, tmp_path: Pat
     assert shape_of(tmp_path / form) == shape_of(tmp_path / "nested.json") == {"kind": "question_answering"}
 
 
+def test_a_single_row_is_a_file_too(tmp_path: Path) -> None:
+    row = {**asked("1", "서울", 5), "context": CONTEXT, "answers": {"text": ["서울"], "answer_start": [5]}}
+    (tmp_path / "a.json").write_text(json.dumps(row), encoding="utf-8")
+    assert [question.span for question in read_questions(tmp_path / "a.json").questions] == [(5, 7)]
+
+
 def test_what_is_wrong_with_rows_is_told_by_line(tmp_path: Path) -> None:
     row = {"context": CONTEXT, "question": "누가?", "answers": {"text": ["임종석"], "answer_start": [0]}}
     wrong = [

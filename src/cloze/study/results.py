@@ -1,4 +1,5 @@
-"""What the cells of a study measured, as results.json, table.md with plots/*.svg, scores.csv and report.html.
+"""What the cells of a study measured, as results.json, table.md with plots/*.svg, scores.csv, losses.csv and
+report.html.
 
 A cell that has not finished is missing from all numbers, and every table says so.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ from cloze.study.tables import difference_table, grid_tables, machine_table, run
 from cloze.study.variants import BITS, Split, Variant, read_variants, score_of, seeds_of
 from cloze.study.words import in_words
 
+Row = tuple[object, ...]
 SCORE_NOTE = (
     "Large dot: the mean. Line: its 95% interval, with two seeds or more. Small dots: the seeds that both come from. "
     "The first of each group is the base of the others; the thin line goes down from its mean."
@@ -74,7 +76,7 @@ def write_results(
     failures: Mapping[str, str] | None = None,
     command: str = "",
 ) -> Results:
-    """Write results.json, table.md, plots/, scores.csv and report.html; returns what they say.
+    """Write results.json, table.md, plots/, scores.csv, losses.csv and report.html; returns what they say.
 
     `failures` are runs that did not finish, and why; `command` is what was typed. Raises ClozeError if no cell has
     finished.
@@ -104,7 +106,8 @@ def write_results(
         cost_plots=cost_plots(variants, scores),
     )
     write_json(folder / "results.json", _as_json(study, variants, scores, [*comparisons, *losses], results.words))
-    write_text(folder / "scores.csv", _csv(variants, study.split))
+    write_text(folder / "scores.csv", _scores_csv(variants, study.split))
+    write_text(folder / "losses.csv", _losses_csv(variants))
     write_text(folder / "table.md", _markdown(folder, results))
     write_text(folder / "report.html", _page(results))
     return results
@@ -225,21 +228,39 @@ def _as_json(
     }
 
 
-def _csv(variants: Sequence[Variant], split: Split) -> str:
+def _scores_csv(variants: Sequence[Variant], split: Split) -> str:
     """One line for every fine-tuning run and measure; without a value where there was none."""
+    columns = ("variant", "pretraining_seed", "task", "finetuning_seed", "split", "measure", "value")
+    return _csv(columns, variants, lambda run: _lines(run, split))
+
+
+def _losses_csv(variants: Sequence[Variant]) -> str:
+    """One line for every validation of every pretraining and each number of it."""
+    return _csv(("variant", "pretraining_seed", "step", "tokens", "measure", "value"), variants, _validations)
+
+
+def _csv(columns: Row, variants: Sequence[Variant], lines: Callable[[RunData], Iterable[Row]]) -> str:
+    """`lines` of every run, behind the names of its variant and its seed."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["variant", "pretraining_seed", "task", "finetuning_seed", "split", "measure", "value"])
+    writer.writerow(columns)
     for variant in variants:
         for pretraining_seed, run in variant.runs.items():
-            for row in _lines(run, split):
-                writer.writerow([variant.name, pretraining_seed, *row])
+            writer.writerows([variant.name, pretraining_seed, *line] for line in lines(run))
     return file.getvalue()
 
 
-def _lines(run: RunData, scored: Split) -> list[tuple[object, ...]]:
+def _validations(run: RunData) -> Iterator[Row]:
+    """(step, tokens, measure, value) of a run; a measure is called as in metrics.jsonl."""
+    for line in run.validation:
+        for measure, value in line.items():
+            if "/" in measure and (found := number(value)) is not None:
+                yield line.get("step"), line.get("tokens"), measure, f"{found:.6f}"
+
+
+def _lines(run: RunData, scored: Split) -> list[Row]:
     """(task, fine-tuning seed, split, measure, value) of a run."""
-    lines: list[tuple[object, ...]] = []
+    lines: list[Row] = []
     for task in run.tasks:
         for seed in seeds_of(task):
             for split in ("train", scored):

@@ -12,7 +12,6 @@ official scripts compare texts and look at no place, but not learned from (`lear
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -120,18 +119,22 @@ def read_questions(path: Path) -> Questions:
 
 def _asked(path: Path, faults: Faults) -> Iterator[_Asked]:
     """Every question of a file, in its order; those of one context follow each other."""
-    text = read_text(path)
-    if path.suffix.lower() == ".jsonl" or _is_row(text.partition("\n")[0]):
+    if path.suffix.lower() == ".jsonl":
         yield from _asked_in_rows("line", lines_of_json(path, faults), faults)
         return
+    text = read_text(path)
     try:
         whole = parse_json(text)
     except (ValueError, RecursionError) as error:
+        if _is_row(text.partition("\n")[0]):  # `datasets` writes lines into .json, too.
+            yield from _asked_in_rows("line", lines_of_json(path, faults), faults)
+            return
         raise ClozeError(f"{path} is no JSON: {error}. Expected questions in SQuAD's format.") from None
+    if isinstance(whole, dict) and "context" in whole:
+        whole = [whole]
     listed = whole if isinstance(whole, list) else _get(whole, "data", list, str(path))
     if listed and isinstance(listed[0], dict) and "context" in listed[0]:
-        rows = ((number, record) for number, record in enumerate(listed, start=1))
-        yield from _asked_in_rows("object", rows, faults)
+        yield from _asked_in_rows("object", enumerate(listed, start=1), faults)
     else:
         yield from _asked_in_articles(path, listed)
 
@@ -139,7 +142,7 @@ def _asked(path: Path, faults: Faults) -> Iterator[_Asked]:
 def _is_row(line: str) -> bool:
     """Whether a line is the object of one question."""
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except (ValueError, RecursionError):
         return False
     return isinstance(record, dict) and "context" in record
