@@ -122,7 +122,8 @@ def main() -> None:
             f"{arguments.threads} threads, median of {arguments.rounds} alternating rounds, each run a process of its "
             "own. Same initial weights (random), optimiser, schedule and dropout; loading and tokenising are not "
             "counted. Ratios are to Trainer, padded to the batch's longest. Float32, except precision: auto, which on "
-            "a CPU that multiplies bfloat16 itself is bfloat16. An example of korquad is a question, read in one or "
+            "a CPU that multiplies bfloat16 itself is bfloat16. Lines are spread over each file. "
+            "An example of korquad is a question, read in one or "
             "more windows. run_ner.py pads to the batch's longest. Heads begin with random weights of each side's own, "
             "which the loss of so short a run still shows."
         )
