@@ -14,7 +14,7 @@ import pytest
 from cloze.errors import ClozeError, DamagedError
 from cloze.progress import Silent
 from cloze.recipe import Recipe
-from cloze.stages import Stage, make, plan_stages
+from cloze.stages import Stage, make, plan_stages, siblings
 
 
 def recipe(folder: Path, **changes: Any) -> Recipe:
@@ -223,6 +223,21 @@ def test_a_file_changed_afterwards_is_named(tmp_path: Path) -> None:
     (stage.folder / "x").write_text("longer than before", encoding="utf-8")
     with pytest.raises(DamagedError, match="x has 18 bytes"):
         make(stage, tmp_path / "run", Silent(), write)
+
+
+def test_siblings_are_finished_folders_of_one_stage(tmp_path: Path) -> None:
+    def made(name: str, seeds: list[int]) -> Stage:
+        task = {"name": name, "train": "train.tsv", "test": "train.tsv", "seeds": seeds}
+        return plan_stages(recipe(tmp_path, tasks=[task]))[f"task-{name}"]
+
+    first, second, failed, other = (made(*of) for of in (("t", [1]), ("t", [1, 2]), ("t", [3]), ("t-u", [1])))
+    for stage in (first, second, other):
+        make(stage, tmp_path / "run", Silent(), write)
+    failed.partial.mkdir()
+    assert siblings(first) == [second.folder] and siblings(failed) == sorted([first.folder, second.folder])
+    manifest = json.loads((second.folder / "manifest.json").read_text())
+    (second.folder / "manifest.json").write_text(json.dumps(manifest | {"version": 0}), encoding="utf-8")
+    assert siblings(first) == [], "a version that would give something else"
 
 
 def _make_slowly(stage: Stage, run: Path) -> None:

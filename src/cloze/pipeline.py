@@ -22,7 +22,7 @@ from cloze.files import files_below, os_errors, read_manifest, write_json, write
 from cloze.interop.start import load_start, tokenizer_of_start, with_sizes_of_start
 from cloze.recipe import SEGMENT_FORMATS, Recipe, TaskSettings
 from cloze.recipe_file import show
-from cloze.stages import Stage, decontamination_files, is_main, make, plan_stages, versions
+from cloze.stages import Stage, decontamination_files, is_main, make, plan_stages, siblings, versions
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Batch
@@ -263,7 +263,8 @@ def _task(
     made = {other.name: stages[f"task-{other.name}"].folder for other in recipe.tasks}
     model = recipe.start_from if recipe.only_tasks else stages["pretraining"].folder / "model"
     assert model is not None
-    results = finetune(recipe, task, model, folder, progress, made)
+    earlier = siblings(stages[f"task-{task.name}"])
+    results = finetune(recipe, task, model, folder, progress, made, earlier)
     runs = [run for start in ("pretrained", "random_weights") for run in (results[start] or {}).get("seeds", ())]
     return {"counts": {**results["counts"], "elapsed_s": sum(run["elapsed_s"] for run in runs)}}
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 VERSIONS = {"corpus": 1, "tokenizer": 1, "store": 1, "pretraining": 2, "task": 2}
 """Raise a stage's number when the same settings would now give something else: its folders are then made again."""
+HASH_DIGITS = 12
+"""Of a stage's identity in its folder's name."""
 RESUMABLE = {"corpus", "store", "pretraining", "task"}
 """Stages that go on where they were stopped, so their `.partial` folders are kept."""
 ONLY_WATCHED = {
@@ -91,7 +93,7 @@ class _Plan:
         name = f"{kind}-{task}" if task else kind
         parents = {parent: self.stages[parent].folder.name for parent in after}
         identity = {"stage": kind, "version": VERSIONS[kind], "settings": of, "inputs": inputs, "parents": parents}
-        folder = self.output / "stages" / f"{name}-{hash_json(identity)[:12]}"
+        folder = self.output / "stages" / f"{name}-{hash_json(identity)[:HASH_DIGITS]}"
         self.stages[name] = Stage(kind, folder, f"tasks/{task}" if task else kind, identity)
 
 
@@ -154,6 +156,14 @@ def _plan_tasks(plan: _Plan, recipe: Recipe, settings: Mapping[str, Any], start:
             files = hash_json([files, start])
         model = [] if recipe.only_tasks else ["pretraining"]
         plan.add("task", of=of, inputs=files, after=[*model, *(f"task-{one.name}" for one in tasks)], task=task.name)
+
+
+def siblings(stage: Stage) -> list[Path]:
+    """Finished folders of the same kind, name and version, made of something else, by name."""
+    name = stage.folder.name.rpartition("-")[0]
+    folders = sorted(stage.folder.parent.glob(f"{name}-{'?' * HASH_DIGITS}"))
+    version = stage.identity["version"]
+    return [one for one in folders if one != stage.folder and (read_manifest(one) or {}).get("version") == version]
 
 
 def decontamination_files(recipe: Recipe) -> dict[str, Path]:

@@ -50,6 +50,19 @@ def test_a_named_task_is_trained_and_stands_beside_published_scores(data: Path, 
     assert "retraining has" not in page and 'id="corpus"' not in page, "nothing was pretrained, and nothing is missing"
 
 
+def test_a_further_seed_trains_itself_alone(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "my.csv"
+    file.write_text(ROWS, encoding="utf-8")
+    seeds = []
+    for asked in ([1], [1, 2]):
+        ours: dict[str, Any] = {"text": "review", "label": "stars", "settings": SETTINGS | {"seeds": asked}}
+        folder = finetune_file(data / "model", file, tmp_path / "run", Silent(), **ours)
+        seeds.append(results(folder)["pretrained"]["seeds"])
+    assert [seed["seed"] for seed in seeds[1]] == [1, 2]
+    assert seeds[0][0] == seeds[1][0], "to the time that it took: copied"
+    assert (folder / "tasks" / "my" / "model" / "model.safetensors").is_file()
+
+
 def test_files_that_are_not_there_are_told_with_their_command(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ClozeError, match=r"korsts/sts-train\.tsv and .*sts-test\.tsv\. `cloze data get korsts --data"):
         finetune_named(data / "model", "korsts", tmp_path, tmp_path / "run", Silent())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,17 @@ def task(**changes: Any) -> TaskSettings:
     return TaskSettings(**(settings | changes))
 
 
-def run(data: Path, folder: Path, settings: TaskSettings, progress: Any = None, **training: Any) -> dict[str, Any]:
+def run(
+    data: Path,
+    folder: Path,
+    settings: TaskSettings,
+    progress: Any = None,
+    earlier: Sequence[Path] = (),
+    **training: Any,
+) -> dict[str, Any]:
     training = {"device": "cpu", "precision": "float32", **training}
     recipe = Recipe.model_validate({"name": "tiny", "data": data, "training": training, "tasks": [settings]})
-    return finetune(recipe, settings, data / "model", folder, progress or Silent())
+    return finetune(recipe, settings, data / "model", folder, progress or Silent(), earlier=earlier)
 
 
 def without_times(folder: Path) -> tuple[Any, list[Any]]:
@@ -191,6 +198,35 @@ def test_finished_seeds_are_kept_until_something_changes(finished: Path, data: P
     first.write_text("{", encoding="utf-8")
     with pytest.raises(DamagedError, match=r"pretrained-1\.json is not JSON"):
         run(data, folder, task(seeds=[1], epochs=1))
+
+
+def test_finished_seeds_of_another_folder_are_copied(finished: Path, data: Path, tmp_path: Path) -> None:
+    progress, more = Stops(), task(seeds=[2, 3, 1])
+    run(data, tmp_path / "more", more, progress, earlier=[tmp_path / "absent", finished])
+    run(data, tmp_path / "alone", more)
+    assert without_times(tmp_path / "more") == without_times(tmp_path / "alone")
+    trained = {file.stem for file in (tmp_path / "more" / "seeds").iterdir()}
+    assert trained == {"pretrained-1", "pretrained-2", "pretrained-3"}
+    seeds = [json.loads((tmp_path / "more" / "seeds" / f"pretrained-{n}.json").read_text()) for n in (1, 2)]
+    theirs = [json.loads((finished / "seeds" / f"pretrained-{n}.json").read_text()) for n in (1, 2)]
+    assert seeds[0] == theirs[0], "with the time that it took"
+    assert seeds[1] != theirs[1], "its classifier is kept here and was not there: trained, though the results are one"
+    assert progress.steps == 3 * 75
+
+
+def test_a_copied_seed_brings_its_classifier(finished: Path, data: Path, tmp_path: Path) -> None:
+    for name, seeds, earlier in (("ours", [1], finished), ("theirs", [1, 3], tmp_path / "ours")):
+        run(data, tmp_path / name, task(seeds=seeds), earlier=[earlier])
+        for file in ("model/model.safetensors", "seeds/pretrained-1.json"):
+            assert (tmp_path / name / file).read_bytes() == (finished / file).read_bytes()
+    run(data, tmp_path / "shorter", task(seeds=[1], epochs=1), earlier=[finished])
+    shorter = json.loads((tmp_path / "shorter" / "results.json").read_text())["pretrained"]["seeds"][0]
+    assert shorter["test"] != json.loads((finished / "seeds" / "pretrained-1.json").read_text())["test"]
+    weights = tmp_path / "theirs" / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    with pytest.raises(DamagedError, match=r"model\.safetensors has another SHA-256"):
+        run(data, tmp_path / "damaged", task(seeds=[1]), earlier=[tmp_path / "theirs"])
+    assert not (tmp_path / "damaged" / "results.json").exists()
 
 
 @pytest.mark.parametrize(("norm", "norm_position"), [("batch", "post"), ("batch", "pre"), ("rms", "post")])

@@ -35,6 +35,7 @@ from cloze.tasks.results import (
     named,
     stored_run,
     summary,
+    taken_run,
     with_interval,
 )
 from cloze.tasks.selection import EpochChoice, how_chosen
@@ -64,13 +65,15 @@ def finetune(
     folder: Path,
     progress: Progress,
     made: Mapping[str, Path] | None = None,
+    earlier: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Fine-tune the model in `model_folder` on `task`, once for each seed, and return what `results.json` holds.
 
     Written to `folder`: results.json, metrics.jsonl (learning curves), model/ (the first seed's classifier in Hugging
     Face layout), models/ (the other seeds', if the task teaches another), seeds/ (finished runs). The same call again
     continues after the last finished seed. The task's files are relative to `recipe.data`; `made`: the folders of the
-    recipe's earlier tasks, by their names, for one that learns from them. Raises ClozeError for files or settings that
+    recipe's earlier tasks, by their names, for one that learns from them. `earlier`: finished folders of the task with
+    other seeds, say; a run that one of them has is copied, not trained. Raises ClozeError for files or settings that
     don't fit, Stopped after SIGTERM or Ctrl-C: the seed under way is lost, the finished ones are kept.
     """
     prepare_cpu()
@@ -82,11 +85,11 @@ def finetune(
     total = sum(one.steps for one in (shared, *parts)) * len(starts) * len(task.seeds)
     of_parts: list[dict[str, Any]] = []
     with stop_requests() as request, progress.stage(task.name, total=total, unit="steps") as meter:
-        runs = _runs(shared, folder, starts, meter, request)
+        runs = _runs(shared, folder, earlier, starts, meter, request)
         for one in parts:
             found = {
                 start: summary(shared.kind, group)
-                for start, group in _runs(one, folder, starts, meter, request).items()
+                for start, group in _runs(one, folder, earlier, starts, meter, request).items()
             }
             examples = len(one.train.features)
             of_parts.append(
@@ -119,9 +122,14 @@ def finetune(
 
 
 def _runs(
-    shared: Prepared, folder: Path, starts: Sequence[Start], meter: Meter, request: StopRequest
+    shared: Prepared,
+    folder: Path,
+    earlier: Sequence[Path],
+    starts: Sequence[Start],
+    meter: Meter,
+    request: StopRequest,
 ) -> dict[Start, list[dict[str, Any]]]:
-    """The runs of all starts and seeds; finished ones are read from `seeds/`."""
+    """The runs of all starts and seeds; finished ones are read from `seeds/`, or copied from an earlier folder."""
     runs: dict[Start, list[dict[str, Any]]] = {start: [] for start in starts}
     part = f"-share-{shared.share:g}" if shared.share < 1 else ""
     for start in starts:
@@ -130,7 +138,8 @@ def _runs(
             wanted = seed == shared.settings.seeds[0] or shared.recipe.teaches(shared.settings)
             kept = start == "pretrained" and not part and wanted
             keep = kept_model(folder, shared.settings, seed) if kept else None
-            run = stored_run(stored, {"start": start, "seed": seed, "fingerprint": shared.fingerprint}, keep)
+            made_of = {"start": start, "seed": seed, "fingerprint": shared.fingerprint}
+            run = stored_run(stored, made_of, keep) or taken_run(earlier, stored, made_of, keep)
             if run is None:
                 run = _run(shared, start, seed, keep, meter, request)
                 write_json(stored, run)

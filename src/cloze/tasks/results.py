@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloze.errors import DamagedError
-from cloze.files import read_manifest
+from cloze.files import MANIFEST, check_files, read_manifest, write_folder, write_json
 from cloze.tasks.intervals import bootstrap
 from cloze.tasks.metrics import mean_and_std
 from cloze.tasks.task import TaskKind
@@ -96,3 +97,25 @@ def stored_run(stored: Path, made_of: Run, keep: Path | None) -> Run | None:
         ) from None
     manifests = [run] if keep is None else [run, read_manifest(keep) or {}]
     return run if all(made_of.items() <= manifest.items() for manifest in manifests) else None
+
+
+def taken_run(earlier: Sequence[Path], stored: Path, made_of: Run, keep: Path | None) -> Run | None:
+    """`stored_run` of the first of the `earlier` folders that has it, copied to `stored`, its classifier to `keep`.
+
+    The same run may be another folder's first seed, whose classifier is in model/, or one of its others. Raises
+    DamagedError for a classifier that was changed after it was written.
+    """
+    for folder in earlier:
+        sources = [None] if keep is None else [folder / "model", folder / "models" / f"seed-{made_of['seed']}"]
+        for source in sources:
+            run = stored_run(folder / "seeds" / stored.name, made_of, source)
+            if run is None:
+                continue
+            if source is not None and keep is not None:
+                check_files(source, full=True)
+                manifest = {key: value for key, value in (read_manifest(source) or {}).items() if key != "files"}
+                with write_folder(keep, manifest=manifest) as aside:
+                    shutil.copytree(source, aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
+            write_json(stored, run)
+            return run
+    return None
