@@ -38,7 +38,7 @@ def machine() -> dict[str, str]:
     """CPU model, cores that this process may use, memory, GPU (when torch is loaded and sees one), system."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     described = {
-        "CPU": f"{_cpu_name()}, {cores} cores",
+        "CPU": f"{cpu_name()}, {cores} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
     }
@@ -82,10 +82,16 @@ def write_result(
     return path
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor's model; of AMD's, whose virtual machines keep the model to themselves, its generation, too."""
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    if not cpuinfo.exists():
+        return platform.processor() or platform.machine()
+    facts: dict[str, str] = {}
+    for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+        key, _, value = line.partition(":")
+        facts.setdefault(key.strip(), value.strip())
+    name = facts.get("model name") or platform.processor() or platform.machine()
+    generation = {"25": "Zen 4" if "avx512f" in facts.get("flags", "") else "Zen 3", "26": "Zen 5"}
+    zen = generation.get(facts.get("cpu family", "")) if "AMD" in name else None
+    return f"{name} ({zen})" if zen else name

@@ -7,17 +7,22 @@
 It trains nothing. A point is a task of a run: the minutes that lead to one classifier (pretraining, and the mean of the
 task's seeds; of a student also all of its teachers' seeds and their judging) and the mean accuracy of the seeds. A
 learning rate falls to 0 at a run's end, so a point needs a run of its own: a checkpoint on the way is worse than that.
+
+benchmarks/results/nsmc_curve.csv keeps every point that was written, so that runs may be of several days. One of the
+same name is replaced; without runs, table and picture are drawn from there.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import datetime
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from common import Table, command, write_result
+from common import RESULTS, Table, command, machine, write_result
 
 from cloze.errors import ClozeError
 from cloze.report.cells import as_list
@@ -35,6 +40,8 @@ REFERENCES = {
 }
 """Accuracies, %: published ones on the published split, and that of n-grams on this project's."""
 
+POINTS = RESULTS / "nsmc_curve.csv"
+"""All points that were written; accuracies have spaces between."""
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 """Minutes that may stand at the axis."""
 
@@ -52,6 +59,9 @@ class Point:
     finetuning_s: float
     """Mean of the seeds."""
     accuracies: list[float]
+    cpu: str
+    """Where the table was written, which should be where the run was made."""
+    date: str
 
     @property
     def minutes(self) -> float:
@@ -90,22 +100,65 @@ def points_of(run: RunData) -> list[Point]:
                 teaching_s=taught_s + (number(dig(task.results, "teachers", "elapsed_s")) or 0.0),
                 finetuning_s=sum(seconds) / len(seconds),
                 accuracies=[value for value in accuracies if value is not None],
+                cpu=machine()["CPU"],
+                date=datetime.date.today().isoformat(),
             )
         )
     return [point for point in found if point.accuracies]
 
 
+def read_points(path: Path) -> list[Point]:
+    """The points of a file that `write_points` wrote; none if it is not there."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            Point(
+                name=row["name"],
+                steps=float(row["steps"]) if row["steps"] else None,
+                tokens=float(row["tokens"]) if row["tokens"] else None,
+                pretraining_s=float(row["pretraining_s"]),
+                teaching_s=float(row["teaching_s"]),
+                finetuning_s=float(row["finetuning_s"]),
+                accuracies=[float(value) for value in row["accuracies"].split()],
+                cpu=row["cpu"],
+                date=row["date"],
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def write_points(points: Sequence[Point], path: Path) -> None:
+    """A line a point; seconds to the tenth, accuracies (shares) to the example."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=[*asdict(points[0])], lineterminator="\n")
+        writer.writeheader()
+        for point in points:
+            seconds = {key: f"{value:.1f}" for key, value in asdict(point).items() if key.endswith("_s")}
+            accuracies = " ".join(f"{value:.5f}" for value in point.accuracies)
+            writer.writerow({**asdict(point), **seconds, "accuracies": accuracies})
+
+
+def merged(kept: Iterable[Point], new: Iterable[Point]) -> list[Point]:
+    """All points, new ones in place of kept ones of the same name, in the order of their minutes."""
+    points = {point.name: point for point in (*kept, *new)}
+    return sorted(points.values(), key=lambda point: point.minutes)
+
+
 def table_of(points: Sequence[Point]) -> Table:
     """A row a point, in the order of their minutes."""
     columns = ["run", "steps", "tokens", "pretraining, min", "teachers, min", "fine-tuning, min", "all, min", "seeds"]
-    table = Table([*columns, "accuracy, %"])
+    table = Table([*columns, "accuracy, %", "CPU", "date"])
     for point in points:
         mean, std = mean_and_std(point.accuracies)
         parts = (point.pretraining_s, point.teaching_s, point.finetuning_s)
         minutes = [decimal(seconds / 60, 1) for seconds in parts] + [decimal(point.minutes, 1)]
         score = with_spread(percent(mean), percent(std))
         table.rows.append(
-            [point.name, whole(point.steps), compact(point.tokens), *minutes, f"{len(point.accuracies)}", score]
+            [
+                *(point.name, whole(point.steps), compact(point.tokens), *minutes, f"{len(point.accuracies)}", score),
+                *(point.cpu, point.date),
+            ]
         )
     return table
 
@@ -144,15 +197,16 @@ def draw(points: Sequence[Point], path: Path) -> None:
 def main() -> None:
     """Print the table, and keep it and the picture if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+", help="folders of finished runs")
-    parser.add_argument("--write", action="store_true", help="keep table and picture under benchmarks/results")
+    parser.add_argument("runs", type=Path, nargs="*", help="folders of finished runs; none: the points kept before")
+    parser.add_argument("--write", action="store_true", help="keep points, table and picture under benchmarks/results")
     arguments = parser.parse_args()
     try:
-        points = sorted(
-            (point for run in arguments.runs for point in points_of(read_run(run))), key=lambda p: p.minutes
-        )
+        new = [point for run in arguments.runs for point in points_of(read_run(run))]
     except ClozeError as error:
         parser.error(str(error))
+    points = merged(read_points(POINTS), new)
+    if not points:
+        parser.error(f"no run was given, and {POINTS} has no points.")
     table = table_of(points)
     print(table)
     if arguments.write:
@@ -162,6 +216,7 @@ def main() -> None:
             "start from counts and scoring. "
             "Dashed: published accuracies, which are on the published split, and character n-grams on this one."
         )
+        write_points(points, POINTS)
         path = write_result("nsmc_curve", table, command(), notes=notes)
         draw(points, path.with_suffix(".svg"))
         print(path)
