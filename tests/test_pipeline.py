@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from cloze import pipeline
@@ -66,3 +67,32 @@ def test_a_recipe_that_only_fine_tunes_has_no_rows(tmp_path: Path) -> None:
     recipe = Recipe.model_validate({"name": "own", "start_from": tmp_path, "tasks": [task]})
     with pytest.raises(ClozeError, match=r"the recipe own only fine-tunes .* without corpus"):
         pipeline.make_store(recipe, {}, Silent())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_a_lack_of_memory_is_told_with_what_helps(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study goes on with its other cells after a ClozeError, and after nothing else."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pipeline, "plan_stages", fail)
+    recipe = Recipe.model_validate({"name": "large", "corpus": {"sources": ["a.txt"]}})
+    with pytest.raises(ClozeError, match=r"large does not fit into memory \(.+\)\. Set training\.micro_batch_rows"):
+        pipeline.run(recipe, Silent())
+
+
+def test_other_errors_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(pipeline, "plan_stages", fail)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        pipeline.run(Recipe.model_validate({"name": "a", "corpus": {"sources": ["a.txt"]}}), Silent())

@@ -150,6 +150,28 @@ def test_a_run_cannot_take_the_folder_of_the_stages(tmp_path: Path) -> None:
     assert "choose another name" in complaint(tmp_path, "name: stages")[1]
 
 
+def test_what_is_missing_hides_no_other_mistake(tmp_path: Path) -> None:
+    lines = complaint(tmp_path, "model: {max_length: 16}\ninputs: {length: 32}")
+    assert [line.split(": ")[1] for line in lines[1:]] == ["name", "inputs.length"]
+
+
+def test_a_section_may_be_merged_from_another_and_then_differ(tmp_path: Path) -> None:
+    text = "name: a\ntasks:\n- &first {name: one, train: x, test: y, epochs: 2}\n- {<<: *first, name: two, epochs: 4}\n"
+    recipe = read_recipe(write(tmp_path, text))
+    assert [(task.name, task.epochs, str(task.train)) for task in recipe.tasks] == [("one", 2, "x"), ("two", 4, "x")]
+    assert (
+        "tasks.1.epochs: stands more than once"
+        in complaint(tmp_path, text.replace("epochs: 4", "epochs: 4, epochs: 5"))[1]
+    )
+
+
+def test_null_is_null_where_a_setting_may_be_null(tmp_path: Path) -> None:
+    path = write(tmp_path, "name: a\ncorpus: {titles: x}\ntokenizer: {new_words: words.txt}\nstart_from: model\n")
+    recipe = read_recipe(path, {"corpus.titles": "null", "tokenizer.new_words": "~", "start_from": "null"})
+    assert (recipe.corpus.titles, recipe.tokenizer.new_words, recipe.start_from) == (None, None, None)
+    assert read_recipe(path, {"description": "null"}).description == "null"
+
+
 def test_checks_across_sections_do_not_wait_for_other_mistakes(tmp_path: Path) -> None:
     lines = complaint(tmp_path, "name: a\nseed: x\nmodel: {max_length: 16}\ninputs: {length: 32}")
     assert [line.split(": ")[1] for line in lines[1:]] == ["seed", "inputs.length"]
@@ -169,6 +191,14 @@ def test_a_wrong_value_does_not_cause_a_second_complaint_from_its_default(tmp_pa
         ("name: a\n---\nname: b", "not YAML"),
         ("name: a\nx: !!python/object:os.system {}", "not YAML"),
         (f"name: {'[' * 2_000}", "nested too deeply"),
+        ("name: a\nseed: !!int x", "a value that cannot be read"),
+        ("name: a\nseed: !!timestamp x", "a value that cannot be read"),
+        (f"name: a\nseed: {'9' * 5_000}", "a value that cannot be read"),
+        (
+            "name: a\ntasks: [{name: t, train: a, test: b, null_threshold: .inf}]",
+            r"tasks\.0\.null_threshold: '\.inf' is not a number",
+        ),
+        ("name: a\ncorpus: {cleaning: {boilerplate_lines: ['a{99999999999}']}}", "is no regular expression"),
     ],
 )
 def test_what_is_not_a_recipe(tmp_path: Path, content: str, message: str) -> None:
@@ -224,6 +254,11 @@ def test_overrides_reach_every_depth_and_keep_the_rest(tmp_path: Path) -> None:
         ("tasks.t.epochs", "2", "--tasks.t.epochs: tasks has 1 entries, numbered from 0; found 't'"),
         ("name.x", "2", "--name.x: name is a: it has no settings below it"),
         ("model", "3", "--model: 3 is not a section of settings"),
+        (
+            "model",
+            "{layers: 2}",
+            "--model: is a section, whose other settings would be lost; set model.layers one by one",
+        ),
         ("model.max_length", "16", "--model.max_length: the model has 16 positions, fewer than inputs.length 128"),
         (
             "tasks.0.test_frac",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from cloze.errors import ClozeError, DamagedError
 from cloze.progress import Silent
 from cloze.recipe import Recipe
-from cloze.stages import Stage, make, plan_stages, siblings
+from cloze.stages import Stage, is_whole, make, plan_stages, siblings
 
 
 def recipe(folder: Path, **changes: Any) -> Recipe:
@@ -223,6 +224,29 @@ def test_a_file_changed_afterwards_is_named(tmp_path: Path) -> None:
     (stage.folder / "x").write_text("longer than before", encoding="utf-8")
     with pytest.raises(DamagedError, match="x has 18 bytes"):
         make(stage, tmp_path / "run", Silent(), write)
+
+
+def test_a_run_is_whole_with_the_stages_of_its_own_recipe_alone(tmp_path: Path) -> None:
+    """Two recipes of one name write to one folder; the second may find all of its stages there, made by a third."""
+    ours, theirs = recipe(tmp_path), recipe(tmp_path, training__steps=5)
+    stages = plan_stages(ours)
+    run, written = tmp_path / "runs" / "r", {name: {"folder": stage.folder.name} for name, stage in stages.items()}
+    assert not is_whole(ours, stages), "nothing is there"
+    for stage in {stage.folder: stage for one in (ours, theirs) for stage in plan_stages(one).values()}.values():
+        make(stage, run, Silent(), write)
+    for text in ("", "[]", '{"stages": 1}', '{"stages": {"corpus": 1}}'):
+        (run / "run.json").write_text(text, encoding="utf-8")
+        assert not is_whole(ours, stages)
+    (run / "run.json").write_text(json.dumps({"stages": written}), encoding="utf-8")
+    assert is_whole(ours, stages) and not is_whole(theirs, plan_stages(theirs))
+    shutil.rmtree(stages["store"].folder)
+    assert not is_whole(ours, stages)
+
+
+def test_new_words_are_a_file(tmp_path: Path) -> None:
+    (tmp_path / "data" / "words").mkdir(parents=True)
+    with pytest.raises(ClozeError, match=r"tokenizer\.new_words: .*words"):
+        plan_stages(recipe(tmp_path, tokenizer__new_words="words", start_from="model"))
 
 
 def test_siblings_are_finished_folders_of_one_stage(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -61,9 +62,14 @@ def hash_json(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def aside_of(path: Path) -> Path:
+    """A name beside `path` that no other process takes, on this machine or on another that sees the folder."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file so that it is whole or absent; the folder is made if need be. Raises ClozeError."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    aside = aside_of(path)
     try:
         with os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from cloze.files import files_below, os_errors, read_manifest, write_json, write
 from cloze.interop.start import load_start, tokenizer_of_start, with_sizes_of_start
 from cloze.recipe import SEGMENT_FORMATS, Recipe, TaskSettings
 from cloze.recipe_file import show
-from cloze.stages import Stage, decontamination_files, is_main, make, plan_stages, siblings, versions
+from cloze.stages import Stage, decontamination_files, is_main, is_whole, make, plan_stages, siblings, versions
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Batch
@@ -48,12 +49,34 @@ def run(recipe: Recipe, progress: Progress) -> Path:
     Under torchrun the first rank makes the stages, all train together, and the others return when training is over.
     Raises ClozeError for wrong input, a damaged file or a full disk; Stopped, which is one, after a signal in training.
     """
-    recipe = with_sizes_of_start(recipe)
+    with _memory_errors(recipe):
+        return _run(with_sizes_of_start(recipe), progress)
+
+
+@contextmanager
+def _memory_errors(recipe: Recipe) -> Iterator[None]:
+    """Turn a lack of memory, on the device or beside it, into a ClozeError: a study's other cells can go on."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        import torch
+
+        of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not of_memory and "can't allocate memory" not in str(error):  # A CPU's has no class of its own.
+            raise
+        first = str(error).partition("\n")[0][:200] or "no memory is left"
+        raise ClozeError(
+            f"the run {recipe.name} does not fit into memory ({first}). Set training.micro_batch_rows (or, for a task, "
+            "its batch_rows) to less than now, or take shorter rows or a smaller model; what is finished is kept."
+        ) from error
+
+
+def _run(recipe: Recipe, progress: Progress) -> Path:
     folder, stages = recipe.output / recipe.name, plan_stages(recipe)
     _check_tasks(recipe, stages)
     if is_main():
         sources = _sources(recipe)  # before the hours of training: a SOURCE.json may have a mistake
-        if any(read_manifest(stage.folder) is None for stage in stages.values()):
+        if not is_whole(recipe, stages):
             (folder / "run.json").unlink(missing_ok=True)  # the folder is no finished run until all of them are there
         write_text(folder / "recipe.yaml", show(recipe))
     if not recipe.only_tasks:

@@ -6,6 +6,7 @@ YAML is read by the 1.2 rules for plain words: only true and false are yes and n
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 import re
@@ -43,19 +44,9 @@ def read_recipe(path: Path, overrides: Mapping[str, object] | None = None) -> Re
 
     Raises RecipeError that lists all problems with their lines, or the flags that caused them.
     """
-    text = _read_text(path)
-    try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        data = {} if node is None else loader.construct_document(node)
-    except yaml.YAMLError as error:
-        raise RecipeError(_yaml_message(path, error)) from None
-    except RecursionError:
-        raise RecipeError(f"{path}: brackets or sections are nested too deeply; a recipe has three levels.") from None
+    data, problems = _load(path, _read_text(path))
     if not isinstance(data, dict):
         raise RecipeError(f"{path}: holds {_shown(data)}, expected sections such as `model:` with indented settings.")
-    problems = _Problems(path, node)
-    problems.duplicates()
     for dotted, value in (overrides or {}).items():
         if wrong := _override(data, _key(dotted), value):
             problems.found.append((True, 0, f"--{dotted}: {wrong}"))
@@ -87,9 +78,28 @@ def list_recipes(folder: Path) -> dict[Path, str]:
     return {path: read_recipe(path).description for path in sorted(folder.glob("*.yaml"))}
 
 
-def load_yaml(text: str) -> object:
-    """What YAML holds, its plain words read as in recipes: 1e-4 is a number. Raises yaml.YAMLError, RecursionError."""
-    return yaml.load(text, _Loader)
+def load_yaml(path: Path) -> object:
+    """What a file of YAML holds, read as recipes are: 1e-4 is a number, a key stands once. Raises RecipeError."""
+    data, problems = _load(path, _read_text(path))
+    if problems.found:
+        raise RecipeError(problems.message())
+    return data
+
+
+def _load(path: Path, text: str) -> tuple[object, _Problems]:
+    """What YAML holds; the keys that stand twice are problems. Raises RecipeError."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        problems = _Problems(path, node)
+        problems.duplicates()  # Before a merge (`<<`) adds the keys that its section may have as well.
+        return ({} if node is None else loader.construct_document(node)), problems
+    except yaml.YAMLError as error:
+        raise RecipeError(_yaml_message(path, error)) from None
+    except RecursionError:
+        raise RecipeError(f"{path}: brackets or sections are nested too deeply; a recipe has three levels.") from None
+    except (ValueError, AttributeError) as error:  # A tag (`!!int x`) that its value does not fit; an endless number.
+        raise RecipeError(f"{path} holds a value that cannot be read: {error}.") from None
 
 
 @cache
@@ -192,7 +202,7 @@ def _validate(data: dict[Any, Any], problems: _Problems) -> Recipe | None:
         try:
             return Recipe.model_validate(data)
         except ValidationError as error:
-            before = set(wrong)
+            before, standing_in = set(wrong), set[Key]()
             for detail in error.errors(include_url=False):
                 key, kind = detail["loc"], detail["type"]
                 if kind == "unfit":
@@ -207,7 +217,8 @@ def _validate(data: dict[Any, Any], problems: _Problems) -> Recipe | None:
                     wrong.add(key)
                 if kind == "missing":
                     _set(data, key, "missing")  # stands in, so that the other checks can go on
-            for key in wrong - before:
+                    standing_in.add(key)
+            for key in wrong - before - standing_in:
                 _delete(data, key)
             if wrong == before:
                 return None
@@ -242,11 +253,17 @@ def _nearest(key: Key) -> str:
 def _override(data: dict[Any, Any], key: Key, value: object) -> str:
     """Lay one value over the data; return what is wrong with the way to it, or nothing."""
     setting = settings().get(_pattern(key))
-    if isinstance(value, str) and not (setting and setting.expected.startswith(("text", "a path"))):
+    expected = setting.expected if setting else ""
+    if isinstance(value, str) and expected.startswith(("text", "a path")):
+        value = None if expected.endswith("or null") and value in ("null", "~") else value
+    elif isinstance(value, str):
         try:
             value = yaml.load(value, _Loader)
         except yaml.YAMLError:
             return f"{_shown(value)} is not YAML; quote it"
+    if isinstance(value, dict) and expected == "a section of settings":
+        inner = ", ".join(f"{_dotted(key)}.{name}" for name in value) or f"{_dotted(key)}.NAME"
+        return f"is a section, whose other settings would be lost; set {inner} one by one"
     around: Any = data
     for depth, part in enumerate(key):
         way, is_list, is_dict = _dotted(key[:depth]), isinstance(around, list), isinstance(around, dict)
@@ -255,7 +272,7 @@ def _override(data: dict[Any, Any], key: Key, value: object) -> str:
         if is_list and not (isinstance(part, int) and part < len(around)):
             return f"{way} has {len(around)} entries, numbered from 0; found {part!r}"
         if depth == len(key) - 1:
-            around[part] = value
+            around[part] = copy.deepcopy(value)  # Further overrides write into it.
         elif is_dict and around.get(part) is None:
             around[part] = [] if isinstance(key[depth + 1], int) else {}
         around = around[part]

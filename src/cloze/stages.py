@@ -7,6 +7,7 @@ folders, and a changed setting makes a new folder beside the old one.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import time
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from cloze.errors import ClozeError
 from cloze.files import (
     PARTIAL,
+    aside_of,
     check_files,
     files_below,
     finish_folder,
@@ -158,6 +160,18 @@ def _plan_tasks(plan: _Plan, recipe: Recipe, settings: Mapping[str, Any], start:
         plan.add("task", of=of, inputs=files, after=[*model, *(f"task-{one.name}" for one in tasks)], task=task.name)
 
 
+def is_whole(recipe: Recipe, stages: Mapping[str, Stage]) -> bool:
+    """Whether the recipe's run has ended with these stages; another recipe of its name may have run since."""
+    try:
+        found = json.loads((recipe.output / recipe.name / "run.json").read_bytes())
+        made = {name: stage["folder"] for name, stage in found["stages"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+    return made == {name: stage.folder.name for name, stage in stages.items()} and all(
+        stage.finished for stage in stages.values()
+    )
+
+
 def siblings(stage: Stage) -> list[Path]:
     """Finished folders of the same kind, name and version, made of something else, by name."""
     name = stage.folder.name.rpartition("-")[0]
@@ -208,7 +222,7 @@ def link(path: Path, target: Path) -> None:
     """Let `path` be a relative symbolic link to `target`, whatever link was there before."""
     with os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+        aside = aside_of(path)
         aside.symlink_to(os.path.relpath(target, path.parent), target_is_directory=True)
         aside.replace(path)
 
@@ -236,9 +250,9 @@ def _check_sources(recipe: Recipe) -> None:
     }
     against = enumerate(recipe.corpus.cleaning.decontaminate_against)
     named |= {f"corpus.cleaning.decontaminate_against.{place}": path for place, path in against}
-    if recipe.tokenizer.new_words is not None:
-        named["tokenizer.new_words"] = recipe.tokenizer.new_words
     missing = {key: recipe.data / path for key, path in named.items() if not (recipe.data / path).exists()}
+    if (words := recipe.tokenizer.new_words) is not None and not (recipe.data / words).is_file():
+        missing["tokenizer.new_words"] = recipe.data / words
     for place, task in enumerate(recipe.tasks):
         files = {f"tasks.{place}.{name}": path for name, path in task.files.items()}
         there = Path.exists if task.kind == "multiple_choice" else Path.is_file

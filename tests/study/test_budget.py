@@ -66,6 +66,9 @@ def test_equal_flops_set_the_steps() -> None:
         ("equal epochs", {"steps": None, "epochs": 1.0}, {"epochs": 1.0}, "b may end before: set training.steps"),
         ("equal epochs", {"steps": None, "minutes": 1.0, "schedule": "constant"}, {}, "a may end before"),
         ("equal FLOPs", {"steps": 5}, {"steps": 6}, ""),
+        ("equal FLOPs", {"steps": 5}, {"steps": 6, "minutes": 1.0}, "b may end before: set training.minutes to null"),
+        ("equal steps", {"steps": 5, "epochs": 2.0}, {"steps": 5}, "a may end before: set training.epochs to null"),
+        ("equal tokens", {"minutes": 1.0}, {"minutes": 1.0}, "a may end before: set training.minutes to null"),
         ("varies", {"steps": 5}, {"steps": 6}, ""),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -157,6 +158,20 @@ def test_losses_are_compared_seed_by_seed_and_corrected_for_themselves(make_stud
     assert compare_losses(read_variants(cells), within=["x"]) == []
 
 
+def test_a_run_is_not_compared_with_itself(make_study: MakeStudy) -> None:
+    """Variants that differ after a stage share it; p of a stage with itself is no evidence, and would cost others."""
+    _, cells = make_study({"x": ["a", "b", "c"]}, [1, 2])
+    folders = {(cell.variant, cell.seed): write_run(cell.recipe, [0.5 + cell.seed / 10]) for cell in cells}
+    for seed in (1, 2):
+        for link in ("pretraining", "tasks/t"):
+            shutil.rmtree(folders["b", seed] / link)
+            (folders["b", seed] / link).symlink_to(folders["a", seed].resolve() / link)
+    variants = read_variants(cells)
+    scored, losses = compare_all(variants, score_all(variants)), compare_losses(variants)
+    assert [(one.variant, one.why_not) for one in scored] == [("b", "b and a share their runs of t"), ("c", "")]
+    assert [one.variant for one in losses] == ["c"]
+
+
 def test_losses_of_one_seed_are_not_compared(make_study: MakeStudy) -> None:
     _, cells = make_study({"x": ["a", "b"]}, [1])
     write_runs(cells, {"a": [[0.5, 0.6]], "b": [[0.5, 0.7]]})
@@ -171,6 +186,8 @@ def test_losses_of_one_seed_are_not_compared(make_study: MakeStudy) -> None:
         ({"masking": {"target_frac": 0.3}}, False),
         ({"masking": {"unit": "word"}}, False),
         ({"inputs": {"length": 32}}, False),
+        ({"data": "elsewhere"}, False),
+        ({"start_from": "model"}, False),
         ({"corpus": {"max_documents": 10}}, False),
         ({"tokenizer": {"vocabulary_size": 300}}, False),
         ({"model": {"family": "roberta"}, "inputs": {"format": "full-sentences"}}, False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -73,10 +74,35 @@ def test_the_tasks_of_one_recipe_are_those_of_all_cells(folder: Path) -> None:
 
 
 def test_values_of_any_script_have_runs_of_their_own(folder: Path) -> None:
-    text = "name: a\nbase: base.yaml\nbudget: equal steps\naxes: {마스크: {한 벌: null, 열 벌: null, GELU로: null}}\n"
+    values = "{한 벌: null, 열 벌: {masking.copies: 9}, GELU로: {masking.copies: 8}}"
+    text = f"name: a\nbase: base.yaml\nbudget: equal steps\naxes: {{마스크: {values}}}\n"
     _, cells = read_study(write(folder, text))
     assert [cell.variant for cell in cells] == ["한 벌", "열 벌", "GELU로"]
     assert [cell.recipe.name for cell in cells] == ["a-1-1", "a-2-1", "a-GELU-3-1"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        ("seed", "--seed would make all cells alike"),
+        ("name", "--name would make all cells alike"),
+        ("masking.copies", "--masking.copies would undo the axis copies, which sets masking.copies"),
+        ("masking", "--masking would undo the axis copies, which sets masking.copies"),
+    ],
+)
+def test_flags_that_would_undo_an_axis_are_refused(folder: Path, flag: str, told: str) -> None:
+    with pytest.raises(ClozeError, match=re.escape(told)):
+        read_study(write(folder, STUDY), {flag: "5"})
+
+
+def test_what_one_cell_sets_is_no_other_cells(folder: Path) -> None:
+    """Settings of a study that are lists are laid over each recipe anew, and written into by the axes."""
+    task = "{name: t, train: a.tsv, test: b.tsv, epochs: 3}"
+    text = f"name: a\nbase: base.yaml\nbudget: equal steps\nsettings: {{tasks: [{task}]}}\naxes:\n"
+    text += "  rate: {low: {training.peak_learning_rate: 0.1}, high: {training.peak_learning_rate: 0.2}}\n"
+    text += "  epochs: {three: null, five: {tasks.0.epochs: 5}}\n"
+    _, cells = read_study(write(folder, text))
+    assert [cell.recipe.tasks[0].epochs for cell in cells] == [3, 5, 3, 5]
 
 
 def test_a_value_may_take_another_recipe(folder: Path) -> None:
@@ -98,8 +124,14 @@ def test_a_value_may_take_another_recipe(folder: Path) -> None:
         ("budget: equal tokens\n", "", "a grid needs one, such as equal tokens"),
         ("seeds:", "within: [shares]\nseeds:", "within names 'shares', but the axes are copies, share"),
         ("seeds:", "within: [share, copies]\nseeds:", "within names every axis: nothing would be compared"),
-        ("name: masks", "name: [", "is not YAML"),
+        ("name: masks", "name: [", "not YAML"),
         ("    30%:", "    15.%:", None),
+        ("settings: {", "settings: {model: {layers: 2}, ", "--model: is a section, whose other settings would be lost"),
+        ("settings: {", "settings: {recipe: 5, ", "5 is not the path of a recipe's file"),
+        ("seeds: [1, 5]", "seeds: [1]\nseeds: [2]", "seeds: stands more than once"),
+        ("    15%: {}", "    15%: {}\n    15%: {}", "axes.share.15%: stands more than once"),
+        ("15%: {}", "15%: {masking.target_frac: 0.3}", "masks-one-copy-15-1 and masks-one-copy-30-1 are one and the"),
+        ("30%: {", "30%: {masking.copies: 4, ", "masks-one-copy-30-1 and masks-dynamic-30-1 are one and the same"),
         ("dynamic: {", "one-copy: {", "would share the run masks-one-copy-15-1"),
     ],
 )

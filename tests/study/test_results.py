@@ -185,6 +185,22 @@ def test_missing_cells_leave_their_margins_empty(make_study: MakeStudy, tmp_path
     assert grid.rows[3][2:] == ("–", "–") and grid.rows[3][1] == "84.72"
 
 
+def test_runs_that_ended_before_their_minutes_are_told(study: Study, tmp_path: Path) -> None:
+    settings, cells = study
+    write_runs(cells, ONE_AXIS)  # 2 minutes each
+    for cell, minutes in zip(cells, ("2.0", "600", "null"), strict=True):
+        folder = cell.recipe.output / cell.recipe.name
+        (folder / "recipe.yaml").write_text(
+            f"name: {cell.recipe.name}\ntasks: [{{name: t}}]\ntraining: {{minutes: {minutes}}}\n", encoding="utf-8"
+        )
+    minutes_study = settings.model_copy(update={"budget": "equal minutes"})
+    told = [
+        text for kind, text in write_results(tmp_path / "s", minutes_study, cells).notices if kind.startswith("Less")
+    ]
+    assert told == ["s-better-1 ended after 2.0 of its 600 minutes, by its steps or epochs."]
+    assert not [kind for kind, _ in write_results(tmp_path / "s", *study).notices if kind.startswith("Less")]
+
+
 def test_names_are_escaped(make_study: MakeStudy, tmp_path: Path) -> None:
     evil = "<script>alert(1)</script> $x^{ | 한국어"
     study, cells = make_study({"x": ["a", evil], "y": ["b", evil + "2"]})

@@ -89,6 +89,17 @@ def test_a_cell_that_fails_does_not_stop_the_others(
     assert "2 of 3 cells" in results.table.note
 
 
+def test_a_cell_that_failed_here_and_was_finished_elsewhere_has_not_failed(
+    study: Study, runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(recipe: Recipe, *_: object) -> Path:
+        fake_run(recipe)
+        raise ClozeError("the disk was full for a while")
+
+    monkeypatch.setattr(cloze.pipeline, "run", run)
+    assert run_cells(tmp_path / "s", study[1], Silent()) == {}
+
+
 def test_scores_may_be_of_the_development_sets(make_study: MakeStudy, tmp_path: Path) -> None:
     """The chosen epoch's; and no test score is anywhere."""
     settings, cells = make_study({"warmup": ["plain", "better"]})

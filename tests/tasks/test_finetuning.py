@@ -229,6 +229,19 @@ def test_a_copied_seed_brings_its_classifier(finished: Path, data: Path, tmp_pat
     assert not (tmp_path / "damaged" / "results.json").exists()
 
 
+def test_a_model_of_other_settings_is_another_though_its_weights_are_equal(data: Path) -> None:
+    """Heads, activation and dropout have no weights; a finished seed of one model is none of the other's."""
+    ours = shared_task(data).fingerprint
+    config = data / "model" / "config.json"
+    text = config.read_text(encoding="utf-8")
+    try:
+        config.write_text(text.replace('"hidden_act": "gelu"', '"hidden_act": "relu"'), encoding="utf-8")
+        assert config.read_text(encoding="utf-8") != text
+        assert shared_task(data).fingerprint != ours
+    finally:
+        config.write_text(text, encoding="utf-8")
+
+
 @pytest.mark.parametrize(("norm", "norm_position"), [("batch", "post"), ("batch", "pre"), ("rms", "post")])
 def test_a_model_of_other_norms_is_fine_tuned(data: Path, tmp_path: Path, norm: Any, norm_position: Any) -> None:
     """BatchNorm's running averages are the pretrained ones at first, and those of the saved classifier at last."""

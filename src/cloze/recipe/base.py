@@ -16,6 +16,7 @@ Amount = Annotated[int, Field(ge=0, strict=True)]
 Factor = Annotated[float, Field(gt=0.0, le=1.0, strict=True, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, strict=True, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0.0, strict=True, allow_inf_nan=False)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 

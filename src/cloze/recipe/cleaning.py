@@ -58,7 +58,7 @@ class CleaningSettings(Settings):
         for place, pattern in enumerate(self.boilerplate_lines):
             try:
                 re.compile(pattern)
-            except re.error as error:
+            except (re.error, RecursionError, OverflowError) as error:
                 wrong.append((f"boilerplate_lines.{place}", f"{pattern!r} is no regular expression: {error}"))
         if self.decontaminate_against and self.decontaminate == "no":
             message = "decontaminate_against names files, but decontaminate is no: set it to lines or documents"

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cloze.recipe.base import Amount, Count, Decay, Factor, Frac, Name, Positive, Settings, Share, refuse
+from cloze.recipe.base import Amount, Count, Decay, Factor, Frac, Name, Number, Positive, Settings, Share, refuse
 
 OWN_SETTINGS = {
     **dict.fromkeys(("label_columns", "label_separator"), ("multi_label",)),
@@ -77,7 +77,7 @@ class TaskSettings(Settings):
     null_class: str | None = None
     """Class that stands for none, without which micro F1 is measured, and AUPRC with it; null: neither is. Unit: class
     name. Source: KLUE-RE (no_relation)."""
-    positive_from: float | None = None
+    positive_from: Number | None = None
     """Number from which a label, and a score, count as positive, for F1; null: no F1 is measured. Unit: as the labels.
     Source: KLUE-STS (3)."""
     tag_format: Literal["sentences", "words", "characters"] = "sentences"
@@ -91,7 +91,7 @@ class TaskSettings(Settings):
     """Tokens of a question that are read; what is cut off is counted. Unit: tokens. Source: BERT run_squad.py."""
     longest_answer: Count = 30
     """Longest answer that is looked for. Unit: tokens. Source: BERT run_squad.py."""
-    null_threshold: float = 0.0
+    null_threshold: Number = 0.0
     """How far the score of "no answer" must be above the best answer's to be given, in files with questions that have
     none. Unit: logits. Source: BERT 4.3 (tuned there on the development set)."""
     answer_rules: Literal["squad", "korquad", "klue"] = "squad"

@@ -63,6 +63,10 @@ class RunData:
     problems: list[str] = field(default_factory=list)
     """Files that could not be read, in words."""
 
+    def stage(self, link: str) -> Path:
+        """The folder that a link in the run's folder leads to; runs that share a stage have the same."""
+        return (self.folder / link).resolve()
+
     @cached_property
     def name(self) -> str:
         """The recipe's name, else the folder's."""

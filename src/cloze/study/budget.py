@@ -110,6 +110,10 @@ def steps_for(recipe: Recipe, amount: float) -> int:
     return max(1, round(amount / step_flops(recipe)))
 
 
+LIMITS = ("steps", "epochs", "minutes")
+"""Settings of training that end it."""
+
+
 def unequal(budget: str, recipes: Mapping[str, Recipe]) -> str:
     """What keeps the recipes (run -> recipe) from having the same budget; empty if nothing does."""
     amount_of: Callable[[Recipe], float | None]
@@ -120,17 +124,22 @@ def unequal(budget: str, recipes: Mapping[str, Recipe]) -> str:
             unit, amount_of = "steps", lambda recipe: recipe.training.steps
         case "equal epochs":
             unit, amount_of = "epochs", lambda recipe: recipe.training.epochs
-            for name, recipe in recipes.items():
-                if recipe.training.steps is not None or recipe.training.minutes is not None:
-                    return f"the budget is {budget}, but {name} may end before: set training.steps and minutes to null"
         case "equal minutes":
             unit, amount_of = "minutes", lambda recipe: recipe.training.minutes
         case "no pretraining":
             pretrain = [name for name, recipe in recipes.items() if not recipe.only_tasks]
             start = "set start_from to a model's folder and leave corpus out"
             return f"there is to be {budget}, but {pretrain[0]} pretrains: {start}" if pretrain else ""
+        case "equal FLOPs":  # `steps_for` has set the steps that they pay for.
+            unit, amount_of = "steps", lambda recipe: 0
         case _:
             return ""
+    for name, recipe in recipes.items():
+        others = [limit for limit in LIMITS if limit != unit and getattr(recipe.training, limit) is not None]
+        # A linear schedule needs steps or epochs; whether they ended it before its minutes, `results` tells afterwards.
+        if others and unit != "minutes" and not recipe.only_tasks:
+            keys = " and ".join(f"training.{limit}" for limit in others)
+            return f"the budget is {budget}, but {name} may end before: set {keys} to null"
     amounts: dict[float, str] = {}
     for name, recipe in recipes.items():
         if (amount := 0 if recipe.only_tasks else amount_of(recipe)) is None:

@@ -110,10 +110,18 @@ def compare_losses(variants: Sequence[Variant], within: Collection[str] = ()) ->
         for axis, variant, base in _along_axes(variants):
             ours, theirs = variant.losses(objective), base.losses(objective)
             common = [seed for seed in ours if seed in theirs]
-            if axis not in within and len(common) > 1 and losses_compare(variant.recipe, base.recipe):
+            if axis in within or len(common) < 2 or _shared(variant, base, "pretraining"):
+                continue
+            if losses_compare(variant.recipe, base.recipe):
                 apart = difference([ours[seed] for seed in common], [theirs[seed] for seed in common])
                 found.append(_comparison(axis, variant, base, f"{name} loss", apart, unit="nats"))
     return _corrected(found)
+
+
+def _shared(variant: Variant, base: Variant, link: str) -> bool:
+    """Whether a stage of both is the same one for every seed that both have: nothing is to be compared then."""
+    common = variant.runs.keys() & base.runs.keys()
+    return all(variant.runs[seed].stage(link) == base.runs[seed].stage(link) for seed in common)
 
 
 def losses_compare(ours: Recipe, theirs: Recipe) -> bool:
@@ -123,7 +131,8 @@ def losses_compare(ours: Recipe, theirs: Recipe) -> bool:
         {name: getattr(recipe, name).model_dump(exclude={"copies"}) for name in ROWS_AND_MASKS}
         for recipe in (ours, theirs)
     ]
-    return sections[0] == sections[1] and ours.model.family == theirs.model.family
+    start, other = ((recipe.data, recipe.start_from, recipe.model.family) for recipe in (ours, theirs))
+    return sections[0] == sections[1] and start == other
 
 
 def _corrected(found: Sequence[Comparison]) -> list[Comparison]:
@@ -165,7 +174,11 @@ def _along_axes(variants: Sequence[Variant]) -> Iterator[tuple[str, Variant, Var
 def _compare(axis: str, variant: Variant, base: Variant, ours: Score, theirs: Score) -> Comparison:
     common = [seeds for seeds in ours.values if seeds in theirs.values]
     reasons = [reason for reason in (unscored(variant, ours), unscored(base, theirs)) if reason]
-    why_not = " and ".join(reasons) or ("" if common else f"{variant.name} and {base.name} have no common seed")
+    if not common:
+        reasons = reasons or [f"{variant.name} and {base.name} have no common seed"]
+    elif _shared(variant, base, f"tasks/{ours.task}"):
+        reasons = [f"{variant.name} and {base.name} share their runs of {ours.task}"]
+    why_not = " and ".join(reasons)
     apart = (
         None if why_not else difference([ours.values[one] for one in common], [theirs.values[one] for one in common])
     )

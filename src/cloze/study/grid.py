@@ -26,11 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from cloze.errors import ClozeError, RecipeError
-from cloze.files import os_errors
+from cloze.files import hash_json
 from cloze.recipe import Amount, Name, Recipe, Settings, refuse
 from cloze.recipe_file import load_yaml, read_recipe
 from cloze.study.budget import steps_for, unequal
@@ -43,6 +42,8 @@ BudgetName = Literal[
 ]
 RECIPE = "recipe"
 """The setting of a value that names another recipe."""
+_NAMES = {"name", "description"}
+"""Settings that do not say what a recipe does."""
 
 
 class StudySettings(Settings):
@@ -58,7 +59,7 @@ class StudySettings(Settings):
     """What all cells have the same amount of. It is checked, and the table shows it beside what was measured. varies:
     the amount is what the study is about. no pretraining: all cells only fine-tune models there are. A search may do
     without, and then says that budgets differ."""
-    flops: Annotated[float, Field(gt=0.0)] | None = None
+    flops: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
     """With equal FLOPs: how many each cell's pretraining may take; it sets their steps."""
     axes: Annotated[dict[str, Values], Field(min_length=1)] | None = None
     """Name of what varies -> name of a value -> its settings."""
@@ -123,6 +124,7 @@ def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tup
     if study.axes is None:
         return study, []
     names = [[(axis, value) for value in values] for axis, values in study.axes.items()]
+    _refuse_flags(path, study.axes, overrides or {})
     cells = [
         _cell(study, path, dict(combination), seed, overrides or {})
         for combination in itertools.product(*names)
@@ -142,6 +144,14 @@ def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tup
             f"{path}: seeds are those of pretraining, and {alike[0]} pretrains nothing: its runs would be one and the "
             "same. Leave seeds out, and give the tasks as many as they are to have."
         )
+    known: dict[str, str] = {}
+    for cell in cells:
+        same = known.setdefault(hash_json(cell.recipe.model_dump(mode="json", exclude=_NAMES)), cell.recipe.name)
+        if same != cell.recipe.name:
+            raise ClozeError(
+                f"{path}: {same} and {cell.recipe.name} are one and the same recipe, so a comparison of them would say "
+                "nothing. Let every value of an axis set something that no other axis sets."
+            )
     if problem := unequal(study.budget or "", {cell.recipe.name: cell.recipe for cell in cells}):
         raise ClozeError(f"{path}: {problem}.")
     return study, cells
@@ -152,12 +162,28 @@ def make_recipe(study: StudySettings, chosen: Mapping[str, Any], overrides: Mapp
     the study's FLOPs pay for. Raises RecipeError."""
     tasks = {} if study.tasks is None else {"tasks": _tasks(study.tasks)}
     given = {**tasks, **study.settings, **chosen}
-    base = Path(given.pop(RECIPE, study.base))
+    base = given.pop(RECIPE, None) or study.base
+    if not isinstance(base, str | Path):
+        raise RecipeError(f"{RECIPE}: {base!r} is not the path of a recipe's file, such as recipes/nsmc.yaml.")
+    base = Path(base)
     given |= {**overrides, "name": name}
     recipe = read_recipe(base, given)
     if study.flops is None:
         return recipe
     return read_recipe(base, given | {"training.steps": steps_for(recipe, study.flops)})
+
+
+def _refuse_flags(path: Path, axes: Mapping[str, Values], overrides: Mapping[str, object]) -> None:
+    """Raise ClozeError for a flag that would make cells alike, or of one name."""
+    for flag in overrides:
+        if flag in ("seed", "name"):
+            raise ClozeError(
+                f"{path}: --{flag} would make all cells alike; a study has {flag}s of its own: set them there."
+            )
+        for axis, values in axes.items():
+            for key in {key for value in values.values() for key in value or {}}:
+                if f"{key}.".startswith(f"{flag}.") or f"{flag}.".startswith(f"{key}."):
+                    raise ClozeError(f"{path}: --{flag} would undo the axis {axis}, which sets {key}. Leave it out.")
 
 
 def _tasks(path: Path) -> list[dict[str, Any]]:
@@ -189,12 +215,7 @@ def _in_a_name(value: str, place: int) -> str:
 def _read(path: Path) -> StudySettings:
     if not path.is_file():
         raise ClozeError(f"{path} is no file; expected a study, such as studies/family.yaml.")
-    with os_errors(path):
-        data = path.read_bytes()
-    try:
-        found = load_yaml(data.decode("utf-8-sig"))
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ClozeError(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())[:200]}") from None
+    found = load_yaml(path)
     if not isinstance(found, dict):
         raise ClozeError(f"{path} holds no study; expected keys such as name, base, budget, and axes or search.")
     try:

@@ -93,7 +93,7 @@ def write_results(
     results = Results(
         study=study,
         words=in_words(comparisons, scope_of(variants), budget, losses),
-        notices=_notices(cells, variants, scores, failures),
+        notices=_notices(study, cells, variants, scores, failures),
         headline=_headline(budget, cells, variants, scores),
         table=study_table(study, budget, variants, scores, comparisons),
         grids=grid_tables(variants, scores, comparisons, study.within),
@@ -120,7 +120,8 @@ def _headline(
     runs = [run for variant in variants for run in variant.runs.values()]
     scope = scope_of(variants)
     seeds = max((score.estimate.observations for score in scores if score.estimate), default=0)
-    elapsed_s = sum(number(run.counts("pretraining").get("elapsed_s")) or 0.0 for run in runs)
+    pretrained = {run.stage("pretraining"): number(run.counts("pretraining").get("elapsed_s")) or 0.0 for run in runs}
+    elapsed_s = sum(pretrained.values())  # once, where runs share it
     time, _, unit = duration(elapsed_s).partition(" ")
     amount, _, letter = budget.amount.partition(" ")
     figures = [
@@ -155,7 +156,11 @@ def _page(results: Results) -> str:
 
 
 def _notices(
-    cells: Sequence[Cell], variants: Sequence[Variant], scores: Sequence[Score], failures: Mapping[str, str]
+    study: StudySettings,
+    cells: Sequence[Cell],
+    variants: Sequence[Variant],
+    scores: Sequence[Score],
+    failures: Mapping[str, str],
 ) -> list[tuple[str, str]]:
     """What the runs say of themselves, and what is missing."""
     from cloze.report.health import alarm_texts
@@ -168,10 +173,23 @@ def _notices(
     notices += [("Not finished", f"{', '.join(waiting)}.")] if waiting else []
     by_name = {variant.name: variant for variant in variants}
     notices += [("Left out", f"{unscored(by_name[score.variant], score)}.") for score in scores if score.scoreless]
+    if study.budget == "equal minutes":
+        notices += [("Less than its budget", text) for text in map(_short_of_minutes, runs) if text]
     for run in runs:
         notices += [("Alarm", f"{run.name}: {text}") for text in alarm_texts(run)]
         notices += [("Not readable", text) for text in run.problems]
     return notices
+
+
+def _short_of_minutes(run: RunData) -> str:
+    """How a run ended before its minutes, by its steps or epochs; empty if it did not."""
+    minutes, elapsed_s = (
+        number(dig(run.recipe, "training", "minutes")),
+        number(run.counts("pretraining").get("elapsed_s")),
+    )
+    if minutes is None or elapsed_s is None or elapsed_s >= 60 * minutes:
+        return ""
+    return f"{run.name} ended after {elapsed_s / 60:.1f} of its {minutes:g} minutes, by its steps or epochs."
 
 
 def _markdown(folder: Path, results: Results) -> str:

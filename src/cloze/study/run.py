@@ -9,13 +9,13 @@ the others are run all the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloze.errors import ClozeError
 from cloze.files import open_lock
-from cloze.stages import plan_stages
+from cloze.stages import Stage, is_whole, plan_stages
 from cloze.study.grid import Cell, StudySettings
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def folder_of(study: StudySettings, cells: Sequence[Cell]) -> Path:
 
 def finished(cell: Cell) -> bool:
     """Whether a cell's run is whole."""
-    run = cell.recipe.output / cell.recipe.name / "run.json"
-    return run.is_file() and not to_be_made(cell)
+    return is_whole(cell.recipe, _stages(cell))
 
 
 def to_be_made(cell: Cell) -> list[str]:
@@ -41,9 +40,13 @@ def to_be_made(cell: Cell) -> list[str]:
 
     Raises ClozeError if the cell starts from a folder that is no pretrained model.
     """
+    return [name for name, stage in _stages(cell).items() if not stage.finished]
+
+
+def _stages(cell: Cell) -> dict[str, Stage]:
     from cloze.interop.start import with_sizes_of_start
 
-    return [name for name, stage in plan_stages(with_sizes_of_start(cell.recipe)).items() if not stage.finished]
+    return plan_stages(with_sizes_of_start(cell.recipe))
 
 
 def run_cells(folder: Path, cells: Sequence[Cell], progress: Progress) -> dict[str, str]:
@@ -73,4 +76,12 @@ def run_cells(folder: Path, cells: Sequence[Cell], progress: Progress) -> dict[s
             with progress.stage(f"waiting for {len(taken)} cells, which other processes run"):
                 time.sleep(LOOK_AGAIN_S)
         waiting = taken
-    return failures
+    return {cell.recipe.name: failures[cell.recipe.name] for cell in cells if _failed(cell, failures)}
+
+
+def _failed(cell: Cell, failures: Mapping[str, str]) -> bool:
+    """Whether a cell that failed here has not been finished by another process since."""
+    try:
+        return cell.recipe.name in failures and not finished(cell)
+    except ClozeError:
+        return True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloze.errors import ClozeError
 from cloze.files import files_below, hash_json, sha256_file
-from cloze.interop.huggingface import WEIGHTS_FILE, load_model
+from cloze.interop.huggingface import CONFIG_FILE, WEIGHTS_FILE, load_model
 from cloze.tasks.distillation import TAUGHT, Lesson, teach
 from cloze.tasks.selection import Splits, of_part, read_splits
 from cloze.tasks.task import Inputs, Labels, Layout, TaskKind, kind_of
@@ -87,12 +87,13 @@ def prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[Pre
         if examples is not None
     }
     files = [recipe.data / path for path in task.files.values()]
+    model_files = [model_folder / name for name in (WEIGHTS_FILE, CONFIG_FILE)]  # Heads and dropout have no weights.
     decides = {
         "task": task.model_dump(exclude={"name", *task.files, "seeds", "shares", "from_random_weights", "teachers"}),
         "training": recipe.training.model_dump(include=_TRAINING_FIELDS),
         "length": length,
         "tokenizer": tokenizer.fingerprint,
-        "files": [sha256_file(file) for path in [*files, model_folder / WEIGHTS_FILE] for file in files_below(path)],
+        "files": [sha256_file(file) for path in [*files, *model_files] for file in files_below(path)],
     }
     shared = Prepared(
         recipe=recipe,
