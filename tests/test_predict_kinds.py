@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from cloze import cli
+from cloze.errors import ClozeError
 from cloze.export import CALLS, PIPELINES, card
 from cloze.interop.huggingface import save_classifier
 from cloze.models import build
 from cloze.models.classifier import classifier_of
 from cloze.models.family import HEADS
+from cloze.predict import load
 from cloze.recipe import ModelSettings
 from cloze.report.run import RunData, TaskRun
 from tests.tasks.test_question_answering import CONTEXT, asked, write
@@ -106,3 +108,38 @@ def test_a_card_names_the_class_and_the_call(kind: str, tmp_path: Path) -> None:
     text = card(run, "a", "cc0-1.0")
     assert f"pipeline_tag: {PIPELINES[kind]}" in text
     assert f"AutoModel{HEADS[kind]}.from_pretrained" in text and CALLS[kind] in text
+
+
+@pytest.mark.parametrize("model", CLASSES, indirect=True)
+def test_nothing_gives_nothing_and_a_text_is_no_list_of_texts(model: Path, capsys: Any, tmp_path: Path) -> None:
+    file = tmp_path / "empty.txt"
+    file.write_text("", encoding="utf-8")
+    assert printed(capsys, str(model), str(file)) == ""
+    loaded = load(model, device="cpu")
+    methods = {"classification": loaded.predict, "multi_label": loaded.labels, "regression": loaded.score}
+    if method := {**methods, "tagging": loaded.tag}.get(str(loaded.task)):
+        with pytest.raises(ClozeError, match=r"expected a list of texts, found the text '임종석이'"):
+            method("임종석이")  # type: ignore[operator]
+
+
+def test_a_model_of_pairs_reads_pairs_and_one_of_texts_texts(capsys: Any, tmp_path: Path) -> None:
+    tokenizer = wordpiece("임종석", "##이", "서울", "간다", "누가", "?")
+    settings = ModelSettings(layers=1, heads=2, width=16, initialisation_std=0.3)
+    encoder = build(settings, vocabulary_size=tokenizer.vocabulary_size, length=16, pad_id=0, pairs=False, seed=3)
+    line, pair = "임종석이\t서울", ("임종석이", "서울")
+    file = tmp_path / "texts.txt"
+    file.write_text(line + "\n", encoding="utf-8")
+    shown = {}
+    for name, known in (("pairs", {"pairs": True}), ("single", {"pairs": False}), ("unknown", {})):
+        (tmp_path / name).mkdir()
+        torch.manual_seed(1)
+        made = classifier_of("classification", encoder, ["bad", "good"], settings=known)
+        save_classifier(tmp_path / name, made, tokenizer)
+        shown[name] = printed(capsys, str(tmp_path / name), str(file))
+    assert shown["pairs"] == printed(capsys, str(tmp_path / "unknown"), str(file), "--pairs") != shown["single"]
+    assert shown["single"] == shown["unknown"], "a tab is white space then"
+    with pytest.raises(ClozeError, match="fine-tuned on pairs of texts, and a single text was given"):
+        load(tmp_path / "pairs").predict([line])
+    with pytest.raises(ClozeError, match="fine-tuned on single texts, and a pair was given"):
+        load(tmp_path / "single").predict([pair])
+    assert load(tmp_path / "single").encode([pair]).shape == (1, 16), "a vector is not what was learned"

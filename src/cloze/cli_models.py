@@ -41,7 +41,7 @@ def predict(
         One text a line; standard input if there is none. For questions also a .json file as SQuAD has it: prints an
         object with the answer to every id, as the official scripts read it.
     pairs
-        Each line is a pair: two texts with a tab between them.
+        Each line is a pair: two texts with a tab between them. A model of ours knows whether it learned pairs.
     as_json
         Print one JSON object a line, with the probability of every class.
     """
@@ -57,6 +57,7 @@ def predict(
 
 def _predicted(loaded: LoadedModel, lines: list[str], pairs: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     """What the model says of each line: in words, and as JSON."""
+    pairs = loaded.pairs if loaded.pairs is not None else pairs
     texts = [_pair(line, number) for number, line in enumerate(lines, start=1)] if pairs else lines
     if loaded.task == "regression":
         for score in loaded.score(texts):
@@ -217,7 +218,7 @@ def evaluate(
     test: Path | None = None,
     kind: Kind = "auto",
     length: int | None = None,
-    answer_rules: Literal["squad", "korquad"] | None = None,
+    answer_rules: Literal["squad", "korquad", "klue"] | None = None,
     output: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
@@ -244,7 +245,7 @@ def evaluate(
     length
         Longest row in tokens; without it, as in fine-tuning, else what the model can take, at most 512.
     answer_rules
-        How answers are compared, as SQuAD's or KorQuAD's script does; without it, as in fine-tuning.
+        How answers are compared, as SQuAD's, KorQuAD's or KLUE's script does; without it, as in fine-tuning.
     output
         Folder to write results.json and the predictions to; without it, nothing is written.
     as_json

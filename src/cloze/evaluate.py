@@ -102,14 +102,13 @@ def evaluate_file(
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Write the predictions and then results.json into `folder`, which is made if need be; returns the files.
 
-    Predictions are JSON lines; of questions one object from id to answer, as the official scripts read it. Raises
-    ClozeError.
+    Predictions are JSON lines; of questions one object from id to answer, as the official scripts read it, unless ids
+    occur twice. Raises ClozeError.
     """
-    if evaluation.results["kind"] == "question_answering":
-        file, found = folder / "predictions.json", {one["id"]: one["predicted"] for one in evaluation.predictions}
-        if len(found) < len(evaluation.predictions):
-            raise ClozeError(f"{evaluation.results['file']}: ids occur twice, and {file} has one answer for each id.")
-        write_json(file, found)
+    answers = {one["id"]: one["predicted"] for one in evaluation.predictions}
+    if evaluation.results["kind"] == "question_answering" and len(answers) == len(evaluation.predictions):
+        file = folder / "predictions.json"
+        write_json(file, answers)
     else:
         file = folder / "predictions.jsonl"
         write_text(file, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in evaluation.predictions))

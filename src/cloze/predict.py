@@ -123,7 +123,7 @@ class LoadedModel:
 
         model = self._fine_tuned("classification")
         found = []
-        for row in np.exp(log_softmax(self._map(model.logits, texts))) if texts else ():
+        for row in np.exp(log_softmax(self._map(model.logits, texts))) if self._fitting(texts) else ():
             best = int(row.argmax())
             probabilities = dict(zip(self.classes, row.tolist(), strict=True))
             found.append(Prediction(self.classes[best], float(row[best]), probabilities))
@@ -132,13 +132,13 @@ class LoadedModel:
     def score(self, texts: Sequence[Text]) -> list[float]:
         """The number of each text or pair. Raises ClozeError if the model is no regression."""
         model = self._fine_tuned("regression")
-        return self._map(model.logits, texts)[:, 0].tolist() if texts else []
+        return self._map(model.logits, texts)[:, 0].tolist() if self._fitting(texts) else []
 
     def labels(self, texts: Sequence[Text]) -> list[Labelling]:
         """The labels of each text or pair, any number. Raises ClozeError if the model gives other things."""
         model = self._fine_tuned("multi_label")
         found = []
-        for row in 1 / (1 + np.exp(-self._map(model.logits, texts).astype(np.float64))) if texts else ():
+        for row in 1 / (1 + np.exp(-self._map(model.logits, texts).astype(np.float64))) if self._fitting(texts) else ():
             probabilities = dict(zip(self.classes, row.tolist(), strict=True))
             found.append(Labelling(tuple(name for name, p in probabilities.items() if p > 0.5), probabilities))
         return found
@@ -170,6 +170,8 @@ class LoadedModel:
         from cloze.tasks.tagging import align, entities, units_of
 
         model = self._fine_tuned("tagging")
+        if not self._listed(texts):
+            return []
         unit: Unit = "word" if model.settings.get("unit") == "word" else "character"
         units = [units_of(text, unit) for text in texts]
         stride = model.settings.get("stride")
@@ -179,7 +181,7 @@ class LoadedModel:
         return [entities(text, places, [next(tags) for _ in places]) for text, places in zip(texts, units, strict=True)]
 
     def answer(self, pairs: Sequence[tuple[str, str]], top: int = 1) -> list[list[Answer]]:
-        """The `top` best answers to each (question, context), the context of any length; at least one each.
+        """The `top` best answers to each (question, context), each from another start; at least one each.
 
         Raises ClozeError if the model answers no questions.
         """
@@ -210,7 +212,7 @@ class LoadedModel:
             total: Tensor = hidden.new_zeros(len(lengths), width).index_add_(0, rows, hidden)
             return total / lengths[:, None]
 
-        return self._map(mean, texts) if texts else np.zeros((0, width), dtype=np.float32)
+        return self._map(mean, texts) if self._listed(texts) else np.zeros((0, width), dtype=np.float32)
 
     def fill(self, text: str, top: int = 5) -> list[list[Guess]]:
         """The `top` most likely tokens for every [MASK] or <mask> of `text`, the likeliest first.
@@ -235,6 +237,26 @@ class LoadedModel:
             best = logits.float().softmax(dim=1).topk(min(top, logits.shape[1]))
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [[Guess(self.tokenizer.token(i), p) for i, p in zip(*pair, strict=True)] for pair in pairs]
+
+    @property
+    def pairs(self) -> bool | None:
+        """Whether the model was fine-tuned on pairs of texts; None: that is not known, or it was not fine-tuned."""
+        kept = getattr(self.model, "settings", {}).get("pairs")
+        return kept if isinstance(kept, bool) else None
+
+    def _listed(self, texts: Sequence[Text]) -> bool:
+        """Whether there are any. Raises ClozeError for a text that stands alone: its letters are no texts."""
+        if isinstance(texts, str):
+            raise ClozeError(f"expected a list of texts, found the text {texts[:40]!r}: put it in brackets, [text].")
+        return len(texts) > 0
+
+    def _fitting(self, texts: Sequence[Text]) -> bool:
+        """`_listed`. Raises ClozeError for single texts where the model learned pairs, or the other way round."""
+        found = self._listed(texts)
+        if self.pairs is not None and any(isinstance(text, str) == self.pairs for text in texts):
+            learned, given = ("pairs of texts", "a single text") if self.pairs else ("single texts", "a pair")
+            raise ClozeError(f"{self.name} was fine-tuned on {learned}, and {given} was given.")
+        return found
 
     @property
     def _device(self) -> torch.device:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloze.errors import ClozeError
-from cloze.tasks.datasets import Examples, read_table
+from cloze.tasks.datasets import Examples, columns_of, read_table
+from cloze.tasks.faults import Faults
 
 
 def table(tmp_path: Path, text: str | bytes, name: str = "reviews.txt") -> Path:
@@ -193,3 +194,31 @@ def test_json_that_is_no_array_of_objects(tmp_path: Path, text: str, told: str) 
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ClozeError, match=told):
         read_table(path, "a", "b")
+
+
+def test_objects_without_the_text_or_with_a_list_are_left_out_and_named(tmp_path: Path) -> None:
+    good = [{"text": f"글 {n}", "label": n % 2, "id": n} for n in range(40)]
+    bad: list[dict[str, object]] = [{"label": 1}, {"text": ["a", "b"], "label": 1}, {"text": "a", "label": ["x"]}]
+    records = [*good, *bad, {"text": None, "label": 0, "more": [1]}]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    with pytest.warns(
+        UserWarning, match=r"3 of 44 .*line 41: the object has no 'text'.*line 42: 'text' is a list"
+    ) as told:
+        found = read_table(path, "text", "label")
+    assert "line 43: 'label' is a list, expected one value (of labels, several are for the kind" in str(told[0].message)
+    assert (found.counts["left_out"], found.counts["empty"], found.texts[-1], found.labels[:2]) == (
+        3,
+        1,
+        "",
+        ["0", "1"],
+    )
+    assert found.ids[-2:] == ["39", ""]
+
+
+def test_columns_of_json_are_those_that_any_object_has(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps([{"text": "가", "label": 1}, {"more": "나", "text": "다", "label": 0}]), encoding="utf-8"
+    )
+    assert columns_of(path, ["text"], Faults(path))[0] == ["text", "label", "more"]

@@ -184,9 +184,9 @@ def test_teachers_of_pairs_and_numbers(taught: dict[str, Path], data: Path, tmp_
         assert (results["teachers"]["temperature"] is None) == (kind == "regression")
 
 
-def saved(folder: Path, data: Path, classes: list[str], objective: str = "classification") -> Path:
+def saved(folder: Path, data: Path, classes: list[str], objective: str = "classification", **kept: Any) -> Path:
     model, tokenizer = load_model(data / "model")
-    classifier = Classifier(model, classes, objective=objective)
+    classifier = Classifier(model, classes, objective=objective, settings=kept)
     initialise_normal(classifier, 0.1, 1)
     folder.mkdir(parents=True)
     save_classifier(folder, classifier, tokenizer)
@@ -214,6 +214,28 @@ def test_models_of_another_task_cannot_teach(
     recipe = make(data, tmp_path, settings(teachers=[str(folder)]))
     with pytest.raises(ClozeError, match=told):
         run(recipe, {"reviews": tmp_path / "task"})
+
+
+def test_a_teacher_of_pairs_teaches_no_single_texts(data: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "teacher", data, ["0", "1"], pairs=True)
+    (task,) = make(data, tmp_path, settings(teachers=[str(folder)])).tasks
+    with pytest.raises(ClozeError, match=r"is of single texts, but the teacher in .* was fine-tuned on pairs of texts"):
+        open_teacher(folder, task, ["0", "1"])
+
+
+@pytest.mark.parametrize(
+    ("teacher", "told"),
+    [
+        ({"second_text_column": "b"}, "'reviews' is a task of pairs of texts"),
+        ({"train": "test.txt", "test": "train.txt"}, "'reviews' is a task that learned from the test file of this one"),
+        ({"development": "test.txt", "test": "other.txt"}, "'reviews' is a task that learned from the test file"),
+    ],
+)
+def test_a_task_that_cannot_teach_another_is_told(
+    data: Path, tmp_path: Path, teacher: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        make(data, tmp_path, settings(**teacher), student())
 
 
 def test_a_pretrained_model_or_nothing_cannot_teach(data: Path, tmp_path: Path) -> None:

@@ -173,6 +173,13 @@ def test_predictions_give_the_scores_again(tuned: Tuned, tmp_path: Path) -> None
         assert right == test["exact_match" if tuned.kind == "multi_label" else "accuracy"]
 
 
+def test_answers_whose_ids_occur_twice_are_lines(tmp_path: Path) -> None:
+    predictions = [{"id": "1", "predicted": "가"}, {"id": "1", "predicted": "나"}]
+    files = write_evaluation(Evaluation({"kind": "question_answering"}, predictions), tmp_path)
+    assert [file.name for file in files] == ["predictions.jsonl", "results.json"]
+    assert [json.loads(line) for line in files[0].read_text(encoding="utf-8").splitlines()] == predictions
+
+
 def test_predict_says_what_was_scored(reviews: Tuned) -> None:
     texts = [line.split("\t")[1] for line in reviews.test.read_text(encoding="utf-8").splitlines()[1:]]
     said = predict.load(reviews.model).predict([*texts])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -40,6 +41,23 @@ def test_labels_of_one_column_and_of_several(tmp_path: Path) -> None:
     assert several.labels == ["gender", "bias=others", ""]
     with pytest.raises(ClozeError, match=r"c\.tsv has no column 'hate'"):
         read(tmp_path / "c.tsv", columns, label_columns=["gender", "hate"])
+
+
+def test_lists_of_json_are_labels(tmp_path: Path) -> None:
+    """As the Hub has them; a comma in a label is no separator then, and a list without items is no label."""
+    lists = [["b", "a, c"], [], ["b"], None, [1, True]]
+    records = [{"document": "가", "label": labels} for labels in lists] + [{"document": "나"}]
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    found = read(tmp_path / "a.jsonl", lines)
+    assert [label.split(SEPARATOR) for label in found.labels] == [["a, c", "b"], [""], ["b"], [""], ["1", "true"], [""]]
+    assert read(tmp_path / "a.json", json.dumps(records)).labels == found.labels
+    several = read(tmp_path / "b.json", json.dumps(records), label_columns=["label"])
+    assert several.labels[0].split(SEPARATOR) == ["label=a, c", "label=b"]
+
+
+def test_columns_may_be_named_by_the_task(tmp_path: Path) -> None:
+    found = read(tmp_path / "a.tsv", "가\ta,b\n나\tb\n", columns=["document", "label"])
+    assert [label.split(SEPARATOR) for label in found.labels] == [["a", "b"], ["b"]]
 
 
 def test_nothing_to_learn_and_strange_labels_are_told(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from cloze.errors import ClozeError
 from cloze.recipe import TaskSettings
 from cloze.report.wording import MEASURES
-from cloze.tasks.named import TASKS, named
+from cloze.tasks.named import TASKS, is_published, named
 from cloze.tasks.selection import read_splits
 from cloze.tasks.task import Layout, kind_of, read_texts
 from tests.tasks.published import write_published
@@ -44,6 +45,24 @@ def test_the_published_format_gives_the_official_measures(tmp_path: Path, name: 
     scores = inputs.score(outputs)
     for measure in (found.measure, *found.also):
         assert 0 <= abs(scores[measure]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "published"),
+    [
+        ({}, True),
+        ({"train": "mine.tsv", "epochs": 9, "length": 32, "development_frac": 0.1}, True),
+        ({"test": Path("/data/korsts/sts-test.tsv")}, True),
+        ({"test": "korsts/sts-dev.tsv"}, False),
+        ({"test": "sts-test.tsv"}, False),
+        ({"name": "sts"}, False),
+        ({"kind": "classification"}, False),
+        ({"label_column": "rounded"}, False),
+    ],
+)
+def test_a_task_is_the_published_one_if_its_scores_are(changes: dict[str, Any], published: bool) -> None:
+    task = TaskSettings.model_validate({"name": "korsts", **TASKS["korsts"].settings, **changes})
+    assert is_published(task) is published
 
 
 def test_lines_that_break_off_in_qqp_are_left_out_and_counted(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from cloze.tasks.task import kind_of
         ([*map(str, range(30)), "x"], "regression"),
         ([*map(str, range(30)), "x", "y", "z", "w"], "classification"),
         (["a", "b", "a,b"], "multi_label"),
+        (["1\x1f", "", "2\x1f"], "multi_label"),  # lists of JSON
         (["a, c", "", "b,c", "a"], "multi_label"),
         (["Paris, France", "London, UK"], "classification"),
         (["nan", "1"], "classification"),

@@ -85,6 +85,10 @@ def test_sentences_words_and_characters_become_one_form(tmp_path: Path) -> None:
     )
     assert (conll.texts, conll.tags) == (["EU rejects", "Peter"], [["B-ORG", "O"], ["B-PER"]])
     assert conll.lines == [[3, 4], [6]]
+    dutch = read(
+        tmp_path / "d.txt", "-DOCSTART- -DOCSTART- O\nMet Prep O\nEU N B-ORG\n\n## O\nJan B-PER\n", tag_format="words"
+    )
+    assert dutch.texts == ["Met EU", "## Jan"], "a document may begin in its first sentence's lines, and a word be ##"
     klue = read(tmp_path / "c.tsv", KLUE, tag_format="characters")
     assert klue.texts == ["임종석이 간다", "서울"]
     assert klue.units[0] == [(0, 1), (1, 2), (2, 3), (3, 4), (5, 6), (6, 7)], "white space is no unit"

@@ -12,7 +12,7 @@ plain convenience.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import model_validator
@@ -132,12 +132,11 @@ class Recipe(Settings):
         if self.name == "stages":
             wrong.append(("name", "the folder `stages` is for the stages of all runs; choose another name"))
         names = [task.name for task in self.tasks]
-        kinds = {task.name: task.kind for task in self.tasks}
         wrong += [
             (f"tasks.{place}.teachers.{n}", f"{name!r} is {found}: a teacher is an earlier task of the same kind")
             for place, task in enumerate(self.tasks)
             for n, name in enumerate(task.teachers)
-            if (found := _unfit_teacher(name, task, names[:place], kinds))
+            if (found := _unfit_teacher(name, task, self.tasks[:place], names))
         ]
         wrong += [
             (f"tasks.{place}.name", f"the name {name!r} is used by an earlier task")
@@ -163,10 +162,17 @@ class Recipe(Settings):
         return [named[name] for name in task.teachers if name in named], folders
 
 
-def _unfit_teacher(name: str, task: TaskSettings, earlier: Sequence[str], kinds: Mapping[str, str]) -> str:
-    """Why a task's teacher can't be one; empty for an earlier task of its kind, and for a folder."""
-    if name not in kinds:
+def _unfit_teacher(name: str, task: TaskSettings, earlier: Sequence[TaskSettings], names: Sequence[str]) -> str:
+    """Why a task's teacher can't be one; empty for an earlier task that fits, and for a folder."""
+    if name not in names:
         return ""
-    if name not in earlier:
+    teacher = next((one for one in earlier if one.name == name), None)
+    if teacher is None:
         return "this task itself" if name == task.name else "a later task"
-    return "" if kinds[name] == task.kind else f"a task of {kinds[name]}"
+    if teacher.kind != task.kind:
+        return f"a task of {teacher.kind}"
+    pairs, ours = (one.second_text_column is not None for one in (teacher, task))
+    if pairs != ours:
+        return "a task of pairs of texts" if pairs else "a task of single texts"
+    learned = {teacher.train} | ({teacher.development} if teacher.development else set())
+    return "a task that learned from the test file of this one" if task.test in learned and not task.test_frac else ""

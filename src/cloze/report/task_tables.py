@@ -114,8 +114,8 @@ def parts_table(task: TaskRun) -> Table | None:
 def references_table(task: TaskRun) -> Table | None:
     """A published task's score beside those that others reported of it."""
     found = TASKS.get(task.name)
-    if found is None or not task.results.get("pretrained"):
-        return None
+    if found is None or not task.results.get("pretrained") or not task.results.get("published"):
+        return None  # A task of the name may have another test or other labels.
     published = {found.measure: found.references, **found.also}
     seeds = as_list(dig(task.results, "pretrained", "seeds"))
     ours = [mean_and_std([number(dig(seed, "test", measure)) for seed in seeds]) for measure in published]

@@ -29,7 +29,17 @@ ID_COLUMNS = ("id", "guid")
 LONGEST_FIELD = 2**31 - 1
 """Of a .csv, in characters: Python's own limit, 131,072, is less than a long text."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+ITEM_END = "\x1f"
+"""Behind each item of a list in JSON, once the list is a text; no item can hold it."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class _Absent:
+    """Of ABSENT."""
+
+
+ABSENT = _Absent()
+"""The value of a column that an object of JSON does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,8 @@ def read_table(
     text_columns = [text_column] if second_text_column is None else [text_column, second_text_column]
     label_columns = [label_column] if isinstance(label_column, str) else list(label_column)
     faults = Faults(path)
-    header, rows = columns_of(path, [*text_columns, *label_columns, *places_of(entities)], faults, columns)
+    wanted, free = [*text_columns, *label_columns, *places_of(entities)], label_columns if label else ()
+    header, rows = columns_of(path, wanted, faults, columns, lists=free, optional=free)
     if entities:
         rows = mark_entities(path, header, rows, text_column, entities, faults)
     text_places = [header.index(column) for column in text_columns]
@@ -107,11 +118,19 @@ def read_table(
 
 
 def columns_of(
-    path: Path, wanted: Sequence[str], faults: Faults, columns: Sequence[str] = ()
+    path: Path,
+    wanted: Sequence[str],
+    faults: Faults,
+    columns: Sequence[str] = (),
+    *,
+    lists: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The names of a table's columns, and each row with the line it ends on; `faults` gets those that don't fit.
 
-    Raises ClozeError if a column of `wanted` is missing, or if there are no rows.
+    In an object of JSON a column of `lists` may hold a list, whose items then have ITEM_END behind each, and one of
+    `optional` may be absent, which is an empty text, as null is. Raises ClozeError if a column of `wanted` is missing,
+    or if there are no rows.
     """
     header, rows = _rows(path, columns, faults)
     if not header:
@@ -125,7 +144,38 @@ def columns_of(
             raise ClozeError(f"{path} has no column {column!r}; it has {', '.join(map(repr, header))}. {advice}")
     if not rows and not faults.count:
         raise ClozeError(f"{path} has a header but no examples: a task needs at least one line after it.")
-    return header, rows
+    if path.suffix.lower() not in (".json", ".jsonl"):
+        return header, rows
+    texts = []
+    for number, values in rows:
+        problem = next(
+            (p for n, v in zip(header, values, strict=True) if (p := _unfit(n, v, wanted, lists, optional))), ""
+        )
+        if problem:
+            faults.add(place(path, number), problem)
+        else:
+            texts.append((number, [value if isinstance(value, str) else _as_text(value) for value in values]))
+    return header, texts
+
+
+def _unfit(name: str, value: object, wanted: Sequence[str], lists: Sequence[str], optional: Sequence[str]) -> str:
+    """What is wrong with an object's value; empty for one that is not asked for, and for a text."""
+    if isinstance(value, str) or name not in wanted:
+        return ""
+    if value is ABSENT and name not in optional:
+        return f"the object has no {name!r}"
+    if isinstance(value, list) and name not in lists:
+        return f"{name!r} is a list, expected one value (of labels, several are for the kind multi_label)"
+    return ""
+
+
+def _as_text(value: object) -> str:
+    """A number as it is written, null and what is absent as nothing, the items of a list with ITEM_END behind each."""
+    if value is None or value is ABSENT:
+        return ""
+    if isinstance(value, list):
+        return "".join(_as_text(item) + ITEM_END for item in value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _other_separator(path: Path, header: Sequence[str], wanted: Sequence[str]) -> str:
@@ -139,8 +189,11 @@ def _other_separator(path: Path, header: Sequence[str], wanted: Sequence[str]) -
     return ""
 
 
-def _rows(path: Path, columns: Sequence[str], faults: Faults) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The names of the columns, and each row with the line it ends on; blank lines are none."""
+def _rows(path: Path, columns: Sequence[str], faults: Faults) -> tuple[list[str], list[tuple[int, list[Any]]]]:
+    """The names of the columns, and each row with the line it ends on; blank lines are none.
+
+    Values are texts, of JSON any or ABSENT.
+    """
     if path.suffix.lower() == ".jsonl":
         return _as_rows(lines_of_json(path, faults))
     if path.suffix.lower() == ".json":
@@ -158,15 +211,15 @@ def _rows(path: Path, columns: Sequence[str], faults: Faults) -> tuple[list[str]
     return header, [row for row in rest if len(row[1]) == len(header)]
 
 
-def _tsv_rows(path: Path) -> list[tuple[int, list[str]]]:
+def _tsv_rows(path: Path) -> list[tuple[int, list[Any]]]:
     return [(number, line.split("\t")) for number, line in enumerate(read_lines(path), start=1) if line]
 
 
-def _csv_rows(path: Path, faults: Faults) -> list[tuple[int, list[str]]]:
+def _csv_rows(path: Path, faults: Faults) -> list[tuple[int, list[Any]]]:
     """A quote that never closes would swallow all that follows: the row behind its first line is a new one."""
     csv.field_size_limit(LONGEST_FIELD)
     lines = io.StringIO(read_text(path), newline="").readlines()
-    rows: list[tuple[int, list[str]]] = []
+    rows: list[tuple[int, list[Any]]] = []
     start = 0
     while start < len(lines):
         reader, end = csv.reader(islice(lines, start, None), strict=True), start
@@ -214,16 +267,11 @@ def array_of_json(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, A
             faults.add(place(path, number), f"{str(record)[:40]!r} is no object, expected [{{...}}, ...]")
 
 
-def _as_rows(records: Iterable[tuple[int, dict[str, Any]]]) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The columns are those of the first object, and a number becomes the text it is written as."""
-    columns: list[str] = []
-    rows = []
-    for number, record in records:
-        flat = _flat(record)
-        columns = columns or list(flat)
-        values = [flat.get(column) for column in columns]
-        rows.append((number, ["" if v is None else v if isinstance(v, str) else json.dumps(v) for v in values]))
-    return columns, rows
+def _as_rows(records: Iterable[tuple[int, dict[str, Any]]]) -> tuple[list[str], list[tuple[int, list[Any]]]]:
+    """The columns are those that any object has."""
+    flat = [(number, _flat(record)) for number, record in records]
+    columns = list(dict.fromkeys(name for _, record in flat for name in record))
+    return columns, [(number, [record.get(column, ABSENT) for column in columns]) for number, record in flat]
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -126,6 +126,9 @@ def open_teacher(folder: Path, task: TaskSettings, classes: Sequence[str]) -> tu
     model, tokenizer = load_classifier(folder)
     if model.objective != task.kind or not isinstance(model, Classifier):
         raise ClozeError(f"task {task.name} is {task.kind}, but the teacher in {folder} does {model.objective}.")
+    if model.settings.get("pairs") is not None and model.settings["pairs"] != (task.second_text_column is not None):
+        theirs, ours = ("pairs of texts", "single texts") if model.settings["pairs"] else ("single texts", "pairs")
+        raise ClozeError(f"task {task.name} is of {ours}, but the teacher in {folder} was fine-tuned on {theirs}.")
     if task.kind == "regression":
         return model.eval(), tokenizer, [0]
     if set(model.classes) != set(classes):

@@ -1,10 +1,10 @@
 """Any number of labels at once for a text or a pair of texts: toxic kinds of a comment, topics of an article.
 
-The labels of an example stand in one column with a separator between (none: an empty cell), or in several columns: a
-column of yes or no (true, false, 1, 0) is a label of its own name, one of other values a label for each, written
-column=value; no, false, 0, none and an empty cell are no label. Each label is judged by itself, with its own sigmoid,
-and given where its probability is above one half. F1 is scikit-learn's: micro over all labels, macro the mean over
-labels; a label that the test never has and nobody gives counts as 0.
+The labels of an example stand in one column with a separator between (none: an empty cell), or as a list of JSON; or in
+several columns: a column of yes or no (true, false, 1, 0) is a label of its own name, one of other values a label for
+each, written column=value; no, false, 0, none and an empty cell are no label. Each label is judged by itself, with its
+own sigmoid, and given where its probability is above one half. F1 is scikit-learn's: micro over all labels, macro the
+mean over labels; a label that the test never has and nobody gives counts as 0.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloze.errors import ClozeError
-from cloze.tasks.datasets import Examples, read_table
+from cloze.tasks.datasets import ITEM_END, Examples, read_table
 from cloze.tasks.faults import refuse_unknown, refuse_unseen
 from cloze.tasks.intervals import f1
 from cloze.tasks.metrics import require_extra
@@ -48,12 +48,20 @@ def _read(path: Path, task: TaskSettings) -> Examples:
 
     def joined(values: list[str]) -> str:
         if task.label_columns is None:
-            found = [name.strip() for name in values[0].split(task.label_separator)]
+            mark = ITEM_END if ITEM_END in values[0] else task.label_separator
+            found = [name.strip() for name in values[0].split(mark)]
         else:
-            found = [_label(column, value.strip()) for column, value in zip(columns, values, strict=True)]
+            of_columns = ((c, part.strip()) for c, value in zip(columns, values, strict=True) for part in _items(value))
+            found = [_label(column, part) for column, part in of_columns]
         return SEPARATOR.join(sorted({name for name in found if name}))
 
-    return read_table(path, task.text_column, columns, task.second_text_column, label=joined)
+    second = task.second_text_column
+    return read_table(path, task.text_column, columns, second, label=joined, columns=task.columns or ())
+
+
+def _items(value: str) -> list[str]:
+    """Those of a list of JSON, or the value alone."""
+    return value.split(ITEM_END) if ITEM_END in value else [value]
 
 
 def _label(column: str, value: str) -> str:

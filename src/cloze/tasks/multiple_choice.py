@@ -157,7 +157,7 @@ def _of_record(found: _Found, record: Any, where: str) -> None:
 def _of_table(found: _Found, task: TaskSettings) -> None:
     names = task.option_columns
     wanted = [task.text_column, task.question_column, *names, task.label_column]
-    header, rows = columns_of(found.path, wanted, found.faults)
+    header, rows = columns_of(found.path, wanted, found.faults, task.columns or (), optional=names)
     for line, fields in rows:
         row = dict(zip(header, fields, strict=True))
         known = [name for name in names if row[name].strip()]

@@ -9,9 +9,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloze.errors import ClozeError
+
+if TYPE_CHECKING:
+    from cloze.recipe import TaskSettings
 
 KOELECTRA = "KoELECTRA, README (github.com/monologg/KoELECTRA; its code scores every checkpoint on the test set)"
 KLUE = "KLUE, table of baselines (arXiv:2105.09680; github.com/KLUE-benchmark/KLUE)"
@@ -59,6 +62,12 @@ def _glue(folder: str, first: str, second: str | None, label: str, dev: str = "d
     return files | {"text_column": first, "second_text_column": second, "label_column": label} | more
 
 
+DECIDE = (
+    *("kind", "test_frac", "text_column", "second_text_column", "label_column", "label_columns", "label_separator"),
+    *("question_column", "option_columns", "columns", "entity_columns", "null_class", "positive_from", "tag_format"),
+    "answer_rules",
+)
+"""Settings of a task that decide, beside its test file, what its scores are of."""
 GLUE_DEV = "GLUE's development set: the labels of its test set are not published"
 KLUE_DEV = "KLUE's development set: the labels of its test set are not published"
 
@@ -328,6 +337,18 @@ ELSEWHERE = {
     "korquad2": "its answers are parts of web pages with their HTML, up to whole tables",
 }
 """Published tasks of kinds that cloze does not have, and why."""
+
+
+def is_published(task: TaskSettings) -> bool:
+    """Whether a task of a recipe has the name of a published one, its test file and all that its scores depend on."""
+    from cloze.recipe import TaskSettings
+
+    found = TASKS.get(task.name)
+    if found is None:
+        return False
+    wanted = TaskSettings.model_validate({"name": task.name, **found.settings})
+    file = wanted.test.parts
+    return task.test.parts[-len(file) :] == file and all(getattr(task, key) == getattr(wanted, key) for key in DECIDE)
 
 
 def named(name: str) -> NamedTask:

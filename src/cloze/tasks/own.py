@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cloze.errors import some
-from cloze.tasks.datasets import Examples, columns_of
+from cloze.tasks.datasets import ITEM_END, Examples, columns_of
 from cloze.tasks.faults import MOST_FRAC, Faults
 from cloze.tasks.regression import number
 from cloze.tasks.task import kind_of
@@ -34,15 +34,19 @@ IMBALANCE = 10
 
 def labels_of(path: Path, columns: Sequence[str], label_column: str) -> list[str]:
     """The labels of a table as they stand there. Raises ClozeError for one without these columns."""
-    header, rows = columns_of(path, columns, Faults(path))
-    return [fields[header.index(label_column)].strip() for _, fields in rows]
+    free = [label_column]
+    header, rows = columns_of(path, columns, Faults(path), lists=free, optional=free)
+    return [fields[header.index(label_column)].strip(" \t") for _, fields in rows]
 
 
 def kind_of_labels(labels: Sequence[str]) -> Kind:
     """Regression for numbers of which one is no whole number or many are different, a few words among them aside.
 
-    Several labels where some have commas and their parts are no more than the different labels; else classification.
+    Several labels where some are lists of JSON, or have commas and their parts are no more than the different labels;
+    else classification.
     """
+    if any(ITEM_END in label for label in labels):
+        return "multi_label"
     known = [label for label in labels if label]
     numbers = [value for label in known if (value := number(label)) is not None]
     if len(known) - len(numbers) > MOST_FRAC * len(known) or not numbers:

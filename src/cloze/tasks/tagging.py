@@ -122,8 +122,8 @@ def _words(path: Path, faults: Faults, ids: Ids) -> Iterable[list[Piece]]:
         rows = [(number, line.split()) for number, line in block]
         if short := [number for number, fields in rows if len(fields) < 2]:
             faults.add(f"line {short[0]}", "expected a word and, last in the line, its tag")
-        elif rows[0][1][0] != "-DOCSTART-":
-            yield [(fields[0], fields[-1], number) for number, fields in rows]
+        elif words := [(fields[0], fields[-1], number) for number, fields in rows if fields[0] != "-DOCSTART-"]:
+            yield words  # The mark of a new document stands alone (English CoNLL 2003) or before its first sentence.
 
 
 def _characters(path: Path, faults: Faults, ids: Ids) -> Iterable[list[Piece]]:
@@ -136,12 +136,11 @@ def _characters(path: Path, faults: Faults, ids: Ids) -> Iterable[list[Piece]]:
 
 
 def _blocks(path: Path, ids: Ids | None = None) -> Iterable[list[tuple[int, str]]]:
-    """Runs of lines between blank ones, without comments; with `ids`, those are `## id`, and are put there."""
+    """Runs of lines between blank ones; with `ids` without comments, `## id`, which are put there."""
     block: list[tuple[int, str]] = []
     for number, line in enumerate([*read_lines(path), ""], start=1):
-        if line.startswith("## " if ids is None else "##"):  # a word may be ##, a character not
-            if ids is not None:
-                ids.append((line[2:].split("\t")[0].strip(), f"line {number}"))
+        if ids is not None and line.startswith("##"):  # a word may be ##, a character not
+            ids.append((line[2:].split("\t")[0].strip(), f"line {number}"))
         elif line.strip():
             block.append((number, line))
         elif block:
