@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = REPOSITORY / "src" / "cloze"
 
 ORDER = [
-    *("errors", "files", "progress", "workers", "recipe", "recipe_file"),
+    *("errors", "files", "yaml_file", "progress", "workers", "recipe", "recipe_file"),
     *("corpus", "tokens", "inputs", "objectives", "models", "interop", "training", "tasks", "predict"),
     *("report", "export", "stages", "pipeline", "finetune", "evaluate", "study", "cli_models", "cli_data", "cli"),
     *("__init__", "__main__"),

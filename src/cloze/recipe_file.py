@@ -1,7 +1,6 @@
 """Recipes as YAML files: reading with overrides, one error for all mistakes, printing with comments, the JSON schema.
 
-YAML is read by the 1.2 rules for plain words: only true and false are yes and no (so `compile: yes` is a word), and
-1e-4 is a number. Types, limits, units and sources come from the JSON schema of `Recipe`: nothing is said twice.
+Types, limits, units and sources come from the JSON schema of `Recipe`: nothing is said twice.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import copy
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,11 +19,8 @@ import yaml
 from pydantic import ValidationError
 
 from cloze.errors import ClozeError, RecipeError
-from cloze.files import os_errors
 from cloze.recipe import Recipe
-
-Key = tuple[str | int, ...]
-"""Way to a value, e.g. ("tasks", 0, "epochs")."""
+from cloze.yaml_file import Key, Loader, Problems, as_yaml, dotted, load, shown, touches
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +40,14 @@ def read_recipe(path: Path, overrides: Mapping[str, object] | None = None) -> Re
 
     Raises RecipeError that lists all problems with their lines, or the flags that caused them.
     """
-    data, problems = _load(path, _read_text(path))
+    data, problems = load(path)
     if not isinstance(data, dict):
-        raise RecipeError(f"{path}: holds {_shown(data)}, expected sections such as `model:` with indented settings.")
-    for dotted, value in (overrides or {}).items():
-        if wrong := _override(data, _key(dotted), value):
-            problems.found.append((True, 0, f"--{dotted}: {wrong}"))
+        raise RecipeError(f"{path}: holds {shown(data)}, expected sections such as `model:` with indented settings.")
+    for name, value in (overrides or {}).items():
+        if wrong := _override(data, _key(name), value):
+            problems.found.append((True, 0, f"--{name}: {wrong}"))
         else:
-            problems.flags[_key(dotted)] = f"--{dotted}"
+            problems.flags[_key(name)] = f"--{name}"
     recipe = _validate(data, problems)
     if problems.found or recipe is None:
         raise RecipeError(problems.message())
@@ -78,30 +74,6 @@ def list_recipes(folder: Path) -> dict[Path, str]:
     return {path: read_recipe(path).description for path in sorted(folder.glob("*.yaml"))}
 
 
-def load_yaml(path: Path) -> object:
-    """What a file of YAML holds, read as recipes are: 1e-4 is a number, a key stands once. Raises RecipeError."""
-    data, problems = _load(path, _read_text(path))
-    if problems.found:
-        raise RecipeError(problems.message())
-    return data
-
-
-def _load(path: Path, text: str) -> tuple[object, _Problems]:
-    """What YAML holds; the keys that stand twice are problems. Raises RecipeError."""
-    try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        problems = _Problems(path, node)
-        problems.duplicates()  # Before a merge (`<<`) adds the keys that its section may have as well.
-        return ({} if node is None else loader.construct_document(node)), problems
-    except yaml.YAMLError as error:
-        raise RecipeError(_yaml_message(path, error)) from None
-    except RecursionError:
-        raise RecipeError(f"{path}: brackets or sections are nested too deeply; a recipe has three levels.") from None
-    except (ValueError, AttributeError) as error:  # A tag (`!!int x`) that its value does not fit; an endless number.
-        raise RecipeError(f"{path} holds a value that cannot be read: {error}.") from None
-
-
 @cache
 def settings() -> dict[Key, Setting]:
     """Every setting by its key; an element of a list stands under the place 0."""
@@ -109,93 +81,7 @@ def settings() -> dict[Key, Setting]:
     return dict(_walk(schema["properties"], schema["$defs"], ()))
 
 
-_PLAIN_WORDS = {
-    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    "int": (r"[-+]?(?:0|[1-9][0-9_]*)", "-+0123456789"),
-    "float": (r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
-    "merge": (r"<<", "<"),
-}
-"""YAML type -> what an unquoted word of that type looks like, and the characters it may begin with."""
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader with the plain words of YAML 1.2."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """SafeDumper that quotes a text which either YAML 1.1 or 1.2 would take for something else."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [
-        (f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"))
-        for tag, (pattern, firsts) in _PLAIN_WORDS.items()
-        if first in list(firsts)
-    ]
-    for first in ["", *"~nNtTfF-+.0123456789<"]
-}
-_Dumper.yaml_implicit_resolvers = {
-    first: yaml.SafeDumper.yaml_implicit_resolvers.get(first, []) + _Loader.yaml_implicit_resolvers.get(first, [])
-    for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
-}
-
-
-class _Problems:
-    """Everything wrong with a recipe, each with its line or flag."""
-
-    def __init__(self, path: Path, node: yaml.Node | None) -> None:
-        self.path, self.node = path, node
-        self.found: list[tuple[bool, int, str]] = []
-        self.flags: dict[Key, str] = {}
-
-    def add(self, key: Key, text: str) -> None:
-        """Add a problem of the value at `key`."""
-        flag = next((flag for part, flag in self.flags.items() if _touches([part], [key])), None)
-        line = self._line(key)
-        where = f"{flag}: " if flag else f"{self.path}:{line}: {_dotted(key)}: "
-        self.found.append((flag is not None, line, where + text))
-
-    def duplicates(self) -> None:
-        """Add the keys that stand twice in one section: YAML would silently keep the last."""
-        stack: list[tuple[Key, yaml.Node | None]] = [((), self.node)]
-        seen: set[int] = set()
-        while stack:
-            key, node = stack.pop()
-            if id(node) in seen:  # An alias (`*name`) may stand anywhere, even inside of what it names.
-                continue
-            seen.add(id(node))
-            if isinstance(node, yaml.SequenceNode):
-                stack += [((*key, place), item) for place, item in enumerate(node.value)]
-            elif isinstance(node, yaml.MappingNode):
-                names = [name.value for name, _ in node.value]
-                for name in sorted({name for name in names if names.count(name) > 1}):
-                    self.add((*key, name), "stands more than once in its section; keep one")
-                stack += [((*key, name.value), value) for name, value in node.value]
-
-    def message(self) -> str:
-        """All problems: those of the file in its order, then those of the flags."""
-        lines = [text for _, _, text in sorted(self.found, key=lambda problem: problem[:2])]
-        count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-        return "\n  ".join([f"{self.path} has {count}; nothing was run.", *lines])
-
-    def _line(self, key: Key) -> int:
-        """Line of the key, or of the nearest section around it; from 1."""
-        node, line = self.node, 1
-        for part in key:
-            if isinstance(node, yaml.MappingNode):
-                pairs = [(name, value) for name, value in node.value if name.value == str(part)]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                pairs = [(node.value[part], node.value[part])]
-            else:
-                break
-            if not pairs:
-                break
-            line, node = pairs[-1][0].start_mark.line + 1, pairs[-1][1]
-        return line
-
-
-def _validate(data: dict[Any, Any], problems: _Problems) -> Recipe | None:
+def _validate(data: dict[Any, Any], problems: Problems) -> Recipe | None:
     """Validate again and again, each time without the values found wrong, so that no mistake hides another."""
     wrong: set[Key] = set()
     while True:
@@ -208,11 +94,11 @@ def _validate(data: dict[Any, Any], problems: _Problems) -> Recipe | None:
                 if kind == "unfit":
                     for names, message in detail["ctx"]["problems"]:
                         keys = [key + _key(name) for name in names.split()]
-                        if not _touches(keys, before):
-                            flagged = [name for name in keys if _touches([name], problems.flags)]
+                        if not touches(keys, before):
+                            flagged = [name for name in keys if touches([name], problems.flags)]
                             problems.add((flagged or keys)[0], message)
                         wrong.update(keys)
-                elif not _touches([key], before):
+                elif not touches([key], before):
                     problems.add(key, _explain(key, kind, detail["input"]))
                     wrong.add(key)
                 if kind == "missing":
@@ -235,7 +121,7 @@ def _explain(key: Key, kind: str, value: object) -> str:
     hint = f"; unit: {setting.unit}" if setting and "number" in expected else ""
     if isinstance(value, str) and (match := difflib.get_close_matches(value, re.findall(r"[\w-]+", expected), 1)):
         hint = f". Did you mean {match[0]}?"
-    return f"{_shown(value)} is not {expected}{hint}"
+    return f"{shown(value)} is not {expected}{hint}"
 
 
 def _nearest(key: Key) -> str:
@@ -244,10 +130,10 @@ def _nearest(key: Key) -> str:
     known = settings()
     beside = [str(other[-1]) for other in known if list(other[:-1]) == section and other[-1] != 0]
     if match := difflib.get_close_matches(str(name), beside, 1, cutoff=0.6):
-        return f"Did you mean {_dotted((*section, match[0]))}?"
+        return f"Did you mean {dotted((*section, match[0]))}?"
     if elsewhere := [other for other in known if other[-1] == name != 0]:
-        return f"Did you mean {' or '.join(map(_dotted, elsewhere))}?"
-    return f"Expected one of {', '.join(beside)}." if beside else f"{_dotted(tuple(section))} has no settings below it."
+        return f"Did you mean {' or '.join(map(dotted, elsewhere))}?"
+    return f"Expected one of {', '.join(beside)}." if beside else f"{dotted(tuple(section))} has no settings below it."
 
 
 def _override(data: dict[Any, Any], key: Key, value: object) -> str:
@@ -258,17 +144,17 @@ def _override(data: dict[Any, Any], key: Key, value: object) -> str:
         value = None if expected.endswith("or null") and value in ("null", "~") else value
     elif isinstance(value, str):
         try:
-            value = yaml.load(value, _Loader)
-        except yaml.YAMLError:
-            return f"{_shown(value)} is not YAML; quote it"
+            value = yaml.load(value, Loader)
+        except (yaml.YAMLError, ValueError, AttributeError, RecursionError):
+            return f"{shown(value)} is not YAML; quote it"
     if isinstance(value, dict) and expected == "a section of settings":
-        inner = ", ".join(f"{_dotted(key)}.{name}" for name in value) or f"{_dotted(key)}.NAME"
+        inner = ", ".join(f"{dotted(key)}.{name}" for name in value) or f"{dotted(key)}.NAME"
         return f"is a section, whose other settings would be lost; set {inner} one by one"
     around: Any = data
     for depth, part in enumerate(key):
-        way, is_list, is_dict = _dotted(key[:depth]), isinstance(around, list), isinstance(around, dict)
+        way, is_list, is_dict = dotted(key[:depth]), isinstance(around, list), isinstance(around, dict)
         if not is_list and not is_dict:
-            return f"{way} is {_shown(around)}: it has no settings below it"
+            return f"{way} is {shown(around)}: it has no settings below it"
         if is_list and not (isinstance(part, int) and part < len(around)):
             return f"{way} has {len(around)} entries, numbered from 0; found {part!r}"
         if depth == len(key) - 1:
@@ -332,72 +218,24 @@ def _shown_section(values: Mapping[str, Any], key: Key, indent: str) -> list[str
                 inner = _shown_section(item, (*key, name, place), indent + "    ")
                 lines += [f"{indent}  - {inner[0].strip()}", *inner[1:]]
         else:
-            lines.append(f"{f'{indent}{name}: {_as_yaml(value)}':<40}  # {_comment(setting, value)}")
+            lines.append(f"{f'{indent}{name}: {as_yaml(value)}':<40}  # {_comment(setting, value)}")
     return lines
 
 
 def _comment(setting: Setting, value: object) -> str:
     """Unit and source of a value; of one that is not the default, what that would be."""
-    source = setting.source if value == setting.default else f"default {_as_yaml(setting.default)} ({setting.source})"
+    source = setting.source if value == setting.default else f"default {as_yaml(setting.default)} ({setting.source})"
     null = re.search(r"null: ([^;.]+)", setting.help)
     return "; ".join([setting.unit, source, *([f"null: {null[1]}"] if null and value is None else [])])
 
 
-def _as_yaml(value: object) -> str:
-    text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=1_000_000)
-    return text.removesuffix("\n").removesuffix("\n...")
-
-
-def _read_text(path: Path) -> str:
-    if path.is_dir():
-        raise RecipeError(f"{path} is a folder, expected a recipe file. `cloze recipe list {path}` lists those in it.")
-    if not path.exists():
-        beside = [str(other) for other in sorted(path.parent.glob("*.yaml"))] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(str(path), beside, 1)
-        hint = f"Did you mean {near[0]}?" if near else "`cloze recipe list FOLDER` lists the recipes of a folder."
-        raise RecipeError(f"{path} does not exist. {hint}")
-    with os_errors(path):
-        data = path.read_bytes()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        message = (
-            f"{path}:{line}: byte {error.start:,} (0x{data[error.start]:02x}) is not UTF-8. Save the file as UTF-8."
-        )
-        raise RecipeError(message) from None
-
-
-def _yaml_message(path: Path, error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        return f"{path}: not YAML: {error}".replace("\n", " ")
-    return (
-        f"{path}:{mark.line + 1}:{mark.column + 1}: not YAML: {getattr(error, 'problem', error)}. Check indentation "
-        "and colons; a text with `: `, `#` or a bracket needs quotes."
-    )
-
-
-def _key(dotted: str) -> Key:
-    return tuple(int(part) if part.isdecimal() else part for part in dotted.split("."))
-
-
-def _dotted(key: Key) -> str:
-    return ".".join(map(str, key)) or "the recipe"
+def _key(name: str) -> Key:
+    return tuple(int(part) if part.isdecimal() else part for part in name.split("."))
 
 
 def _pattern(key: Key) -> Key:
     """The key as `settings` has it: every place in a list is 0."""
     return tuple(0 if isinstance(part, int) else part for part in key)
-
-
-def _touches(keys: Iterable[Key], others: Iterable[Key]) -> bool:
-    """Whether one of `keys` lies at, above or below one of `others`."""
-    return any(one[: len(other)] == other[: len(one)] for other in others for one in keys)
-
-
-def _shown(value: object) -> str:
-    return "nothing (null)" if value is None else _as_yaml(value)[:80]
 
 
 def _set(data: Any, key: Key, value: object) -> None:

@@ -31,9 +31,10 @@ from pydantic import Field, ValidationError, model_validator
 from cloze.errors import ClozeError, RecipeError
 from cloze.files import hash_json
 from cloze.recipe import Amount, Name, Recipe, Settings, refuse
-from cloze.recipe_file import load_yaml, read_recipe
+from cloze.recipe_file import read_recipe
 from cloze.study.budget import steps_for, unequal
 from cloze.study.space import SearchSettings
+from cloze.yaml_file import load_yaml
 
 Word = Annotated[str, Field(coerce_numbers_to_str=True)]
 Values = Annotated[dict[Word, dict[str, Any] | None], Field(min_length=1)]
