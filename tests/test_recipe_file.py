@@ -103,7 +103,7 @@ def test_five_mistakes_are_five_problems_with_lines(tmp_path: Path) -> None:
         ),
         (
             "model: {family: roberta}\ninputs: {format: segment-pair}",
-            "r.yaml:2: model.family: model.family roberta has no segments, but inputs.format segment-pair makes pairs",
+            "r.yaml:2: model.family: model.family roberta learns nothing from pairs, but inputs.format segment-",
         ),
         ("tasks: [{name: a, train: x, test: y, length: 200}]", "r.yaml:2: tasks.0.length: the model has 128 positions"),
         (
@@ -117,6 +117,10 @@ def test_five_mistakes_are_five_problems_with_lines(tmp_path: Path) -> None:
         (
             "tasks: [{name: a, train: x, test: y, teachers: [m], class_weights: balanced}]",
             "r.yaml:2: tasks.0.class_weights: class_weights weigh labels, and teachers give none",
+        ),
+        (
+            "model: {norm: batch}\ntraining: {average_decay: 0.9}",
+            "r.yaml:3: training.average_decay: training.average_decay 0.9 averages weights, whose BatchNorm would keep",
         ),
         (
             "tasks: [{name: a, train: x, test: y, teachers: [m, m]}]",

@@ -233,6 +233,22 @@ def test_names_of_googles_own_checkpoints_are_understood(bert: Path) -> None:
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
+@pytest.mark.parametrize("norm_position", ["post", "pre"])
+def test_robertas_positions_stay_where_the_tokenizers_pad_is_another(
+    norm_position: Any, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    """A RoBERTa's configuration may have pad_token_id 1, from which positions count, with a BERT's tokenizer."""
+    sizes: dict[str, Any] = {"layers": 1, "heads": 2, "width": 8, "norm_position": norm_position, "family": "roberta"}
+    settings, size = ModelSettings(**sizes), tokenizer.vocabulary_size
+    model = build(settings, vocabulary_size=size, length=16, pad_id=1, pairs=False, seed=1)
+    assert (model.encoder.config.position_offset, tokenizer.pad_id) == (2, 0)
+    (tmp_path / "model").mkdir()
+    save_model(tmp_path / "model", model, tokenizer)
+    found = json.loads((tmp_path / "model" / "config.json").read_bytes())
+    assert (found["pad_token_id"], found["max_position_embeddings"]) == (1, 18)
+    assert load_model(tmp_path / "model")[0].encoder.config == model.encoder.config
+
+
 def test_a_loaded_model_is_ready_for_use(bert: Path) -> None:
     change(bert, lambda tensors: tensors.update({name: tensor.half() for name, tensor in tensors.items()}))
     model = load_model(bert)[0]

@@ -48,7 +48,9 @@ def test_a_cell_of_a_study_that_starts_from_a_folder_is_seen_to_be_finished(
         with write_folder(stage.folder, manifest=dict(stage.identity)):
             pass
     assert not finished(cell) and to_be_made(cell) == []
-    write_json(tmp_path / "runs" / "r" / "run.json", {})
+    stages = plan_stages(with_sizes_of_start(cell.recipe))
+    made = {name: {"folder": stage.folder.name} for name, stage in stages.items()}
+    write_json(tmp_path / "runs" / "r" / "run.json", {"stages": made})
     assert finished(cell)
 
 
@@ -98,6 +100,43 @@ def test_a_head_that_the_rows_do_not_train_is_left_out(folder: Path, tokenizer: 
     model, new = load_start(recipe(saved(folder, tokenizer, pairs=True)), tokenizer, pairs=False, seed=1)
     assert new == []
     assert not any(name.startswith("sentence_pair") for name in model.state_dict())
+
+
+def test_spanbert_goes_on_from_a_bert(folder: Path, tokenizer: Tokenizer) -> None:
+    """Its published folders are BERT's to transformers, too; the head for boundaries is new."""
+    masking = {"unit": "span", "boundaries": True}
+    asked = with_sizes_of_start(recipe(saved(folder, tokenizer), model={"family": "spanbert"}, masking=masking))
+    assert asked.model.family == "spanbert"
+    model, new = load_start(asked, tokenizer, pairs=False, seed=1)
+    assert model.family == "spanbert" and {name.split(".")[0] for name in new} == {"span_boundary"}
+
+
+@pytest.mark.parametrize(
+    ("family", "sections", "told"),
+    [
+        (
+            "roberta",
+            {"inputs": {"length": 16, "format": "segment-pair"}},
+            "holds a roberta: .* learns nothing from pairs",
+        ),
+        (
+            "electra",
+            {"inputs": {"length": 16, "format": "segment-pair"}},
+            "holds a electra: .* learns nothing from pairs",
+        ),
+        ("spanbert", {}, "holds a spanbert: .* an objective on masking.boundaries: set it to true"),
+        (
+            "roberta",
+            {"model": {"family": "spanbert"}, "masking": {"unit": "span", "boundaries": True}},
+            "holds a roberta: .* no objective on masking.boundaries: set it to false",
+        ),
+    ],
+)
+def test_rows_that_the_folders_family_does_not_learn_from(
+    family: str, sections: dict[str, Any], told: str, folder: Path, tokenizer: Tokenizer
+) -> None:
+    with pytest.raises(ClozeError, match=told):
+        with_sizes_of_start(recipe(saved(folder, tokenizer, family=family), **sections))
 
 
 def test_rows_longer_than_the_folders_positions(folder: Path, tokenizer: Tokenizer) -> None:

@@ -212,7 +212,7 @@ def test_auto_takes_varlen_where_it_can_run() -> None:
     assert choose_backend("auto", query(), Dropout(0.0)) is varlen
     assert choose_backend("auto", query(dtype=torch.float16), Dropout(0.1).eval()) is varlen
     assert choose_backend("auto", query(), Dropout(0.1)) is padded
-    for changes in (CPU, {"dtype": torch.float32}, {"shape": (9, 2, 12)}):
+    for changes in (CPU, {"dtype": torch.float32}, {"shape": (9, 2, 12)}, {"shape": (9, 2, 264)}):
         assert choose_backend("auto", query(**changes), Dropout(0.0)) is padded
 
 
@@ -221,6 +221,13 @@ def test_varlen_is_refused_where_it_cannot_run() -> None:
     for changes, dropout, named in ((CPU, 0.0, "on cpu"), ({}, 0.1, "dropout 0.1"), ({"shape": (9, 2, 12)}, 0, "12")):
         with pytest.raises(ClozeError, match=named):
             choose_backend("varlen", query(**changes), Dropout(dropout))
+
+
+def test_a_device_before_ampere_has_no_varlen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloze.models.attention.is_ampere", lambda device: False)
+    assert choose_backend("auto", query(), Dropout(0.0)) is padded
+    with pytest.raises(ClozeError, match="Ampere or later"):
+        choose_backend("varlen", query(), Dropout(0.0))
 
 
 def test_layers_with_a_window_take_padded_where_varlen_has_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,6 +187,6 @@ def test_settings_that_a_family_does_not_have(settings: dict[str, Any], message:
 def test_a_family_without_segments_takes_no_pairs() -> None:
     model = {"family": "modernbert", "norm_position": "pre"}
     with pytest.raises(
-        ValidationError, match=r"model\.family modernbert has no segments, but inputs\.format segment-pair"
+        ValidationError, match=r"model\.family modernbert learns nothing from pairs, but inputs\.format segment-pair"
     ):
         Recipe.model_validate({"name": "r", "model": model, "inputs": {"format": "segment-pair"}})

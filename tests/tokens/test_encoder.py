@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,6 +78,19 @@ def test_a_tokenizer_of_others_goes_the_librarys_way(tokenizer_folders: dict[Kin
         tokenizer = Tokenizer(json.dumps(description | {"normalizer": normalizer}))
         ids, _ = CorpusEncoder(tokenizer).encode(["영화는 재미!!"])
         assert ids.tolist() == tokenizer.encode(["영화는 재미!!"])[0]
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "byte-bpe", "unigram"])
+def test_tokens_added_behind_the_vocabulary_keep_their_ids(kind: Kind, tokenizer_folders: dict[Kind, Path]) -> None:
+    library = tokenizers.Tokenizer.from_str(Tokenizer.load(tokenizer_folders[kind]).text)
+    library.add_special_tokens(["[E1]"])
+    library.add_tokens(["zz"])
+    tokenizer = Tokenizer(library.to_str())
+    ids, _ = CorpusEncoder(tokenizer).encode(["영화 zz 음악"])
+    assert ids.tolist() == tokenizer.encode(["영화 zz 음악"])[0]
+    assert tokenizer.vocabulary_size - 1 in ids, "zz"
+    text, _ = CorpusEncoder(tokenizer).encode(["영화 [E1] 음악"])
+    assert tokenizer.vocabulary_size - 2 not in text, "a special token in a text is text"
 
 
 def test_two_bytes_up_to_65535_entries() -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +47,24 @@ def test_texts_without_new_words_keep_their_ids(words: list[str], tokenizer_fold
         old = Tokenizer.load(tokenizer_folders[kind])
         new, _ = old.extended(WORDS)
         assert new.encode([" ".join(words)]) == old.encode([" ".join(words)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_that_were_added_to_the_vocabulary_keep_their_ids(
+    kind: Kind, tokenizer_folders: dict[Kind, Path]
+) -> None:
+    """The library numbers them behind the model's entries, so that new words among these would move them."""
+    library = tokenizers.Tokenizer.from_str(Tokenizer.load(tokenizer_folders[kind]).text)
+    library.add_special_tokens(["[E1]"])
+    library.add_tokens(["zz"])
+    old = Tokenizer(library.to_str())
+    before = old.encode(["영화 zz 음악", *WORDS])
+    new, pieces = old.extended(WORDS)
+    names = [old.token(number) for number in range(old.vocabulary_size)]
+    assert [new.token(number) for number in range(old.vocabulary_size)] == names
+    assert new.encode(["영화 zz 음악"])[0] == before[0]
+    for ids, was in zip(new.encode(WORDS), before[1:], strict=True):
+        assert len(ids) == 1 and pieces[ids[0]] == tuple(was)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -68,4 +68,6 @@ def test_auto_precision_is_what_the_cpu_multiplies(flags: str, auto: str, monkey
     assert cpu.choose_dtype("auto", device) is getattr(torch, auto)
     assert cpu.choose_dtype("float32", device) is torch.float32
     assert cpu.choose_dtype("bfloat16", device) is torch.bfloat16
-    assert cpu.choose_dtype("auto", torch.device("cuda")) is torch.bfloat16
+    for ampere, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(cpu, "is_ampere", lambda device, ampere=ampere: ampere)
+        assert cpu.choose_dtype("auto", torch.device("cuda")) is dtype

@@ -42,6 +42,40 @@ def test_stop_and_resume_is_the_same_run(tiny: Make, tmp_path: Path, precision: 
     assert resumed.lines[-1][bits] == straight.lines[-1][bits] > 0
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a CUDA device is needed")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_training_on_a_gpu_learns_validates_and_resumes(tiny: Make, tmp_path: Path, precision: str) -> None:
+    """With torch.compile, as `auto` has it there; kernels add in any order, so curves agree and are not equal."""
+    settings: dict[str, Any] = {"precision": precision, "device": "cuda", "compile": "yes"}
+    straight = tiny(**settings).train(tmp_path / "a")
+    tiny(**settings).train(tmp_path / "b", stop_after=13)
+    resumed = tiny(**settings).train(tmp_path / "b")
+    np.testing.assert_allclose(resumed.losses, straight.losses[13:], rtol=0.05)
+    on_cpu = tiny(precision="float32").train(tmp_path / "c")
+    np.testing.assert_allclose(straight.losses, on_cpu.losses, rtol=0.05)
+
+
+@pytest.mark.parametrize("family", ["bert", "modernbert", "electra"])
+def test_losses_survive_the_compilers_capture(tiny: Make, family: str) -> None:
+    """What torch.compile makes of them before it writes code, which needs no compiler of C: the same sums and
+    gradients."""
+    run = tiny(family=family, dropout=0.0, norm_position="pre" if family == "modernbert" else "post")
+    batch, sums = run.train_rows.batch(0, np.arange(4)), []
+    for losses in (run.model.losses, torch.compile(run.model.losses, backend="aot_eager")):
+        run.model.train()
+        run.model.zero_grad()
+        found = losses(batch)
+        sum(one.loss for one in found.values()).backward()
+        gradients = [p.grad.clone() for p in run.model.parameters() if p.grad is not None]
+        sums.append((found, gradients))
+    (plain, ours), (compiled, theirs) = sums
+    assert plain.keys() == compiled.keys() and len(ours) == len(theirs)
+    for name in plain:
+        torch.testing.assert_close(plain[name].loss, compiled[name].loss)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
 def test_a_signal_in_the_last_validation_is_not_lost(tiny: Make, tmp_path: Path) -> None:
     """What comes after training must not begin; the same command finds the training finished."""
 

@@ -27,10 +27,11 @@ OWN_SETTINGS = {"family", "attention", "initialisation"}
 def with_sizes_of_start(recipe: Recipe) -> Recipe:
     """The recipe with the family and sizes of the folder it starts from; as it is without one.
 
-    Raises ClozeError for a folder that is no pretrained model, or one with fewer positions than a row has tokens.
+    Raises ClozeError for a folder that is no pretrained model, one with fewer positions than a row has tokens, or one
+    of a family that does not learn from the recipe's rows.
     """
     from cloze.interop.configuration import read_config
-    from cloze.recipe import FAMILY_SETTINGS, ModelSettings
+    from cloze.recipe import FAMILY_SETTINGS, ModelSettings, unfit_family
 
     if recipe.start_from is None:
         return recipe
@@ -47,10 +48,14 @@ def with_sizes_of_start(recipe: Recipe) -> Recipe:
             f"{recipe.start_from} has positions for {config.max_length} tokens, fewer than inputs.length "
             f"{recipe.inputs.length}. Lower inputs.length."
         )
-    model = recipe.model.model_copy(update={**sizes, "family": family.name, "initialisation": "normal"})
+    # SpanBERT's encoder is BERT's, and its published folders say so: what is new is a head.
+    name = "spanbert" if (family.name, recipe.model.family) == ("bert", "spanbert") else family.name
+    model = recipe.model.model_copy(update={**sizes, "family": name, "initialisation": "normal"})
     update: dict[str, Settings] = {"model": model}
     if recipe.only_tasks:
-        update |= _inputs_of(family.name, min(recipe.inputs.length, config.max_length))
+        update |= _inputs_of(name, min(recipe.inputs.length, config.max_length))
+    elif wrong := unfit_family(model, recipe.inputs, recipe.masking):
+        raise ClozeError(f"{recipe.start_from} holds a {name}: {'; '.join(message for _, message in wrong)}.")
     return recipe.model_copy(update=update)
 
 
@@ -102,7 +107,7 @@ def load_start(recipe: Recipe, tokenizer: Tokenizer, *, pairs: bool, seed: int) 
         size = own.vocabulary_size
         generator = config.generator and replace(config.generator, vocabulary_size=size)
         config = replace(config, vocabulary_size=size, generator=generator)
-    model = from_config(found.family, config, pairs=pairs)
+    model = from_config(recipe.model.family, config, pairs=pairs)
     initialise_normal(model, config.initialisation_std, seed)  # type: ignore[arg-type]
     loaded, wanted = found.state_dict(), model.state_dict()
     for name in wanted.keys() & loaded.keys():

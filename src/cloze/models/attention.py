@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cloze.errors import ClozeError
+from cloze.models.device import is_ampere
 from cloze.models.dropout import Dropout
 
 HIDDEN = -1e30
@@ -373,6 +374,8 @@ def varlen_has_windows() -> bool:
     return "window_size" in signature(varlen_attn).parameters
 
 
+VARLEN_WIDTH = 256
+"""Widest head that flash attention takes."""
 Backend = Callable[[Tensor, Tensor, Tensor, Layout, Dropout], Tensor]
 BACKENDS: dict[str, Backend] = {"explicit": explicit, "padded": padded, "varlen": varlen}
 
@@ -385,15 +388,16 @@ def choose_backend(name: str, q: Tensor, dropout: Dropout, window: int | None = 
     Raises ClozeError if varlen is asked for where it can't run: the kernel would fail, or ignore the dropout.
     """
     drops = dropout.training and dropout.share > 0.0
-    fits = q.is_cuda and q.dtype in (torch.float16, torch.bfloat16) and q.shape[-1] % 8 == 0 and not drops
+    width, of_kernel = q.shape[-1], q.dtype in (torch.float16, torch.bfloat16) and not drops
+    fits = q.is_cuda and of_kernel and width % 8 == 0 and width <= VARLEN_WIDTH and is_ampere(q.device)
     if window is not None and name in ("auto", "varlen") and fits and not varlen_has_windows():
         return padded
     if name == "auto":
         return varlen if fits else padded
     if name == "varlen" and not fits:
         raise ClozeError(
-            f"model.attention is varlen, but this is {q.dtype} on {q.device.type}, heads of width {q.shape[-1]} and "
-            f"attention dropout {dropout.share if drops else 0.0}. varlen needs float16 or bfloat16 on CUDA, a width "
-            "that 8 divides and no dropout. Set model.attention to auto."
+            f"model.attention is varlen, but this is {q.dtype} on {q.device.type}, heads of width {width} and "
+            f"attention dropout {dropout.share if drops else 0.0}. varlen needs float16 or bfloat16 on CUDA (Ampere or "
+            f"later), a width of at most {VARLEN_WIDTH} that 8 divides, and no dropout. Set model.attention to auto."
         )
     return BACKENDS[name]

@@ -80,7 +80,11 @@ CARRIER = replace(
     amounts=("pad_token_id",),
     defaults={**bert.CARRIER.defaults, "pad_token_id": 1},
     read=_read,
-    write=lambda config: {"max_position_embeddings": config.max_length + config.position_offset},
+    # Positions count from theirs, whatever the tokenizer's is.
+    write=lambda config: {
+        "max_position_embeddings": config.max_length + config.position_offset,
+        "pad_token_id": config.position_offset - 1,
+    },
 )
 PRE_NORM_CARRIER = replace(
     CARRIER,

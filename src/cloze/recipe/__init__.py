@@ -30,7 +30,7 @@ from cloze.recipe.data import (
     TokenizerSettings,
 )
 from cloze.recipe.model import (
-    FAMILIES_WITHOUT_SEGMENTS,
+    FAMILIES_WITHOUT_PAIRS,
     FAMILY_SETTINGS,
     NORM_POSITIONS,
     ModelSettings,
@@ -39,7 +39,7 @@ from cloze.recipe.model import (
 from cloze.recipe.tasks import ReportSettings, TaskSettings
 
 __all__ = [
-    "FAMILIES_WITHOUT_SEGMENTS",
+    "FAMILIES_WITHOUT_PAIRS",
     "FAMILY_SETTINGS",
     "MIN_VOCABULARY",
     "NORM_POSITIONS",
@@ -60,6 +60,7 @@ __all__ = [
     "TokenizerSettings",
     "TrainingSettings",
     "refuse",
+    "unfit_family",
 ]
 
 
@@ -117,15 +118,17 @@ class Recipe(Settings):
             for key, length in lengths.items()
             if length > positions
         ]
-        if self.model.family in FAMILIES_WITHOUT_SEGMENTS and self.inputs.format in SEGMENT_FORMATS:
-            family, form = self.model.family, self.inputs.format
-            message = f"model.family {family} has no segments, but inputs.format {form} makes pairs"
-            wrong.append(("model.family inputs.format", f"{message}; take family bert or format full-sentences"))
-        if self.masking.boundaries != (self.model.family == "spanbert"):
-            has = "no" if self.masking.boundaries else "an"
-            message = f"model.family {self.model.family} has {has} objective on masking.boundaries: set it to "
-            message += "false" if self.masking.boundaries else "true, and masking.unit to span"
-            wrong.append(("masking.boundaries model.family", message))
+        wrong += unfit_family(self.model, self.inputs, self.masking)
+        decays = {"training.average_decay": self.training.average_decay}
+        decays |= {f"tasks.{place}.average_decay": task.average_decay for place, task in enumerate(self.tasks)}
+        wrong += [
+            (
+                f"{key} model.norm",
+                f"{key} {decay:g} averages weights, whose BatchNorm would keep the last ones' statistics",
+            )
+            for key, decay in decays.items()
+            if decay and self.model.norm == "batch"
+        ]
         if self.tokenizer.new_words is not None and self.start_from is None:
             message = "new_words extend the tokenizer of start_from, which is null; a tokenizer of its own learns words"
             wrong.append(("tokenizer.new_words start_from", message))
@@ -160,6 +163,20 @@ class Recipe(Settings):
         named = {other.name: other for other in self.tasks}
         folders = [Path(name) for name in task.teachers if name not in named]
         return [named[name] for name in task.teachers if name in named], folders
+
+
+def unfit_family(model: ModelSettings, inputs: InputSettings, masking: MaskingSettings) -> list[tuple[str, str]]:
+    """What a family does not learn from in rows of pretraining: (keys, message) for each, as `refuse` takes them."""
+    wrong = []
+    if model.family in FAMILIES_WITHOUT_PAIRS and inputs.format in SEGMENT_FORMATS:
+        message = f"model.family {model.family} learns nothing from pairs, but inputs.format {inputs.format} makes them"
+        wrong.append(("model.family inputs.format", f"{message}; take family bert or format full-sentences"))
+    if masking.boundaries != (model.family == "spanbert"):
+        has = "no" if masking.boundaries else "an"
+        message = f"model.family {model.family} has {has} objective on masking.boundaries: set it to "
+        message += "false" if masking.boundaries else "true, and masking.unit to span"
+        wrong.append(("masking.boundaries model.family", message))
+    return wrong
 
 
 def _unfit_teacher(name: str, task: TaskSettings, earlier: Sequence[TaskSettings], names: Sequence[str]) -> str:

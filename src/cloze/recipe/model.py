@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from cloze.recipe.base import Amount, Count, Decay, Frac, Positive, Settings, Share, refuse
 
-FAMILIES_WITHOUT_SEGMENTS = ("roberta", "spanbert", "modernbert")
+FAMILIES_WITHOUT_PAIRS = ("roberta", "electra", "spanbert", "modernbert")
+"""Families whose pretraining has no objective on pairs of segments."""
 FAMILY_SETTINGS = {
     "embedding_width": ("albert", "electra"),
     "generator_frac": ("electra",),

@@ -43,10 +43,13 @@ class CorpusEncoder:
     def __init__(self, tokenizer: Tokenizer) -> None:
         without = dict.fromkeys(("post_processor", "truncation", "padding"))
         description = json.loads(tokenizer.text) | without
-        added = [token for token in description.get("added_tokens") or () if not token.get("special")]
+        every = description.get("added_tokens") or ()
+        added = [token for token in every if not token.get("special")]
         if tokenizer.kind == "unigram":
             # Its model knows [MASK] as it knows any other piece. No word has a space, so this piece matches none.
             entries = description["model"]["vocab"]
+            # What it does not know stays all, in order, for the library counts it through; special tokens are text.
+            added = [token for token in every if token in added or token["id"] >= len(entries)]
             for number in tokenizer.special_ids:
                 if number < len(entries):
                     entries[number][0] = f" {entries[number][0]}"

@@ -61,6 +61,7 @@ def extend(text: str, kind: Kind, words: Sequence[str]) -> Extension:
     old = tokenizers.Tokenizer.from_str(text)
     ids, known = old.get_vocab(with_added_tokens=True), 0
     unknown = _unknown(description["model"], ids)
+    _keep_added(description, kind)
     for word in words:
         entry, parts = _entry(old, kind, word)
         if entry in ids or (len(parts) == 1 and parts[0] != unknown):
@@ -73,7 +74,21 @@ def extend(text: str, kind: Kind, words: Sequence[str]) -> Extension:
                 _add(description["model"], kind, name, ids[name], of)
         if kind == "byte-bpe":
             _merge(description["model"], [str(old.id_to_token(part)) for part in parts])
-    return Extension(json.dumps(description, ensure_ascii=False, indent=2), pieces, known)
+    made = json.dumps(description, ensure_ascii=False, indent=2)
+    if tokenizers.Tokenizer.from_str(made).get_vocab(with_added_tokens=True) != ids:
+        raise ClozeError("this tokenizer's entries would change their ids with new words: it can't be extended.")
+    return Extension(made, pieces, known)
+
+
+def _keep_added(description: dict[str, Any], kind: Kind) -> None:
+    """Give added tokens that the model lacks their entries in it: the library numbers them behind the model's others,
+    so with new words among those they would move."""
+    vocabulary = description["model"]["vocab"]
+    for token in sorted(description.get("added_tokens") or (), key=lambda token: int(token["id"])):
+        if kind != "unigram":
+            vocabulary.setdefault(token["content"], token["id"])
+        elif token["id"] == len(vocabulary):
+            vocabulary.append([token["content"], min(score for _, score in vocabulary)])
 
 
 def _unknown(model: Mapping[str, Any], ids: Mapping[str, int]) -> int | None:

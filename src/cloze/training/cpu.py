@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from cloze.models.device import is_ampere
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE_BYTES = 1 << 30
 
@@ -69,7 +71,7 @@ def use_onednn() -> bool:
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The dtype of matrix products under `training.precision`: auto takes bfloat16 where the device multiplies it."""
-    natively = device.type == "cuda" or multiplies_bfloat16()
+    natively = is_ampere(device) if device.type == "cuda" else multiplies_bfloat16()
     return torch.bfloat16 if precision == "bfloat16" or (precision == "auto" and natively) else torch.float32
 
 

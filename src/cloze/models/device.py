@@ -1,0 +1,14 @@
+"""What a CUDA device can do, asked once; the compiler takes the answers for constants."""
+
+from __future__ import annotations
+
+import torch
+
+AMPERE = (8, 0)
+"""Compute capability from which a device multiplies bfloat16, and flash attention runs."""
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def is_ampere(device: torch.device) -> bool:
+    """Whether a CUDA device is of the Ampere generation or a later one; so taken where there is none to ask."""
+    return not torch.cuda.is_available() or torch.cuda.get_device_capability(device) >= AMPERE
