@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,15 @@ def test_other_errors_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(pipeline, "plan_stages", fail)
     with pytest.raises(RuntimeError, match="shapes differ"):
         pipeline.run(Recipe.model_validate({"name": "a", "corpus": {"sources": ["a.txt"]}}), Silent())
+
+
+def test_the_record_of_an_archive_is_that_of_the_files_in_it(tmp_path: Path) -> None:
+    """A licence that forbids changes must not be lost because the file was packed."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("x.txt", "가나다.")
+        archive.writestr("y.txt", "라마바.")
+    record = {"name": "set", "licence": "CC BY-ND", "files": {"a.zip": {"blob_id": "0" * 40}}}
+    write_json(tmp_path / "SOURCE.json", record)
+    recipe = Recipe.model_validate({"name": "a", "data": tmp_path, "corpus": {"sources": ["a.zip"]}})
+    (found,) = pipeline._sources(recipe)
+    assert (found["licence"], found["used_for"], found["changed"]) == ("CC BY-ND", ["corpus"], ["a.zip"])

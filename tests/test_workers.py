@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -79,6 +79,20 @@ def test_results_have_the_order_of_the_items(callers: Here | Workers) -> None:
 def test_what_is_shared_comes_behind_the_arguments(callers: Here | Workers) -> None:
     assert [callers.call(add, number) for number in (1, 2)] == [211, 212]
     callers.close()
+
+
+@pytest.mark.parametrize("make", [Here, lambda: Workers(2)], ids=["here", "workers"])
+def test_what_comes_before_an_item_that_cannot_be_had_is_given_first(make: Callable[[], Here | Workers]) -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise ClozeError("the sixth is damaged")
+
+    callers, given = make(), []
+    with pytest.raises(ClozeError, match="the sixth"):
+        for result in in_order(callers, lambda n: callers.call(double, n), items()):
+            given.append(result)
+    assert given == [0, 2, 4, 6, 8]
+    assert not multiprocessing.active_children()
 
 
 def test_items_are_taken_as_they_are_needed() -> None:

@@ -295,9 +295,9 @@ def _task(
 def _sources(recipe: Recipe) -> list[dict[str, Any]]:
     """Whose the files of corpus and tasks are, and those that the model saw that training goes on from."""
     from cloze.corpus.licences import sources_of, sources_of_start
-    from cloze.corpus.sources import source_files
+    from cloze.corpus.sources import on_disk, source_files
 
-    files = {} if recipe.only_tasks else {"corpus": source_files(recipe.corpus, recipe.data)}
+    files = {} if recipe.only_tasks else {"corpus": [*map(on_disk, source_files(recipe.corpus, recipe.data))]}
     for task in recipe.tasks:
         files[f"task {task.name}"] = [file for p in task.files.values() for file in files_below(recipe.data / p)]
     folders = [folder for task in recipe.tasks for folder in recipe.teachers_of(task)[1]]

@@ -102,6 +102,11 @@ class _Plan:
 def plan_stages(recipe: Recipe) -> dict[str, Stage]:
     """Every stage by name, in order; tasks are `task-<name>`. Reads all source files, for their hashes. Raises
     ClozeError if one is absent."""
+    with os_errors(recipe.data, "--data"):
+        return _plan(recipe)
+
+
+def _plan(recipe: Recipe) -> dict[str, Stage]:
     from cloze.interop.start import fingerprint_of_start
 
     _check_sources(recipe)

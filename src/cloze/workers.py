@@ -140,7 +140,8 @@ def in_order(callers: Callers, function: Callable[[Item], T], items: Iterable[It
 
     Each is run in a thread, where it may wait for `callers`. There are more threads than workers, so that a result can
     be written to the disk while its worker goes on. Items are taken by the thread that iterates, as far ahead as keeps
-    all workers busy. Whatever ends the iteration, `close()` and errors too, ends the workers.
+    all workers busy; where that fails, the results of those before come first, as with one process. Whatever ends the
+    iteration, `close()` and errors too, ends the workers.
     """
     if isinstance(callers, Here):
         yield from map(function, items)
@@ -148,15 +149,35 @@ def in_order(callers: Callers, function: Callable[[Item], T], items: Iterable[It
     waiting: deque[Future[T]] = deque()
     with ThreadPoolExecutor(callers.at_once * AHEAD, thread_name_prefix="caller") as threads:
         try:
-            for item in items:
-                waiting.append(threads.submit(function, item))
-                if len(waiting) > callers.at_once * AHEAD:
-                    yield waiting.popleft().result()
+            failure = yield from _ahead(threads, function, items, waiting, callers.at_once * AHEAD)
             while waiting:
                 yield waiting.popleft().result()
+            if failure is not None:
+                raise failure
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
             callers.close()
+
+
+def _ahead(
+    threads: ThreadPoolExecutor,
+    function: Callable[[Item], T],
+    items: Iterable[Item],
+    waiting: deque[Future[T]],
+    at_most: int,
+) -> Generator[T, None, Exception | None]:
+    """Results while there are items; the last `at_most` stay in `waiting`. Returns what ended the items too early."""
+    taken = iter(items)
+    while True:
+        try:
+            item = next(taken)
+        except StopIteration:
+            return None
+        except Exception as error:
+            return error
+        waiting.append(threads.submit(function, item))
+        if len(waiting) > at_most:
+            yield waiting.popleft().result()
 
 
 def available_cores() -> int:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
 import os
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
 
+from cloze.corpus import shards, sources
 from cloze.corpus.counts import Counts
+from cloze.corpus.readers import open_reader
 from cloze.corpus.sources import ignored_files, open_source, source_files
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, SourceDamaged
 from cloze.recipe import CorpusSettings
 
 TEXT = "가나다 라마바.\n".encode() * 5_000
@@ -132,3 +138,127 @@ def test_patterns_give_what_fits_them_once(tmp_path: Path) -> None:
         found("../*.txt")
     (tmp_path / "a[1].txt").write_text("x")
     assert found("a[1].txt") == ["a[1].txt"], "a file may be called like a pattern"
+
+
+PACKS = [gzip.compress, zstandard.compress, bz2.compress, lzma.compress]
+
+
+@pytest.mark.parametrize("pack", PACKS, ids=["gzip", "zstandard", "bzip2", "xz"])
+@pytest.mark.parametrize("kind", ["lines", "array"])
+def test_what_comes_before_a_cut_is_kept(tmp_path: Path, pack: Pack, kind: str) -> None:
+    """Within what the compression lets be known: bzip2 knows nothing of a block of 900 kB that it has not all of."""
+    texts = [f"문서 {number} {os.urandom(20).hex()}" for number in range(30_000)]
+    records = [{"namespace": "0", "title": "가", "text": text} for text in texts]
+    lines = "\n\n".join(texts) if kind == "lines" else json.dumps(records, ensure_ascii=False)
+    path = tmp_path / "a.gz"
+    path.write_bytes(pack(lines.encode())[:-9])
+    settings = CorpusSettings(sources=[path])
+    read: list[str] = []
+    with pytest.raises(SourceDamaged):
+        for document in open_reader(path, settings).read(Counts()):
+            read.append(document.id)  # what was read before the error is the point
+    whole = len(lines.encode())
+    lost = 1_000_000 if pack is bz2.compress else 200_000
+    assert len(read) > len(texts) * (1 - lost / whole)
+
+
+def test_shards_do_not_make_a_large_file_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts begin anew with every shard; the packed bytes that a bomb is known by do not."""
+    monkeypatch.setattr(sources, "BOMB_BYTES", 1 << 16)
+    monkeypatch.setattr(sources, "BOMB_RATIO", 4)
+    monkeypatch.setattr(sources, "_BUFFER_BYTES", 1 << 12)
+    monkeypatch.setattr(shards, "SHARD_CHARACTERS", 20_000)
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress("\n\n".join(os.urandom(50).hex() for _ in range(5_000)).encode()))
+    cut = list(shards.read_shards([path], CorpusSettings()))
+    assert len(cut) > 9 and sum(len(shard.raw) for shard in cut) == 5_000
+    assert sum(shard.counts.bytes_read for shard in cut) == path.stat().st_size
+
+
+def test_zeros_in_zstandard_are_refused_before_they_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "BOMB_BYTES", 1 << 20)
+    monkeypatch.setattr(sources, "BOMB_RATIO", 20)
+    path = tmp_path / "a.zst"
+    path.write_bytes(zstandard.compress(bytes(1 << 26), 3) * 2)
+    largest = 0
+    unpack = sources._Zstandard._unpack
+
+    def watch(self: Any, chunk: bytes) -> bytes:
+        nonlocal largest
+        largest = max(largest, len(chunk))
+        return unpack(self, chunk)
+
+    monkeypatch.setattr(sources._Zstandard, "_unpack", watch)
+    with pytest.raises(ClozeError, match="a zip bomb"):
+        unpacked(path)
+    assert 0 < largest <= 1 << 12
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_a_tar_archive_is_no_text(tmp_path: Path, pack: Pack) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "가나다."}\n', encoding="utf-8")
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(tmp_path / "a.jsonl", "a.jsonl")
+    path = tmp_path / "b.tar.gz"
+    path.write_bytes(pack((tmp_path / "a.tar").read_bytes()))
+    with pytest.raises(ClozeError, match=r"b\.tar\.gz is a tar archive.* tar xf b\.tar\.gz"):
+        unpacked(path)
+
+
+def test_folders_behind_links_are_read_once(tmp_path: Path) -> None:
+    for name in ("folder/a.txt", "elsewhere/b.txt", "elsewhere/deep/c.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("가.", encoding="utf-8")
+    (tmp_path / "folder" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "folder")
+    found = source_files(CorpusSettings(sources=[Path("folder")]), tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+        "folder/a.txt",
+        "folder/link/b.txt",
+        "folder/link/deep/c.txt",
+    ]
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def walk(folder: Path, onerror: Any, **_: object) -> Any:
+        yield str(folder), [], []
+        onerror(PermissionError(13, "Permission denied", str(folder / "closed")))
+
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(sources.os, "walk", walk)
+    with pytest.raises(ClozeError, match=r"closed cannot be read \(Permission denied\)"):
+        source_files(CorpusSettings(sources=[Path("folder")]), tmp_path)
+
+
+def test_patterns_that_are_none_and_records_of_sources(tmp_path: Path) -> None:
+    for name in ("a.json", "SOURCE.json"):
+        (tmp_path / name).write_text("[]", encoding="utf-8")
+    assert source_files(CorpusSettings(sources=[Path("*.json")]), tmp_path) == [tmp_path / "a.json"]
+    try:
+        found = source_files(CorpusSettings(sources=[Path("**.json")]), tmp_path)
+    except ClozeError as error:  # Python before 3.13
+        assert "is no pattern" in str(error) and "**/*.txt" in str(error)
+    else:
+        assert found == [tmp_path / "a.json"]
+
+
+@pytest.mark.parametrize("make", ["zip", "7z"])
+def test_bytes_of_an_archive_count_once(tmp_path: Path, make: str) -> None:
+    contents = {f"{number}.txt": os.urandom(3_000).hex().encode() for number in range(20)}
+    path = tmp_path / f"a.{make}"
+    if make == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in contents.items():
+                archive.writestr(name, data)
+    else:
+        py7zr = pytest.importorskip("py7zr")
+        with py7zr.SevenZipFile(path, "w") as archive:
+            for name, data in contents.items():
+                archive.writestr(data, name)
+    counts = Counts()
+    for file in source_files(CorpusSettings(sources=[path]), tmp_path):
+        with open_source(file, counts) as opened:
+            assert opened.read() == contents[file.name]
+    assert 0.8 * path.stat().st_size < counts.bytes_read <= path.stat().st_size

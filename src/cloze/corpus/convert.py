@@ -22,8 +22,10 @@ def convert(
     """Clean, without markup, split into sentences by `split`; what that drops or changes is entered into `counts`."""
     text = normalize(raw.text, counts, raw.id)
     plain = plain_text(text, raw.markup, options, counts, raw.title or raw.id)
+    counted = 0
     if raw.markup in _WITH_ENTITIES:
-        plain = normalize(plain, counts, raw.id)
+        normal = normalize(plain, counts, raw.id)
+        counted, plain = len(plain) - len(normal), normal
     lines = plain.split("\n")
     if raw.markup == "lines":
         sentences = [sentence for line in lines if (sentence := squeeze(line))]
@@ -31,7 +33,7 @@ def convert(
     else:
         sentences = [squeezed for line in lines for part in split(line) if (squeezed := squeeze(part))]
         breaks = 0
-    if lost := len(text) - breaks - sum(map(len, sentences)):
+    if lost := len(text) - counted - breaks - sum(map(len, sentences)):
         reason = _LOST.get(raw.markup, "markup and white space")
         counts.drop(reason, characters=lost, example=raw.id)
     return Document(raw.id, squeeze(normalize(raw.title, counts, raw.id)), sentences)

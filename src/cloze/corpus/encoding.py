@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloze.corpus.chunks import read_chunk
 from cloze.corpus.counts import Counts
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
@@ -101,7 +102,7 @@ class Recoded(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         while not self._rest:
-            chunk = self._file.read(1 << 17)
+            chunk = read_chunk(self._file, 1 << 17)
             self._rest = memoryview(self._decoded(chunk).encode(errors="replace"))
             if not chunk:
                 break

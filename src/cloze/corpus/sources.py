@@ -12,6 +12,7 @@ import gzip
 import io
 import itertools
 import lzma
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +20,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from cloze.corpus.archives import SEVEN_ZIP, ZIP, archive_of, members, open_member
+from cloze.corpus.archives import SEVEN_ZIP, ZIP, archive_of, members, open_member, packed_share
+from cloze.corpus.chunks import BREAKS
 from cloze.corpus.counts import Counts
 from cloze.corpus.encoding import Recoded, is_wide
 from cloze.corpus.licences import SOURCE_FILE
@@ -42,12 +44,15 @@ _DATASET_FILES = ("dataset_info.json", "state.json", "dataset_dict.json")
 """What `save_to_disk` of `datasets` writes beside its Arrow files."""
 _GZIP = b"\x1f\x8b"
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
+_ZSTANDARD_BYTES = 1 << 12
+"""Packed bytes that are unpacked at once: zeros become 30,000 times as many, which must fit into memory."""
 _BZIP2 = b"BZh"
 _XZ = b"\xfd7zXZ\x00"
 PACKED = (_GZIP, _ZSTANDARD, _BZIP2, _XZ)
 """How a file begins that is compressed."""
 _PATTERN = frozenset("*?[")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_TAR, _TAR_PLACE = b"ustar", slice(257, 262)
 BOMB_BYTES, BOMB_RATIO = 1 << 30, 1_000
 """More unpacked bytes than the first, and this many times the packed ones, are no text that anybody wrote."""
 
@@ -70,8 +75,8 @@ def source_files(settings: CorpusSettings, data: Path) -> list[Path]:
 
 def fingerprint(paths: list[Path]) -> str:
     """Hash of the names (which become part of the documents' ids) and contents of source files, in order."""
-    content = {place: _content(place) for place in {_on_disk(path) for path in paths}}
-    return hash_json([(source_name(path), content[_on_disk(path)]) for path in paths])
+    content = {place: _content(place) for place in {on_disk(path) for path in paths}}
+    return hash_json([(source_name(path), content[on_disk(path)]) for path in paths])
 
 
 @lru_cache(maxsize=16)
@@ -86,7 +91,7 @@ def source_name(path: Path) -> str:
 
 def packed_bytes(paths: list[Path]) -> int:
     """What source files take on the disk; an archive counts once, and what is on the Hub counts nothing."""
-    return sum(place.stat().st_size for place in {_on_disk(path) for path in paths} if not is_hub(place))
+    return sum(place.stat().st_size for place in {on_disk(path) for path in paths} if not is_hub(place))
 
 
 def is_hub(source: Path) -> bool:
@@ -99,7 +104,7 @@ def is_pattern(data: Path, source: Path) -> bool:
     return not _PATTERN.isdisjoint(str(source)) and not (data / source).exists()
 
 
-def _on_disk(path: Path) -> Path:
+def on_disk(path: Path) -> Path:
     """The file that a source file is, or is in."""
     return path if is_hub(path) else archive_of(path) or path
 
@@ -110,13 +115,16 @@ def _content(path: Path) -> str:
         from cloze.corpus.readers.hub import commit_of
 
         return commit_of(path)
-    return sha256_file(path)
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def ignored_files(settings: CorpusSettings, data: Path) -> list[Path]:
     """Files in source folders that `source_files` leaves out."""
     taken = set(source_files(settings, data))
-    taken |= {_on_disk(path) for path in taken}
+    taken |= {on_disk(path) for path in taken}
     folders = (match for source in settings.sources if not is_hub(source) for match in _matches(data, source))
     return [path for folder in folders if folder.is_dir() for path in _files(folder) if path not in taken]
 
@@ -145,7 +153,13 @@ def _matches(data: Path, source: Path) -> list[Path]:
     if ".." in source.parts:
         raise ClozeError(f"The corpus source {source} is a pattern with `..`. Name the folder from the root instead.")
     root, pattern = (Path("/"), source.relative_to("/")) if source.is_absolute() else (data, source)
-    found = sorted(match for match in root.glob(str(pattern)) if not _hidden(match, root))
+    try:
+        matches = [match for match in root.glob(str(pattern)) if match.name != SOURCE_FILE]
+    except ValueError as error:
+        raise ClozeError(
+            f"The corpus source {source} is no pattern ({error}). For files at any depth write `**/*.txt`, say."
+        ) from None
+    found = sorted(match for match in matches if not _hidden(match, root))
     if not found:
         inside = data / Path(*itertools.takewhile(lambda part: _PATTERN.isdisjoint(part), source.parts))
         raise ClozeError(
@@ -207,8 +221,22 @@ def _text_files(source: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All but what says whose they are."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SOURCE_FILE)
+    """All but what says whose they are, also behind links to folders, each folder once. Raises ClozeError."""
+
+    def refuse(error: OSError) -> None:
+        raise _unreadable(Path(error.filename or folder), error)
+
+    found: list[Path] = []
+    known: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        status = os.stat(place)
+        if (status.st_dev, status.st_ino) in known:  # A link may lead back to where it stands.
+            folders.clear()
+            continue
+        known.add((status.st_dev, status.st_ino))
+        folders.sort()
+        found += [path for name in names if (path := Path(place, name)).is_file() and name != SOURCE_FILE]
+    return sorted(found)
 
 
 def _hidden(path: Path, folder: Path) -> bool:
@@ -228,10 +256,11 @@ def open_source(path: Path, counts: Counts, settings: CorpusSettings | None = No
     magic = b""
     try:
         with ExitStack() as stack:
-            packed = stack.enter_context(io.BufferedReader(cast(Any, _Metered(archive or path, counts)), _BUFFER_BYTES))
+            metered = _Metered(archive or path, counts, None if archive is None else packed_share(path, archive))
+            packed = stack.enter_context(io.BufferedReader(cast(Any, metered), _BUFFER_BYTES))
             if archive is not None:
                 inside = stack.enter_context(open_member(path, archive, packed))
-                packed = io.BufferedReader(cast(Any, _Watched(inside, path, counts)), _BUFFER_BYTES)
+                packed = io.BufferedReader(cast(Any, _Watched(inside, path, metered)), _BUFFER_BYTES)
             magic = packed.peek(8)[:8]
             if magic.startswith((SEVEN_ZIP, *ZIP)):
                 if archive is None:
@@ -239,7 +268,11 @@ def open_source(path: Path, counts: Counts, settings: CorpusSettings | None = No
                 raise ClozeError(f"{path} is an archive within an archive. Unpack the outer one first.")
             unpacked = _unpacker(magic, packed, path)
             if unpacked is not packed:
-                unpacked = io.BufferedReader(cast(Any, _Watched(unpacked, path, counts)), _BUFFER_BYTES)
+                unpacked = io.BufferedReader(cast(Any, _Watched(unpacked, path, metered)), _BUFFER_BYTES)
+            if unpacked.peek(_TAR_PLACE.stop)[_TAR_PLACE] == _TAR:
+                raise ClozeError(
+                    f"{path} is a tar archive, whose files are not read. Unpack it first: tar xf {path.name}"
+                )
             encoding = settings.encoding
             if encoding == "auto" and unpacked.peek(2).startswith(_UTF16):
                 counts.change("decoded from UTF-16", documents=1, example=source_name(path))
@@ -295,38 +328,60 @@ def _cut_off(path: Path, kind: str) -> ClozeError:
 
 
 class _Watched(io.RawIOBase):
-    """Unpacked bytes, as long as they are not too many for the packed ones (a zip bomb)."""
+    """Unpacked bytes, as long as they are not too many for the packed ones (a zip bomb). All that can be unpacked comes
+    before an error, which then stays."""
 
-    def __init__(self, unpacked: BinaryIO, path: Path, counts: Counts) -> None:
-        self._unpacked, self._path, self._counts = unpacked, path, counts
-        self._packed_before = counts.bytes_read
+    def __init__(self, unpacked: BinaryIO, path: Path, metered: _Metered) -> None:
+        self._unpacked, self._path, self._metered = unpacked, path, metered
+        self._packed_before = metered.taken
         self._bytes = 0
+        self._error: Exception | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        size = self._unpacked.readinto(buffer)  # type: ignore[attr-defined]
+        if self._error is not None:
+            raise self._error
+        try:
+            size = self._read(memoryview(buffer).cast("B"))
+        except BREAKS as error:
+            self._error = error
+            raise
         self._bytes += size
-        packed = max(_BUFFER_BYTES, self._counts.bytes_read - self._packed_before)
+        packed = max(_BUFFER_BYTES, self._metered.taken - self._packed_before)
         if self._bytes > BOMB_BYTES and self._bytes > BOMB_RATIO * packed:
             raise ClozeError(
                 f"{self._path} unpacks to more than {self._bytes:,} bytes from {packed:,}: that is no text but a zip "
                 "bomb. If it is yours, unpack it first."
             )
-        return int(size)
+        return size
+
+    def _read(self, view: memoryview) -> int:
+        if not hasattr(self._unpacked, "read1"):
+            return int(self._unpacked.readinto(view))  # type: ignore[attr-defined]
+        # `readinto` of the library's unpackers goes on until the buffer is full, and keeps nothing if it fails.
+        data = self._unpacked.read1(len(view))
+        view[: len(data)] = data
+        return len(data)
 
 
 class _Metered(io.FileIO):
-    """A file that enters the bytes it gives into the counts."""
+    """A file that enters the bytes it gives into the counts, of an archive no more than the share of what is read in
+    it: to reach that, what others have counted is read again."""
 
-    def __init__(self, path: Path, counts: Counts) -> None:
+    def __init__(self, path: Path, counts: Counts, share_bytes: int | None) -> None:
         super().__init__(path)
-        self._counts = counts
+        self._counts, self._left = counts, share_bytes
+        self.taken = 0
+        """Bytes that were read; those of `counts` begin anew with every shard."""
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         size = super().readinto(buffer)
-        self._counts.bytes_read += size
+        self.taken += size
+        counted = size if self._left is None else min(size, self._left)
+        self._left = None if self._left is None else self._left - counted
+        self._counts.bytes_read += counted
         return size
 
 
@@ -348,7 +403,7 @@ class _Zstandard(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         while not self._unpacked:
-            chunk = self._waiting or self._packed.read(1 << 17)
+            chunk = self._waiting or self._packed.read(_ZSTANDARD_BYTES)
             self._waiting = b""
             if not chunk:
                 if self._frame is not None:

@@ -68,3 +68,12 @@ def test_an_object_over_several_lines_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b'{\n  "text": "a"\n}\n')
     with pytest.raises(ClozeError, match=r"a\.json begins with a JSON object that goes on for several lines.*jq -c"):
         open_reader(tmp_path / "a.json", CorpusSettings())
+
+
+def test_many_comments_take_no_time(tmp_path: Path) -> None:
+    """A pattern that tries every way to read them takes years for forty."""
+    path = tmp_path / "a.xml"
+    path.write_text("<?xml version='1.0'?>\n" + "<!-- a -->\n" * 200 + "<TEI>\n", encoding="utf-8")
+    assert type(open_reader(path, CorpusSettings(sources=[path]))).__name__ == "TextReader"
+    path.write_text("<!-- a -->\n <!-- b -->\n<html><p>가</p></html>", encoding="utf-8")
+    assert type(open_reader(path, CorpusSettings(sources=[path]))).__name__ == "HtmlReader"

@@ -28,6 +28,10 @@ def test_files_and_columns(read: Read) -> None:
 def test_characters_of_entities_are_cleaned(read: Read) -> None:
     documents, _ = read("<html><p>가&#8203;나&#x1112;&#x1161;&#x11ab;</html>".encode())
     assert documents[0].sentences == ["가나한"]
+    text = "<html><p>가&#8203;나</html>"
+    _, counts = read(text.encode())
+    lost = {name: sums.characters for name, sums in counts.dropped.items()}
+    assert lost.pop("unprintable characters") == 1 and sum(lost.values()) == len(text) - 1 - 2, "each is counted once"
 
 
 def test_what_cannot_be_read(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:

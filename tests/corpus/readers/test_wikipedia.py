@@ -14,7 +14,7 @@ import zstandard
 from cloze.corpus.counts import Counts
 from cloze.corpus.readers import open_reader
 from cloze.corpus.readers.wikipedia import WikipediaReader
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, SourceDamaged
 from cloze.recipe import CorpusSettings
 from tests.corpus.readers.conftest import Read
 
@@ -139,3 +139,15 @@ def test_pages_are_yielded_before_the_whole_dump_is_read(tmp_path: Path) -> None
     path.write_bytes(dump(*(page(f"가{number}", "나" * 1_000) for number in range(3_000))))
     next(WikipediaReader(path, CorpusSettings()).read(counts))
     assert counts.bytes_read < path.stat().st_size / 4
+
+
+def test_pages_before_damage_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "w.xml"
+    data = dump(*(page(f"문서{number}", "글이다.") for number in range(50)))
+    place = data.rindex(b"<page>")
+    path.write_bytes(data[:place] + b"\xff" + data[place:])
+    read: list[str] = []
+    with pytest.raises(SourceDamaged, match="after page 49"):
+        for document in open_reader(path, CorpusSettings(sources=[path])).read(Counts()):
+            read.append(document.title)
+    assert read == [f"문서{number}" for number in range(49)]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from cloze.corpus.chunks import read_chunk
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
 from cloze.corpus.readers.columns import ArrowReader, ParquetReader
@@ -24,7 +25,9 @@ from cloze.recipe import CorpusSettings
 
 _BLANK = b" \t\r\n"
 _XML = re.compile(
-    rb"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*(?:(<mediawiki[\s>])|<!doctype\s+html|<html[\s>])", re.I | re.S
+    # Nothing is tried twice (?>, *+): so many comments would take ages.
+    rb"(?:<\?xml[^>]*>\s*+)?(?:<!--(?>.*?-->)\s*+)*+(?:(<mediawiki[\s>])|<!doctype\s+html|<html[\s>])",
+    re.I | re.S,
 )
 _ENDINGS = {".csv": "csv", ".tsv": "tsv", ".md": "markdown", ".markdown": "markdown"}
 
@@ -66,7 +69,7 @@ def open_reader(path: Path, settings: CorpusSettings) -> Reader:
 def _kind_of(path: Path, settings: CorpusSettings) -> str:
     """By the first bytes; only tables of plain text and Markdown, which look like text, are known by their names."""
     with open_source(path, Counts(), settings) as file:
-        start = file.read(4096).removeprefix(codecs.BOM_UTF8).lstrip(_BLANK)
+        start = read_chunk(file, 4096).removeprefix(codecs.BOM_UTF8).lstrip(_BLANK)
     if start.startswith(b"PAR1"):
         return "parquet"
     if start.startswith((b"ARROW1", b"\xff\xff\xff\xff")):

@@ -12,8 +12,9 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
+from cloze.corpus.chunks import Readable, read_chunk
 from cloze.corpus.readers.record import MAX_DOCUMENT_BYTES
 
 CHUNK_BYTES = 1 << 20
@@ -44,7 +45,7 @@ class ArrayReader:
     """
 
     def __init__(
-        self, file: BinaryIO, place: int, decode: Callable[[bytes], str | None], *, nested: bool = False
+        self, file: Readable, place: int, decode: Callable[[bytes], str | None], *, nested: bool = False
     ) -> None:
         self.ended = False
         """The array's closing bracket was read."""
@@ -77,7 +78,7 @@ class ArrayReader:
             self._forget()
 
     def _read(self) -> None:
-        chunk = self._file.read(CHUNK_BYTES)
+        chunk = read_chunk(self._file, CHUNK_BYTES)
         self._at_end = not chunk
         self._buffer += chunk
 

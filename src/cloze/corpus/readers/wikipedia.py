@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 from xml.parsers import expat
 
+from cloze.corpus.chunks import Readable, read_chunk
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
 from cloze.corpus.pages import NOT_AN_ARTICLE, Namespaces
@@ -119,23 +119,24 @@ class _Dump:
         self._key = ""
         self._root = ""
 
-    def pages(self, file: BinaryIO) -> Iterator[_Page]:
+    def pages(self, file: Readable) -> Iterator[_Page]:
         """In the dump's order."""
         ended = False
-        try:
-            while not ended:
-                chunk = file.read(_CHUNK_BYTES)
-                ended = not chunk
+        while not ended:
+            chunk = read_chunk(file, _CHUNK_BYTES)
+            ended, damage = not chunk, ""
+            try:
                 self._parser.Parse(chunk, ended)
-                yield from self._done
-                self._done.clear()
-        except expat.ExpatError as error:
-            found = "ends in the middle: it was cut off" if ended else f"is no valid XML ({error})"
-            behind = f"after page {self._read:,}" + (f" ({self._last_title})" if self._last_title else "")
-            raise SourceDamaged(
-                f"{self._path} {found}, {behind}, at byte {self._parser.CurrentByteIndex:,} of the (unpacked) text. "
-                "Expected a dump of MediaWiki. Fetch or unpack it again."
-            ) from None
+            except expat.ExpatError as error:
+                damage = "ends in the middle: it was cut off" if ended else f"is no valid XML ({error})"
+            yield from self._done  # also those before the damage
+            self._done.clear()
+            if damage:
+                behind = f"after page {self._read:,}" + (f" ({self._last_title})" if self._last_title else "")
+                raise SourceDamaged(
+                    f"{self._path} {damage}, {behind}, at byte {self._parser.CurrentByteIndex:,} of the (unpacked) "
+                    "text. Expected a dump of MediaWiki. Fetch or unpack it again."
+                )
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if not self._root:
