@@ -262,6 +262,8 @@ def test_siblings_are_finished_folders_of_one_stage(tmp_path: Path) -> None:
     manifest = json.loads((second.folder / "manifest.json").read_text())
     (second.folder / "manifest.json").write_text(json.dumps(manifest | {"version": 0}), encoding="utf-8")
     assert siblings(first) == [], "a version that would give something else"
+    (second.folder / "manifest.json").write_text("", encoding="utf-8")
+    assert siblings(first) == [], "a damaged folder of another run is none of this one's business"
 
 
 def _make_slowly(stage: Stage, run: Path) -> None:

@@ -57,7 +57,9 @@ def predict(
 
 def _predicted(loaded: LoadedModel, lines: list[str], pairs: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     """What the model says of each line: in words, and as JSON."""
-    pairs = loaded.pairs if loaded.pairs is not None else pairs
+    if pairs and loaded.pairs is False:
+        raise ClozeError(f"{loaded.name} was fine-tuned on single texts: leave --pairs out.")
+    pairs = pairs or loaded.pairs is True
     texts = [_pair(line, number) for number, line in enumerate(lines, start=1)] if pairs else lines
     if loaded.task == "regression":
         for score in loaded.score(texts):

@@ -105,8 +105,10 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     Predictions are JSON lines; of questions one object from id to answer, as the official scripts read it, unless ids
     occur twice. Raises ClozeError.
     """
-    answers = {one["id"]: one["predicted"] for one in evaluation.predictions}
-    if evaluation.results["kind"] == "question_answering" and len(answers) == len(evaluation.predictions):
+    answers = {}
+    if evaluation.results["kind"] == "question_answering":
+        answers = {one["id"]: one["predicted"] for one in evaluation.predictions}
+    if answers and len(answers) == len(evaluation.predictions):
         file = folder / "predictions.json"
         write_json(file, answers)
     else:

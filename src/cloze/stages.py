@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, DamagedError
 from cloze.files import (
     PARTIAL,
     aside_of,
@@ -181,8 +181,15 @@ def siblings(stage: Stage) -> list[Path]:
     """Finished folders of the same kind, name and version, made of something else, by name."""
     name = stage.folder.name.rpartition("-")[0]
     folders = sorted(stage.folder.parent.glob(f"{name}-{'?' * HASH_DIGITS}"))
-    version = stage.identity["version"]
-    return [one for one in folders if one != stage.folder and (read_manifest(one) or {}).get("version") == version]
+    return [one for one in folders if one != stage.folder and _version(one) == stage.identity["version"]]
+
+
+def _version(folder: Path) -> object:
+    """Of a finished folder; None for another one, and for one that is damaged, which whoever needs it will hear of."""
+    try:
+        return (read_manifest(folder) or {}).get("version")
+    except DamagedError:
+        return None
 
 
 def decontamination_files(recipe: Recipe) -> dict[str, Path]:

@@ -78,7 +78,7 @@ _Dumper.yaml_implicit_resolvers = {
 
 
 class Problems:
-    """Everything wrong with a recipe, each with its line or flag."""
+    """Everything wrong with a file, each with its line or flag."""
 
     def __init__(self, path: Path, node: yaml.Node | None) -> None:
         self.path, self.node = path, node
@@ -104,10 +104,11 @@ class Problems:
             if isinstance(node, yaml.SequenceNode):
                 stack += [((*key, place), item) for place, item in enumerate(node.value)]
             elif isinstance(node, yaml.MappingNode):
-                names = [name.value for name, _ in node.value]
+                pairs = [(name.value, value) for name, value in node.value if isinstance(name, yaml.ScalarNode)]
+                names = [name for name, _ in pairs]
                 for name in sorted({name for name in names if names.count(name) > 1}):
                     self.add((*key, name), "stands more than once in its section; keep one")
-                stack += [((*key, name.value), value) for name, value in node.value]
+                stack += [((*key, name), value) for name, value in pairs]
 
     def message(self) -> str:
         """All problems: those of the file in its order, then those of the flags."""

@@ -205,6 +205,8 @@ def test_a_tar_archive_is_no_text(tmp_path: Path, pack: Pack) -> None:
     path.write_bytes(pack((tmp_path / "a.tar").read_bytes()))
     with pytest.raises(ClozeError, match=r"b\.tar\.gz is a tar archive.* tar xf b\.tar\.gz"):
         unpacked(path)
+    path.write_bytes(pack(b"m" * 256 + b"gustar la paella"))
+    assert unpacked(path).endswith(b"la paella")
 
 
 def test_folders_behind_links_are_read_once(tmp_path: Path) -> None:
@@ -213,11 +215,16 @@ def test_folders_behind_links_are_read_once(tmp_path: Path) -> None:
         (tmp_path / name).write_text("가.", encoding="utf-8")
     (tmp_path / "folder" / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "folder")
+    (tmp_path / "folder" / "sub").mkdir()
+    (tmp_path / "folder" / "sub" / "d.txt").write_text("가.", encoding="utf-8")
+    for link in (".latest", "also"):  # Where a folder itself stands comes before what links call it.
+        (tmp_path / "folder" / link).symlink_to(tmp_path / "folder" / "sub")
     found = source_files(CorpusSettings(sources=[Path("folder")]), tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in found] == [
         "folder/a.txt",
         "folder/link/b.txt",
         "folder/link/deep/c.txt",
+        "folder/sub/d.txt",
     ]
 
 

@@ -181,17 +181,15 @@ def test_shares_end_with_all_examples(make_run: MakeRun) -> None:
 
 def test_a_published_task_has_all_official_measures_beside_the_references(tmp_path: Path) -> None:
     seeds = [{"test": {"micro_f1": 0.5, "auprc": 0.4}}, {"test": {"micro_f1": 0.7, "auprc": 0.4}}]
-    table = task_tables.references_table(
-        TaskRun("klue-re", {"pretrained": {"seeds": seeds}, "published": True}, [], {})
-    )
+    table = task_tables.references_table(TaskRun("klue-re", {"pretrained": {"seeds": seeds}}, [], {}, True))
     assert table is not None and table.title == "Beside published scores"
     assert table.columns == ("Model", "Micro F1", "AUPRC")
     assert table.rows[:2] == [("this run", "60.00 ± 14.14", "40.00 ± 0.00"), ("KLUE-BERT-base", "66.44", "66.17")]
     alone = task_tables.references_table(
-        TaskRun("mrpc", {"pretrained": {"seeds": [{"test": {"accuracy": 0.5, "f1": 0.6}}]}, "published": True}, [], {})
+        TaskRun("mrpc", {"pretrained": {"seeds": [{"test": {"accuracy": 0.5, "f1": 0.6}}]}}, [], {}, True)
     )
     assert alone is not None and alone.title == "As its publishers measure it"
     assert alone.rows == [("this run", "50.00", "60.00")]
     for name, published in (("my-mrpc", True), ("klue-re", False)):
-        other = TaskRun(name, {"pretrained": {"seeds": seeds}, "published": published}, [], {})
+        other = TaskRun(name, {"pretrained": {"seeds": seeds}}, [], {}, published)
         assert task_tables.references_table(other) is None

@@ -221,4 +221,9 @@ def test_columns_of_json_are_those_that_any_object_has(tmp_path: Path) -> None:
     path.write_text(
         json.dumps([{"text": "가", "label": 1}, {"more": "나", "text": "다", "label": 0}]), encoding="utf-8"
     )
-    assert columns_of(path, ["text"], Faults(path))[0] == ["text", "label", "more"]
+    assert columns_of(path, ["more", "text"], Faults(path), optional=["more"]) == (
+        ["text", "more"],
+        [(1, ["가", ""]), (2, ["다", "나"])],
+    )
+    with pytest.raises(ClozeError, match=r"no column 'x'; it has 'text', 'label', 'more'"):
+        columns_of(path, ["x"], Faults(path))

@@ -99,7 +99,9 @@ def packed_share(path: Path, archive: Path) -> int:
 @lru_cache(maxsize=4)
 def _shares(archive: Path, changed_ns: int) -> Mapping[Path, int]:
     """`packed_share` of all files of an archive, which was changed last at `changed_ns`."""
-    if zipfile.is_zipfile(archive):
+    with archive.open("rb") as file:
+        is_zip = file.read(6).startswith(ZIP)
+    if is_zip:
         with _zip_errors(archive), zipfile.ZipFile(archive) as opened:
             return {archive / info.filename: info.compress_size for info in opened.infolist()}
     with _seven_zip(archive) as opened:

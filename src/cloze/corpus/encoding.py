@@ -96,11 +96,14 @@ class Recoded(io.RawIOBase):
         self._counts, self._settings = counts, settings
         self._decoder = codecs.getincrementaldecoder(encoding)()
         self._rest = memoryview(b"")
+        self._error: ClozeError | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
+        if self._error is not None:
+            raise self._error
         while not self._rest:
             chunk = read_chunk(self._file, 1 << 17)
             self._rest = memoryview(self._decoded(chunk).encode(errors="replace"))
@@ -117,10 +120,11 @@ class Recoded(io.RawIOBase):
             return self._decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
             if self._settings.tolerate == "nothing":
-                raise ClozeError(
+                self._error = ClozeError(  # It stays: who reads on would read behind it.
                     f"{self._path} holds bytes that are not {self._encoding} ({error.reason}). With corpus.tolerate: "
                     "records they would be taken out."
-                ) from None
+                )
+                raise self._error from None
         self._decoder.errors = "replace"
         text = self._decoder.decode(chunk, final=not chunk)
         self._decoder.errors = "strict"

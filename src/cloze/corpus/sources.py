@@ -52,7 +52,7 @@ PACKED = (_GZIP, _ZSTANDARD, _BZIP2, _XZ)
 """How a file begins that is compressed."""
 _PATTERN = frozenset("*?[")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_TAR, _TAR_PLACE = b"ustar", slice(257, 262)
+_TAR, _TAR_PLACE = (b"ustar\x0000", b"ustar  \x00"), slice(257, 265)
 BOMB_BYTES, BOMB_RATIO = 1 << 30, 1_000
 """More unpacked bytes than the first, and this many times the packed ones, are no text that anybody wrote."""
 
@@ -221,21 +221,25 @@ def _text_files(source: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All but what says whose they are, also behind links to folders, each folder once. Raises ClozeError."""
+    """All but what says whose they are, each folder once, and behind links those that stand nowhere else. Raises
+    ClozeError for a folder that cannot be listed, unless it is hidden."""
 
     def refuse(error: OSError) -> None:
-        raise _unreadable(Path(error.filename or folder), error)
+        if not _hidden(place := Path(error.filename), folder):
+            raise _unreadable(place, error)
 
     found: list[Path] = []
     known: set[tuple[int, int]] = set()
-    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        status = os.stat(place)
-        if (status.st_dev, status.st_ino) in known:  # A link may lead back to where it stands.
-            folders.clear()
-            continue
-        known.add((status.st_dev, status.st_ino))
-        folders.sort()
-        found += [path for name in names if (path := Path(place, name)).is_file() and name != SOURCE_FILE]
+    waiting = [folder]
+    while waiting:
+        for place, folders, names in os.walk(waiting.pop(0), onerror=refuse):
+            status = os.stat(place)
+            if (status.st_dev, status.st_ino) in known:  # A link may lead back to where it stands.
+                folders.clear()
+                continue
+            known.add((status.st_dev, status.st_ino))
+            waiting += [link for name in sorted(folders) if name[0] != "." and (link := Path(place, name)).is_symlink()]
+            found += [path for name in names if (path := Path(place, name)).is_file() and name != SOURCE_FILE]
     return sorted(found)
 
 
@@ -269,7 +273,7 @@ def open_source(path: Path, counts: Counts, settings: CorpusSettings | None = No
             unpacked = _unpacker(magic, packed, path)
             if unpacked is not packed:
                 unpacked = io.BufferedReader(cast(Any, _Watched(unpacked, path, metered)), _BUFFER_BYTES)
-            if unpacked.peek(_TAR_PLACE.stop)[_TAR_PLACE] == _TAR:
+            if unpacked.peek(_TAR_PLACE.stop)[_TAR_PLACE] in _TAR:
                 raise ClozeError(
                     f"{path} is a tar archive, whose files are not read. Unpack it first: tar xf {path.name}"
                 )

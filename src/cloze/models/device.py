@@ -1,6 +1,8 @@
-"""What a CUDA device can do, asked once; the compiler takes the answers for constants."""
+"""What a CUDA device can do; the compiler takes the answers for constants."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import torch
 
@@ -11,4 +13,9 @@ AMPERE = (8, 0)
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def is_ampere(device: torch.device) -> bool:
     """Whether a CUDA device is of the Ampere generation or a later one; so taken where there is none to ask."""
-    return not torch.cuda.is_available() or torch.cuda.get_device_capability(device) >= AMPERE
+    return not torch.cuda.is_available() or _capability(device) >= AMPERE
+
+
+@lru_cache
+def _capability(device: torch.device) -> tuple[int, int]:
+    return torch.cuda.get_device_capability(device)

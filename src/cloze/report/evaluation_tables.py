@@ -23,7 +23,7 @@ from cloze.report.wording import LOSSES, MEASURES, humanised, percent
 def evaluation_tables(results: Mapping[str, Any]) -> list[Table]:
     """Measures; F1 by class, label, type or kind of question; what was read; published scores; mistakes."""
     # The tables of fine-tuning, of one seed.
-    task = TaskRun(results["task"], {**results, "pretrained": {"seeds": [{"test": results["test"]}]}}, [], {})
+    task = TaskRun(results["task"], {**results, "pretrained": {"seeds": [{"test": results["test"]}]}}, [], {}, True)
     parts, mistakes = parts_table(task), mistakes_table(task)
     found = [
         _measures_table(task),

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from cloze.errors import ClozeError
 from cloze.report.wording import OBJECTIVES, shortened
@@ -36,6 +38,8 @@ class TaskRun:
     curves: list[Json]
     """Lines of metrics.jsonl."""
     manifest: Json
+    published: bool = False
+    """Whether it is a published task by its name, its test file and all that its scores depend on."""
 
 
 @dataclass
@@ -141,7 +145,10 @@ def read_run(folder: Path) -> RunData:
     run.validation = [line for line in lines if line.get("kind") == "validation"]
     run.alarms = [line for line in lines if line.get("kind") == "alarm"]
     run.guesses = _read_lines(folder / "pretraining" / "guesses.jsonl", run.problems)
-    run.tasks = [_read_task(name, folder / "tasks" / name, run.problems) for name in _task_names(run)]
+    published = _published(run.recipe)
+    run.tasks = [
+        _read_task(name, folder / "tasks" / name, name in published, run.problems) for name in _task_names(run)
+    ]
     return run
 
 
@@ -166,12 +173,27 @@ def _task_names(run: RunData) -> list[str]:
     return sorted(path.parent.name for path in run.folder.glob("tasks/*/results.json"))
 
 
-def _read_task(name: str, folder: Path, problems: list[str]) -> TaskRun:
+def _published(recipe: Json) -> set[str]:
+    """Names of the recipe's tasks that are published ones (`is_published`)."""
+    from cloze.recipe import TaskSettings
+    from cloze.tasks.named import TASKS, is_published
+
+    found = set[str]()
+    listed = recipe.get("tasks")
+    for task in listed if isinstance(listed, list) else []:
+        if dig(task, "name") in TASKS:
+            with suppress(ValidationError):  # an older recipe, or one that was edited
+                found |= {one.name for one in [TaskSettings.model_validate(task)] if is_published(one)}
+    return found
+
+
+def _read_task(name: str, folder: Path, published: bool, problems: list[str]) -> TaskRun:
     return TaskRun(
         name,
         _read_object(folder / "results.json", problems),
         _read_lines(folder / "metrics.jsonl", problems),
         _read_object(folder / "manifest.json", problems),
+        published,
     )
 
 

@@ -114,7 +114,7 @@ def parts_table(task: TaskRun) -> Table | None:
 def references_table(task: TaskRun) -> Table | None:
     """A published task's score beside those that others reported of it."""
     found = TASKS.get(task.name)
-    if found is None or not task.results.get("pretrained") or not task.results.get("published"):
+    if found is None or not task.published or not task.results.get("pretrained"):
         return None  # A task of the name may have another test or other labels.
     published = {found.measure: found.references, **found.also}
     seeds = as_list(dig(task.results, "pretrained", "seeds"))

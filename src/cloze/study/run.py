@@ -32,7 +32,8 @@ def folder_of(study: StudySettings, cells: Sequence[Cell]) -> Path:
 
 def finished(cell: Cell) -> bool:
     """Whether a cell's run is whole."""
-    return is_whole(cell.recipe, _stages(cell))
+    run = cell.recipe.output / cell.recipe.name / "run.json"
+    return run.is_file() and is_whole(cell.recipe, _stages(cell))  # The second reads all source files.
 
 
 def to_be_made(cell: Cell) -> list[str]:

@@ -14,7 +14,7 @@ import io
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -132,7 +132,17 @@ def columns_of(
     `optional` may be absent, which is an empty text, as null is. Raises ClozeError if a column of `wanted` is missing,
     or if there are no rows.
     """
+    if path.suffix.lower() in (".json", ".jsonl"):
+        return _of_objects(path, wanted, faults, lists, optional)
     header, rows = _rows(path, columns, faults)
+    _check_header(path, header, wanted, faults)
+    if not rows and not faults.count:
+        raise ClozeError(f"{path} has a header but no examples: a task needs at least one line after it.")
+    return header, rows
+
+
+def _check_header(path: Path, header: Sequence[str], wanted: Sequence[str], faults: Faults) -> None:
+    """Raises ClozeError if a column of `wanted` is missing, or all are."""
     if not header:
         faults.settle(0)
     for column in wanted:
@@ -142,26 +152,30 @@ def columns_of(
                 "label_column), or add a first line that names them."
             )
             raise ClozeError(f"{path} has no column {column!r}; it has {', '.join(map(repr, header))}. {advice}")
-    if not rows and not faults.count:
-        raise ClozeError(f"{path} has a header but no examples: a task needs at least one line after it.")
-    if path.suffix.lower() not in (".json", ".jsonl"):
-        return header, rows
-    texts = []
-    for number, values in rows:
-        problem = next(
-            (p for n, v in zip(header, values, strict=True) if (p := _unfit(n, v, wanted, lists, optional))), ""
-        )
-        if problem:
+
+
+def _of_objects(
+    path: Path, wanted: Sequence[str], faults: Faults, lists: Sequence[str], optional: Sequence[str]
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """`columns_of` for JSON: those of `wanted`, an id, and what a wanted object has as its `word`."""
+    lines = path.suffix.lower() == ".jsonl"
+    records = [(n, _flat(one)) for n, one in (lines_of_json(path, faults) if lines else array_of_json(path, faults))]
+    found = dict.fromkeys(name for _, record in records for name in record)
+    _check_header(path, list(found), wanted, faults)
+    words = {f"{name.rpartition('.')[0]}.word" for name in wanted if "." in name}
+    header = [name for name in found if name in {*wanted, *ID_COLUMNS, *words}]
+    rows = []
+    for number, record in records:
+        problems = (_unfit(name, record.get(name, ABSENT), lists, optional) for name in wanted)
+        if problem := next(filter(None, problems), ""):
             faults.add(place(path, number), problem)
         else:
-            texts.append((number, [value if isinstance(value, str) else _as_text(value) for value in values]))
-    return header, texts
+            rows.append((number, [_as_text(record.get(name, ABSENT)) for name in header]))
+    return header, rows
 
 
-def _unfit(name: str, value: object, wanted: Sequence[str], lists: Sequence[str], optional: Sequence[str]) -> str:
-    """What is wrong with an object's value; empty for one that is not asked for, and for a text."""
-    if isinstance(value, str) or name not in wanted:
-        return ""
+def _unfit(name: str, value: object, lists: Sequence[str], optional: Sequence[str]) -> str:
+    """What is wrong with the value of an object's column; empty if nothing is."""
     if value is ABSENT and name not in optional:
         return f"the object has no {name!r}"
     if isinstance(value, list) and name not in lists:
@@ -189,15 +203,8 @@ def _other_separator(path: Path, header: Sequence[str], wanted: Sequence[str]) -
     return ""
 
 
-def _rows(path: Path, columns: Sequence[str], faults: Faults) -> tuple[list[str], list[tuple[int, list[Any]]]]:
-    """The names of the columns, and each row with the line it ends on; blank lines are none.
-
-    Values are texts, of JSON any or ABSENT.
-    """
-    if path.suffix.lower() == ".jsonl":
-        return _as_rows(lines_of_json(path, faults))
-    if path.suffix.lower() == ".json":
-        return _as_rows(array_of_json(path, faults))
+def _rows(path: Path, columns: Sequence[str], faults: Faults) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The names of the columns, and each row with the line it ends on; blank lines are none."""
     is_csv = path.suffix.lower() == ".csv"
     rows, name, mark = (_csv_rows(path, faults), "comma", ",") if is_csv else (_tsv_rows(path), "tab", "\t")
     if not rows:
@@ -211,15 +218,15 @@ def _rows(path: Path, columns: Sequence[str], faults: Faults) -> tuple[list[str]
     return header, [row for row in rest if len(row[1]) == len(header)]
 
 
-def _tsv_rows(path: Path) -> list[tuple[int, list[Any]]]:
+def _tsv_rows(path: Path) -> list[tuple[int, list[str]]]:
     return [(number, line.split("\t")) for number, line in enumerate(read_lines(path), start=1) if line]
 
 
-def _csv_rows(path: Path, faults: Faults) -> list[tuple[int, list[Any]]]:
+def _csv_rows(path: Path, faults: Faults) -> list[tuple[int, list[str]]]:
     """A quote that never closes would swallow all that follows: the row behind its first line is a new one."""
     csv.field_size_limit(LONGEST_FIELD)
     lines = io.StringIO(read_text(path), newline="").readlines()
-    rows: list[tuple[int, list[Any]]] = []
+    rows: list[tuple[int, list[str]]] = []
     start = 0
     while start < len(lines):
         reader, end = csv.reader(islice(lines, start, None), strict=True), start
@@ -265,13 +272,6 @@ def array_of_json(path: Path, faults: Faults) -> Iterator[tuple[int, dict[str, A
             yield number, record
         else:
             faults.add(place(path, number), f"{str(record)[:40]!r} is no object, expected [{{...}}, ...]")
-
-
-def _as_rows(records: Iterable[tuple[int, dict[str, Any]]]) -> tuple[list[str], list[tuple[int, list[Any]]]]:
-    """The columns are those that any object has."""
-    flat = [(number, _flat(record)) for number, record in records]
-    columns = list(dict.fromkeys(name for _, record in flat for name in record))
-    return columns, [(number, [record.get(column, ABSENT) for column in columns]) for number, record in flat]
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from cloze.models.encoder import initialise_normal
 from cloze.tasks.classification import balanced_weights
 from cloze.tasks.distillation import kept_model, teachers_of
 from cloze.tasks.features import training_batches
-from cloze.tasks.named import is_published
 from cloze.tasks.preparation import Prepared, prepare, with_lesson
 from cloze.tasks.results import (
     examples_per_s,
@@ -113,7 +112,6 @@ def finetune(
         "shares": of_parts,
         "teachers": None if shared.lesson is None else shared.lesson.describe(),
         "counts": counts,
-        "published": is_published(task),
         "examples_per_s": examples_per_s(every),
         "meaning": meaning(task),
     }

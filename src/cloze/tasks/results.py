@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,20 +103,26 @@ def stored_run(stored: Path, made_of: Run, keep: Path | None) -> Run | None:
 def taken_run(earlier: Sequence[Path], stored: Path, made_of: Run, keep: Path | None) -> Run | None:
     """`stored_run` of the first of the `earlier` folders that has it, copied to `stored`, its classifier to `keep`.
 
-    The same run may be another folder's first seed, whose classifier is in model/, or one of its others. Raises
-    DamagedError for a classifier that was changed after it was written.
+    The same run may be another folder's first seed, whose classifier is in model/, or one of its others. What is
+    damaged there is passed over.
     """
     for folder in earlier:
         sources = [None] if keep is None else [folder / "model", folder / "models" / f"seed-{made_of['seed']}"]
         for source in sources:
-            run = stored_run(folder / "seeds" / stored.name, made_of, source)
-            if run is None:
-                continue
-            if source is not None and keep is not None:
-                check_files(source, full=True)
-                manifest = {key: value for key, value in (read_manifest(source) or {}).items() if key != "files"}
-                with write_folder(keep, manifest=manifest) as aside:
-                    shutil.copytree(source, aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
-            write_json(stored, run)
-            return run
+            with suppress(DamagedError):
+                run = stored_run(folder / "seeds" / stored.name, made_of, source)
+                if run is None:
+                    continue
+                if source is not None and keep is not None:
+                    _copy(source, keep)
+                write_json(stored, run)
+                return run
     return None
+
+
+def _copy(source: Path, keep: Path) -> None:
+    """A classifier's folder, with its manifest. Raises DamagedError if it was changed after it was written."""
+    check_files(source, full=True)
+    manifest = {key: value for key, value in (read_manifest(source) or {}).items() if key != "files"}
+    with write_folder(keep, manifest=manifest) as aside:
+        shutil.copytree(source, aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))

@@ -49,7 +49,7 @@ class CorpusEncoder:
             # Its model knows [MASK] as it knows any other piece. No word has a space, so this piece matches none.
             entries = description["model"]["vocab"]
             # What it does not know stays all, in order, for the library counts it through; special tokens are text.
-            added = [token for token in every if token in added or token["id"] >= len(entries)]
+            added = [token for token in every if not token.get("special") or token["id"] >= len(entries)]
             for number in tokenizer.special_ids:
                 if number < len(entries):
                     entries[number][0] = f" {entries[number][0]}"
