@@ -119,7 +119,7 @@ def test_nothing_gives_nothing_and_a_text_is_no_list_of_texts(model: Path, capsy
     methods = {"classification": loaded.predict, "multi_label": loaded.labels, "regression": loaded.score}
     if method := {**methods, "tagging": loaded.tag}.get(str(loaded.task)):
         with pytest.raises(ClozeError, match=r"expected a list of texts, found the text '임종석이'"):
-            method("임종석이")  # type: ignore[operator]
+            method("임종석이")
 
 
 def test_a_model_of_pairs_reads_pairs_and_one_of_texts_texts(capsys: Any, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def write(folder: Path, text: str) -> Path:
 @given(value=VALUES)
 def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, value: object) -> None:
     read = load_yaml(write(tmp_path_factory.mktemp("y"), f"key: {as_yaml(value)}\n"))
-    assert read == {"key": value} and type(read["key"]) is type(value)  # type: ignore[index]
+    assert read == {"key": value} and type(read["key"]) is type(value)
 
 
 def test_words_are_words_and_numbers_numbers(tmp_path: Path) -> None:

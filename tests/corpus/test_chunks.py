@@ -43,6 +43,6 @@ def test_everything_comes_before_the_error(pieces: list[bytes], size: int) -> No
 
 @given(data=st.binary(max_size=100), size=st.integers(1, 50))
 def test_chunks_are_whole_but_for_the_last(data: bytes, size: int) -> None:
-    file = io.BufferedReader(io.BytesIO(data), 8)  # type: ignore[arg-type]
+    file = io.BufferedReader(io.BytesIO(data), 8)
     chunks = list(iter(lambda: read_chunk(file, size), b""))
     assert b"".join(chunks) == data and {len(chunk) for chunk in chunks[:-1]} <= {size}

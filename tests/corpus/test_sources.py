@@ -234,7 +234,7 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pyt
         onerror(PermissionError(13, "Permission denied", str(folder / "closed")))
 
     (tmp_path / "folder").mkdir()
-    monkeypatch.setattr(sources.os, "walk", walk)
+    monkeypatch.setattr(os, "walk", walk)
     with pytest.raises(ClozeError, match=r"closed cannot be read \(Permission denied\)"):
         source_files(CorpusSettings(sources=[Path("folder")]), tmp_path)
 
