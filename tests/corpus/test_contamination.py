@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloze.corpus.build import build_corpus
@@ -75,14 +75,31 @@ def test_the_texts_found_are_named(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(tests)).find([LONG])[1].tolist() == [0]
 
 
-@given(
-    st.lists(st.text("가나다라마 .", max_size=70), max_size=4),
-    st.lists(st.text("가나다라마 .", max_size=90), max_size=4),
-)
+NOISE = st.text("가나다라마 .", max_size=12)
+QUOTED = st.text(st.sampled_from("가나다라마바사아자차카타파하 ."), min_size=15, max_size=60)
+
+
+@st.composite
+def quotations(draw: st.DrawFn) -> tuple[list[str], list[str]]:
+    """Test texts, and sentences of which some hold a stretch of one, of lengths about those that the rule names."""
+    texts = draw(st.lists(QUOTED, min_size=1, max_size=3))
+    sentences = []
+    for _ in range(draw(st.integers(0, 3))):
+        text = draw(st.sampled_from(texts))
+        start, length = draw(st.integers(0, 5)), draw(st.sampled_from([19, 20, 23, 24, 25, 26, 60]))
+        quoted = draw(NOISE) + text[start : start + length] + draw(NOISE)
+        cut = draw(st.integers(0, len(quoted)))
+        sentences += draw(st.sampled_from([[quoted], [quoted[:cut], quoted[cut:]]]))
+    return texts, sentences
+
+
+@given(quotations())
+@example(([LONG], ["앞말 " + LONG[3:40]]))
 def test_it_is_the_rule_as_it_is_said(
-    tmp_path_factory: pytest.TempPathFactory, texts: list[str], sentences: list[str]
+    tmp_path_factory: pytest.TempPathFactory, drawn: tuple[list[str], list[str]]
 ) -> None:
     """Against the rule written out: 25 letters in a row, or the whole of a text of at least 20."""
+    texts, sentences = drawn
     path = tmp_path_factory.mktemp("t") / "test.json"
     path.write_text(json.dumps(["x", *texts]), encoding="utf-8")
     tests = read(path, overlap_letters=25)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloze.corpus.counts import Counts
@@ -76,7 +76,11 @@ def test_only_the_kinds_asked_for_are_masked_and_no_example_shows_any() -> None:
     }
 
 
-@given(st.text(alphabet="0123456789-. ()+@a가", max_size=60))
+PERSONAL = ["010-1234-5678", "hong@a.kr", "900101-1234567", "+82 2-345-6789", "(02) 345-6789", "[전화번호]"]
+
+
+@given(st.lists(st.sampled_from([*PERSONAL, *"0123456789-. ()+@a가"]), max_size=12).map("".join))
+@example("010-1234-5678hong@a.kr 900101-1234567")
 def test_what_is_masked_stays_masked(text: str) -> None:
     once = mask(text, ALL, Counts())
     assert mask(once, ALL, Counts()) == once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import shutil
 import sys
@@ -145,6 +146,10 @@ def test_a_roberta_with_byte_level_bpe_goes_the_same_way(workplace: Workplace) -
         data="../shared/data",
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    model = "runs/roberta-base/pretraining/model"
+    assert '"ByteLevel"' in (workplace.folder / model / "tokenizer.json").read_text(encoding="utf-8")
+    filled = workplace.cloze("fill", model, "이 영화 정말 <mask>")
+    assert filled.returncode == 0 and len(filled.stdout.splitlines()) == 5
 
 
 RECIPES = {
@@ -205,7 +210,7 @@ def test_a_study_runs_its_cells_and_goes_on(finished: Workplace) -> None:
     model = "runs/tiny-fixed-1/tasks/pairs/model"
     scored = finished.bash(f"printf '좋다\\t좋다\\n' | cloze predict {model} --pairs")
     assert scored.returncode == 0, scored.stderr
-    assert float(scored.stdout.split("\t")[0]) is not None
+    assert math.isfinite(float(scored.stdout.split("\t")[0]))
     wrong = finished.bash(f"echo 좋다 | cloze predict {model} --pairs")
     assert wrong.returncode == 2 and "line 1 has 0 tabs, expected one between two texts" in wrong.stderr
 

@@ -150,7 +150,13 @@ def test_the_fingerprint_is_of_the_content(folder: Path, tokenizer: Tokenizer) -
     (folder / "notes.txt").write_text("nothing of the model")
     assert fingerprint_of_start(folder) == before
     config = folder / "config.json"
-    config.write_text(config.read_text().replace("0.25", "0.5"))
+    text = config.read_text()
+    config.write_text(text.replace("0.25", "0.5"))
+    assert fingerprint_of_start(folder) != before
+    config.write_text(text)
+    assert fingerprint_of_start(folder) == before
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + bytes([weights.read_bytes()[-1] ^ 1]))
     assert fingerprint_of_start(folder) != before
 
 

@@ -41,7 +41,13 @@ def test_a_hopeless_label_has_a_finite_loss() -> None:
     assert sums.loss.item() == pytest.approx(40_000.0)
 
 
-def test_scoring_makes_no_gradients() -> None:
+def test_scoring_makes_no_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their products cost as much as the loss."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("a product for a gradient")
+
+    monkeypatch.setattr("cloze.objectives.cross_entropy._add_product", fail)
     weight = torch.randn(50, 16, requires_grad=True)
     with torch.no_grad():
         sums = cross_entropy(torch.randn(5, 16), weight, torch.zeros(50), torch.arange(5))

@@ -51,6 +51,14 @@ def make_rows(lengths: list[int], vocabulary: int, pad_id: int, *, segments: boo
     return Rows(flat, padded_ids, padded_types, mask)
 
 
+def randomise(model: torch.nn.Module) -> None:
+    """Make biases and norms of a fresh model random too: at 0 and 1 they would hide a wrong name."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+
+
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
     """WordPiece of VOCABULARY entries."""

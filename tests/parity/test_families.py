@@ -21,7 +21,7 @@ from cloze.models.classifier import Classifier
 from cloze.models.encoder import initialise_normal
 from cloze.recipe import ModelSettings
 from cloze.tokens.tokenizer import Tokenizer
-from tests.parity.conftest import VOCABULARY, Rows, make_rows
+from tests.parity.conftest import VOCABULARY, Rows, make_rows, randomise
 
 transformers = pytest.importorskip("transformers", reason="parity needs the dev extra")
 
@@ -135,10 +135,7 @@ def test_our_folders_come_back_bit_for_bit(case: Case, folder: Path, tokenizer: 
 def random_model(config: Any, name: str) -> Any:
     """A model of theirs whose biases and norms are random too."""
     model = getattr(transformers, name)(config).eval()
-    generator = torch.Generator().manual_seed(7)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    randomise(model)
     return model
 
 

@@ -18,7 +18,7 @@ from cloze.models.classifier import Classifier
 from cloze.models.encoder import initialise_normal
 from cloze.recipe import ModelSettings
 from cloze.tokens.tokenizer import Tokenizer
-from tests.parity.conftest import VOCABULARY, Rows, make_rows
+from tests.parity.conftest import VOCABULARY, Rows, make_rows, randomise
 
 transformers = pytest.importorskip("transformers", reason="parity needs the dev extra")
 
@@ -126,6 +126,7 @@ def test_we_give_the_logits_of_transformers(name: str, folder: Path, tokenizer: 
         type_vocab_size=2 if name == "Bert" else 1,
     )
     model = getattr(transformers, f"{name}ForPreTraining" if name == "Bert" else f"{name}ForMaskedLM")(config)
+    randomise(model)
     model.save_pretrained(folder)
     tokenizer.save(folder)
     ours, _ = load_model(folder)
@@ -142,6 +143,7 @@ def test_we_give_the_logits_of_transformers(name: str, folder: Path, tokenizer: 
     save_model(folder / "again", ours, tokenizer)
     before, after = load_file(folder / "model.safetensors"), load_file(folder / "again" / "model.safetensors")
     assert all(torch.equal(tensor, before[key]) for key, tensor in after.items())
+    assert before.keys() == after.keys()
 
 
 @pytest.mark.parametrize(("family", "norm"), [("bert", "post"), ("roberta", "post"), ("roberta", "pre")])

@@ -18,7 +18,7 @@ from cloze.models.encoder import initialise_normal
 from cloze.models.family import HEADS
 from cloze.recipe import ModelSettings
 from cloze.tokens.tokenizer import Tokenizer
-from tests.parity.conftest import VOCABULARY, Rows, make_rows
+from tests.parity.conftest import VOCABULARY, Rows, make_rows, randomise
 
 transformers = pytest.importorskip("transformers", reason="parity needs the dev extra")
 
@@ -98,6 +98,7 @@ def test_their_models_are_read(name: str, objective: str, folder: Path, tokenize
     sizes |= {"intermediate_size": 64, "vocab_size": VOCABULARY, "pad_token_id": 0, "max_position_embeddings": 40}
     config = getattr(transformers, f"{name}Config")(**sizes, num_labels=3 if objective == "tagging" else 2)
     model = getattr(transformers, f"{name}{HEADS[objective]}")(config).eval()
+    randomise(model)
     model.save_pretrained(folder)
     tokenizer.save(folder)
     ours, _ = load_classifier(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,27 @@ def test_the_best_trial_is_shown_with_its_test_score_and_its_recipe(search: Sear
     assert recipe == search.recipe(best).model_copy(update=same)
 
 
+def _numbers(value: object) -> Iterator[float]:
+    """All numbers in what a file holds."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(inner)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield float(value)
+
+
+def _cells(text: str) -> list[float | str]:
+    return [float(cell) if _is_number(cell) else cell for row in csv.reader(text.splitlines()) for cell in row]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def test_no_file_holds_the_test_score_of_another_trial(search: Search) -> None:
     trials = run_trials(search, Silent())
     write_search_results(search, trials)
@@ -54,6 +76,8 @@ def test_no_file_holds_the_test_score_of_another_trial(search: Search) -> None:
     for trial in ranked[1:]:
         tested = f"{100 * (score(search.recipe(trial)) - 0.05):.2f}"
         assert not any(f" {tested} " in text or f">{tested}" in text for text in texts.values())
+        shares = [*_numbers(json.loads(texts["results.json"])), *_numbers(_cells(texts["trials.csv"]))]
+        assert not any(share == pytest.approx(score(search.recipe(trial)) - 0.05, abs=1e-6) for share in shares)
     assert f"{100 * (score(search.recipe(ranked[0])) - 0.05):.2f}" in texts["table.md"]
     assert texts["report.html"].count("<svg") == 2 and "Which rate?" in texts["report.html"]
     assert json.loads(texts["results.json"])["best"] == ranked[0].number

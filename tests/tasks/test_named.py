@@ -30,6 +30,33 @@ def test_a_named_task_is_a_task(name: str) -> None:
     assert set(TASKS[name].also) <= set(MEASURES)
 
 
+DECIDING: dict[str, dict[str, Any]] = {
+    "nsmc": {"kind": "classification", "text_column": "document", "second_text_column": None, "label_column": "label"},
+    "kornli": {"kind": "classification", "text_column": "sentence1", "second_text_column": "sentence2"},
+    "korsts": {"kind": "regression", "second_text_column": "sentence2", "label_column": "score"},
+    "question-pair": {"second_text_column": "question2", "label_column": "is_duplicate"},
+    "hate-speech": {"kind": "classification", "text_column": "comments", "label_column": "hate"},
+    "naver-ner": {"kind": "tagging", "tag_format": "sentences"},
+    "korquad": {"kind": "question_answering", "answer_rules": "korquad"},
+    "squad": {"kind": "question_answering", "answer_rules": "squad"},
+    "squad2": {"kind": "question_answering", "answer_rules": "squad"},
+    "klue-sts": {"kind": "regression", "positive_from": 3.0, "label_column": "labels.real-label"},
+    "klue-ner": {"kind": "tagging", "tag_format": "characters"},
+    "klue-re": {"null_class": "no_relation", "entity_columns": ["subject_entity", "object_entity"]},
+    "klue-mrc": {"kind": "question_answering", "answer_rules": "klue"},
+    "sst2": {"text_column": "sentence", "second_text_column": None},
+    "mrpc": {"label_column": "Quality"},
+    "race": {"kind": "multiple_choice"},
+}
+"""What decides the scores of published tasks, as their publishers say it."""
+
+
+@pytest.mark.parametrize("name", DECIDING)
+def test_what_decides_a_published_score_is_the_publishers(name: str) -> None:
+    task = TaskSettings.model_validate({"name": name, **TASKS[name].settings})
+    assert {key: getattr(task, key) for key in DECIDING[name]} == DECIDING[name]
+
+
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.filterwarnings("ignore:.*is constant", "ignore:.*only two")
 def test_the_published_format_gives_the_official_measures(tmp_path: Path, name: str) -> None:

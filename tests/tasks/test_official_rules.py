@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from cloze.recipe import TaskSettings
 from cloze.tasks import classification, question_answering, regression
-from cloze.tasks.answer_scores import Rules, answer_scores, f1, normalised
+from cloze.tasks.answer_scores import Rules, answer_scores, f1
 from cloze.tasks.squad import read_questions
 from cloze.tasks.tagging import entity_scores
 from cloze.tasks.task import Layout
@@ -64,18 +64,6 @@ def test_answers_are_scored_as_squad_1_and_korquad_do(asked: list[tuple[str, lis
 @given(st.lists(st.tuples(answer_texts, st.lists(answer_texts, max_size=3)), min_size=1, max_size=6))
 def test_answers_that_may_be_missing_are_scored_as_squad_2_does(asked: list[tuple[str, list[str]]]) -> None:
     check(official.squad2, "squad", [*asked, ("", [])])
-
-
-@given(st.lists(st.tuples(answer_texts, st.lists(answer_texts, max_size=3)), min_size=1, max_size=6))
-def test_answers_are_scored_as_by_transformers(asked: list[tuple[str, list[str]]]) -> None:
-    """SQuAD 2.0's own functions, which transformers 4 comes with."""
-    theirs = pytest.importorskip("transformers.data.metrics.squad_metrics", reason="this transformers has no scores")
-    asked = [*asked, ("", [])]
-    found = answer_scores([said for said, _ in asked], [answers for _, answers in asked], "squad")
-    for (said, answers), one in zip(asked, found["per_example"].tolist(), strict=True):
-        known = [answer for answer in answers if theirs.normalize_answer(answer)] or [""]
-        assert one == max(theirs.compute_f1(answer, said) for answer in known)
-        assert normalised(said, "squad") == theirs.normalize_answer(said)
 
 
 @pytest.mark.parametrize(

@@ -198,9 +198,18 @@ def test_resume_costs_the_same_at_any_step(tiny: Make, tmp_path: Path, monkeypat
         folder = tmp_path / str(step)
         tiny().train(folder, stop_after=step)
         run = tiny()
-        asked = watch_batches(run.train_rows, monkeypatch)
+        asked, planned = watch_batches(run.train_rows, monkeypatch), list[int]()
+        epoch_of = run.train_rows.epoch
+
+        def watched(epoch: int, of: Any = epoch_of, planned: list[int] = planned) -> Any:
+            planned.append(epoch)
+            return of(epoch)
+
+        monkeypatch.setattr(run.train_rows, "epoch", watched)
         run.train(folder, stop_after=step + 1)
         assert len(asked) == 2
+        now = asked[-1][0]
+        assert set(planned) <= {0, now, now + 1}, "no epoch between the first, whose rows are counted, and this one"
 
 
 def test_a_finished_run_is_not_touched(tiny: Make, tmp_path: Path) -> None:

@@ -36,11 +36,14 @@ _WEIGHTS = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
 def mask(text: str, kinds: Collection[str], counts: Counts) -> str:
     """Replace personal data of the given kinds; how many characters it had is entered into `counts`, it itself not."""
     masked: dict[str, int] = {}
-    for kind, (name, pattern, is_one) in _KINDS.items():
-        if kind in kinds and ("@" in text if kind == "email" else _DIGITS.search(text)):
-            for match in reversed([match for match in pattern.finditer(text) if is_one(match)]):
-                text = text[: match.start()] + name + text[match.end() :]
-                masked[name] = masked.get(name, 0) + len(match.group())
+    before = ""
+    while text != before:  # Beside what was replaced another one may end now: an address that a number touched.
+        before = text
+        for kind, (name, pattern, is_one) in _KINDS.items():
+            if kind in kinds and ("@" in text if kind == "email" else _DIGITS.search(text)):
+                for match in reversed([match for match in pattern.finditer(text) if is_one(match)]):
+                    text = text[: match.start()] + name + text[match.end() :]
+                    masked[name] = masked.get(name, 0) + len(match.group())
     for name, characters in masked.items():
         counts.change(f"masked {name}", characters=characters, example=text)
     return text

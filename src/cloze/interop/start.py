@@ -48,8 +48,7 @@ def with_sizes_of_start(recipe: Recipe) -> Recipe:
             f"{recipe.start_from} has positions for {config.max_length} tokens, fewer than inputs.length "
             f"{recipe.inputs.length}. Lower inputs.length."
         )
-    # SpanBERT's encoder is BERT's, and its published folders say so: what is new is a head.
-    name = "spanbert" if (family.name, recipe.model.family) == ("bert", "spanbert") else family.name
+    name = _family(recipe, family.name)
     model = recipe.model.model_copy(update={**sizes, "family": name, "initialisation": "normal"})
     update: dict[str, Settings] = {"model": model}
     if recipe.only_tasks:
@@ -57,6 +56,12 @@ def with_sizes_of_start(recipe: Recipe) -> Recipe:
     elif wrong := unfit_family(model, recipe.inputs, recipe.masking):
         raise ClozeError(f"{recipe.start_from} holds a {name}: {'; '.join(message for _, message in wrong)}.")
     return recipe.model_copy(update=update)
+
+
+def _family(recipe: Recipe, found: str) -> str:
+    """The family that training goes on as. SpanBERT's encoder is BERT's, and so its published folders say: a recipe for
+    SpanBERT goes on from a BERT, with a new head."""
+    return "spanbert" if (found, recipe.model.family) == ("bert", "spanbert") else found
 
 
 def _inputs_of(family: str, length: int) -> dict[str, Settings]:
@@ -107,7 +112,7 @@ def load_start(recipe: Recipe, tokenizer: Tokenizer, *, pairs: bool, seed: int) 
         size = own.vocabulary_size
         generator = config.generator and replace(config.generator, vocabulary_size=size)
         config = replace(config, vocabulary_size=size, generator=generator)
-    model = from_config(recipe.model.family, config, pairs=pairs)
+    model = from_config(_family(recipe, found.family), config, pairs=pairs)
     initialise_normal(model, config.initialisation_std, seed)  # type: ignore[arg-type]
     loaded, wanted = found.state_dict(), model.state_dict()
     for name in wanted.keys() & loaded.keys():
