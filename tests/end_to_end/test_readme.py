@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +49,12 @@ def test_the_commands_of_the_readme_work(workplace: Workplace, name: str) -> Non
     for command in found:
         done = workplace.bash(shortened(command))
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    (block,) = re.findall(r"^```python\n(.*?)^```", (REPOSITORY / name).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    with chdir(workplace.folder):
+        exec(compile(block, name, "exec"), names)
+    assert names["model"].predict(["가"])[0].label in names["model"].classes
+    assert names["encoder"].encode(["가", "나"]).shape == (2, int(TINY["model.width"]))
 
 
 def test_commands_are_found_and_shortened(tmp_path: Path) -> None:
