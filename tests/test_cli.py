@@ -167,6 +167,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 def test_predict_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     class Model:
         task = "classification"
+        pairs = None
 
         def predict(self, texts: list[str]) -> list[SimpleNamespace]:
             return [

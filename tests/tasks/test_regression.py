@@ -75,6 +75,8 @@ def test_it_learns_pairs_and_the_saved_model_gives_the_same_numbers(data: Path, 
     with pytest.raises(ClozeError, match=r"gives a number \(score\), not a class"):
         loaded.predict(["하나"])
     with pytest.raises(ClozeError, match="single texts and pairs are mixed"):
+        loaded.encode(["하나", ("하나", "둘")])
+    with pytest.raises(ClozeError, match="fine-tuned on pairs of texts, and a single text was given"):
         loaded.score(["하나", ("하나", "둘")])
 
 
