@@ -183,7 +183,9 @@ def draw(points: Sequence[Point], path: Path) -> None:
         axes.annotate(text, (1.01, place), xycoords=where, va="center", fontsize=8, color="0.35")
     for point, mean in zip(points, means, strict=True):
         label = f"{whole(point.steps)} steps" + (", taught" if point.teaching_s else "")
-        axes.annotate(label, (point.minutes, mean), xytext=(5, -9), textcoords="offset points", fontsize=7)
+        last = point.minutes == max(minutes)  # beside it stand the references' names
+        offset, side = ((-5, 5), "right") if last else ((5, -9), "left")
+        axes.annotate(label, (point.minutes, mean), xytext=offset, ha=side, textcoords="offset points", fontsize=7)
     axes.set_xscale("log")
     axes.set_xticks([tick for tick in TICKS if min(minutes) / 2 < tick < 2 * max(minutes)])
     axes.xaxis.set_major_formatter("{x:g}")
