@@ -252,7 +252,8 @@ def versions() -> dict[str, str]:
 
 def _check_sources(recipe: Recipe) -> None:
     """All files that the recipe names are there, before the first stage begins."""
-    from cloze.corpus.sources import is_hub, is_pattern
+    from cloze.corpus.sources import is_pattern
+    from cloze.corpus.streams import is_hub
 
     # Of a pattern that fits nothing `source_files` tells, with what there is.
     named = {

@@ -16,19 +16,12 @@ from hypothesis import strategies as st
 from py7zr.properties import DefaultFilters
 from pyarrow import parquet
 
-from cloze.corpus import sources
+from cloze.corpus import streams
 from cloze.corpus.archives import members, open_member
 from cloze.corpus.counts import Counts
 from cloze.corpus.readers import open_reader
-from cloze.corpus.sources import (
-    fingerprint,
-    ignored_files,
-    ignored_members,
-    open_source,
-    packed_bytes,
-    source_files,
-    source_name,
-)
+from cloze.corpus.sources import fingerprint, ignored_files, ignored_members, packed_bytes, source_files
+from cloze.corpus.streams import open_source, source_name
 from cloze.errors import ClozeError, SourceDamaged
 from cloze.recipe import CorpusSettings
 
@@ -223,8 +216,8 @@ def test_archives_within_archives_are_refused(tmp_path: Path) -> None:
 
 
 def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "BOMB_BYTES", 10_000_000)
-    monkeypatch.setattr(sources, "BOMB_RATIO", 20)
+    monkeypatch.setattr(streams, "BOMB_BYTES", 10_000_000)
+    monkeypatch.setattr(streams, "BOMB_RATIO", 20)
     path = zipped(tmp_path / "a.zip", {"a.txt": b" " * 50_000_000})
     with pytest.raises(ClozeError, match=r"unpacks to more than .* a zip bomb"):
         read(path / "a.txt")

@@ -13,13 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import py7zr
 import pytest
 import zstandard
 
-from cloze.corpus import shards, sources
+from cloze.corpus import shards, streams
 from cloze.corpus.counts import Counts
 from cloze.corpus.readers import open_reader
-from cloze.corpus.sources import ignored_files, open_source, source_files
+from cloze.corpus.sources import ignored_files, source_files
+from cloze.corpus.streams import open_source
 from cloze.errors import ClozeError, SourceDamaged
 from cloze.recipe import CorpusSettings
 
@@ -164,9 +166,9 @@ def test_what_comes_before_a_cut_is_kept(tmp_path: Path, pack: Pack, kind: str) 
 
 def test_shards_do_not_make_a_large_file_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts begin anew with every shard; the packed bytes that a bomb is known by do not."""
-    monkeypatch.setattr(sources, "BOMB_BYTES", 1 << 16)
-    monkeypatch.setattr(sources, "BOMB_RATIO", 4)
-    monkeypatch.setattr(sources, "_BUFFER_BYTES", 1 << 12)
+    monkeypatch.setattr(streams, "BOMB_BYTES", 1 << 16)
+    monkeypatch.setattr(streams, "BOMB_RATIO", 4)
+    monkeypatch.setattr(streams, "_BUFFER_BYTES", 1 << 12)
     monkeypatch.setattr(shards, "SHARD_CHARACTERS", 20_000)
     path = tmp_path / "a.txt.gz"
     path.write_bytes(gzip.compress("\n\n".join(os.urandom(50).hex() for _ in range(5_000)).encode()))
@@ -178,19 +180,19 @@ def test_shards_do_not_make_a_large_file_a_bomb(tmp_path: Path, monkeypatch: pyt
 def test_zeros_in_zstandard_are_refused_before_they_fill_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "BOMB_BYTES", 1 << 20)
-    monkeypatch.setattr(sources, "BOMB_RATIO", 20)
+    monkeypatch.setattr(streams, "BOMB_BYTES", 1 << 20)
+    monkeypatch.setattr(streams, "BOMB_RATIO", 20)
     path = tmp_path / "a.zst"
     path.write_bytes(zstandard.compress(bytes(1 << 26), 3) * 2)
     largest = 0
-    unpack = sources._Zstandard._unpack
+    unpack = streams._Zstandard._unpack
 
     def watch(self: Any, chunk: bytes) -> bytes:
         nonlocal largest
         largest = max(largest, len(chunk))
         return unpack(self, chunk)
 
-    monkeypatch.setattr(sources._Zstandard, "_unpack", watch)
+    monkeypatch.setattr(streams._Zstandard, "_unpack", watch)
     with pytest.raises(ClozeError, match="a zip bomb"):
         unpacked(path)
     assert 0 < largest <= 1 << 12
@@ -260,7 +262,6 @@ def test_bytes_of_an_archive_count_once(tmp_path: Path, make: str) -> None:
             for name, data in contents.items():
                 archive.writestr(name, data)
     else:
-        py7zr = pytest.importorskip("py7zr")
         with py7zr.SevenZipFile(path, "w") as archive:
             for name, data in contents.items():
                 archive.writestr(data, name)

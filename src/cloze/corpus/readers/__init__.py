@@ -19,7 +19,7 @@ from cloze.corpus.readers.squad import SquadReader
 from cloze.corpus.readers.table import CsvReader, JsonLinesReader, TsvReader
 from cloze.corpus.readers.text import TextReader
 from cloze.corpus.readers.wikipedia import WikipediaReader
-from cloze.corpus.sources import is_hub, open_source
+from cloze.corpus.streams import is_hub, open_source
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 

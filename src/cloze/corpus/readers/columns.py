@@ -12,7 +12,7 @@ from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
 from cloze.corpus.encoding import decode
 from cloze.corpus.readers.record import MAX_DOCUMENT_BYTES, drop_record, markup_of_column
-from cloze.corpus.sources import PACKED, source_name
+from cloze.corpus.streams import PACKED, source_name
 from cloze.errors import ClozeError, SourceDamaged
 from cloze.recipe import CorpusSettings
 

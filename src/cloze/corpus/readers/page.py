@@ -8,7 +8,7 @@ from pathlib import Path
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Markup, RawDocument
 from cloze.corpus.readers.record import decode_line, drop_record
-from cloze.corpus.sources import open_source, source_name
+from cloze.corpus.streams import open_source, source_name
 from cloze.recipe import CorpusSettings
 
 MAX_BYTES = 1 << 24

@@ -8,7 +8,7 @@ from typing import Any
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Markup
 from cloze.corpus.encoding import REPLACED, decode, is_wide
-from cloze.corpus.sources import source_name
+from cloze.corpus.streams import source_name
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 

@@ -16,7 +16,7 @@ from cloze.corpus.document import RawDocument
 from cloze.corpus.encoding import decode
 from cloze.corpus.readers.array import ArrayReader
 from cloze.corpus.readers.record import drop_record, json_type
-from cloze.corpus.sources import open_source, source_name
+from cloze.corpus.streams import open_source, source_name
 from cloze.errors import ClozeError, SourceDamaged
 from cloze.recipe import CorpusSettings
 

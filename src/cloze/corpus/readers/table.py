@@ -17,7 +17,7 @@ from typing import Any
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
 from cloze.corpus.readers.record import MAX_DOCUMENT_BYTES, decode_line, drop_record, json_type, markup_of_column
-from cloze.corpus.sources import open_source, source_name
+from cloze.corpus.streams import open_source, source_name
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
 

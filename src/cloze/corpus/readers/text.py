@@ -11,7 +11,7 @@ from cloze.corpus.counts import Counts
 from cloze.corpus.document import Markup, RawDocument
 from cloze.corpus.encoding import decode
 from cloze.corpus.readers.record import decode_line
-from cloze.corpus.sources import open_source, source_name
+from cloze.corpus.streams import open_source, source_name
 from cloze.recipe import CorpusSettings
 
 MAX_LINES = 10_000

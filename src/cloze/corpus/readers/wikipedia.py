@@ -18,7 +18,7 @@ from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
 from cloze.corpus.pages import NOT_AN_ARTICLE, Namespaces
 from cloze.corpus.readers.record import drop_record
-from cloze.corpus.sources import open_source, source_name
+from cloze.corpus.streams import open_source, source_name
 from cloze.errors import ClozeError, SourceDamaged
 from cloze.recipe import CorpusSettings
 
