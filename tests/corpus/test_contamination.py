@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloze.corpus.build import build_corpus
-from cloze.corpus.contamination import LEAST_LETTERS, TestTexts, _fields, read_test_texts
+from cloze.corpus.contamination import LEAST_LETTERS, TestTexts, read_test_texts
 from cloze.corpus.corpus import Corpus
 from cloze.errors import ClozeError
 from cloze.progress import Silent
@@ -178,9 +178,3 @@ def test_personal_data_is_masked_in_test_texts_as_in_the_corpus(tmp_path: Path) 
     masked = text.replace("hong.gildong@news.co.kr", "[전자우편]")
     assert read(path, mask_personal_data=["email"]).find([masked])[0] == [True]
     assert read(path).find([masked])[0] == [False]
-
-
-def test_a_quote_that_never_closes_hides_no_test_text() -> None:
-    text = 'a,"b, still b"\nc,"never closed\n' + "d,e\n" * 40_000
-    found = list(_fields(text))
-    assert found[:4] == ["a", "b, still b", "c", '"never closed\n'] and found[4:] == ["d", "e"] * 40_000

@@ -22,9 +22,9 @@ from cloze.models.attention import (
     make_layout,
     padded,
     varlen,
-    varlen_has_windows,
     within_window,
 )
+from cloze.models.device import varlen_has_windows
 from cloze.models.dropout import Dropout, seed_dropout
 
 RAGGED = [5, 1, 12, 7]

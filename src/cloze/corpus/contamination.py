@@ -11,15 +11,14 @@ anywhere in JSON, is a test text. So questions and contexts, both sentences of a
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloze.corpus.counts import Counts
+from cloze.corpus.csv_rows import csv_rows
 from cloze.corpus.personal import mask
 from cloze.corpus.shingles import letters, window_hashes
 from cloze.errors import ClozeError
@@ -162,26 +161,11 @@ def _strings(path: Path) -> Iterator[str]:
     if text.lstrip()[:1] in ("{", "["):
         yield from _values(path, text)
     elif path.suffix.lower() == ".csv":
-        yield from _fields(text)
+        for _, fields, _ in csv_rows(text):
+            yield from fields
     else:
         for line in text.split("\n"):
             yield from line.split("\t")
-
-
-def _fields(text: str) -> Iterator[str]:
-    """Those of a CSV; where a quote never closes, of the row without its quotes, and then of those behind."""
-    csv.field_size_limit(2**31 - 1)
-    lines, start = text.splitlines(keepends=True), 0
-    while start < len(lines):
-        reader, end = csv.reader(islice(lines, start, None), strict=True), start
-        try:
-            for row in reader:
-                end = start + reader.line_num
-                yield from row
-            return
-        except csv.Error:
-            yield from lines[end].split(",")
-            start = end + 1
 
 
 def _values(path: Path, text: str) -> Iterator[str]:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from inspect import signature
 from itertools import pairwise
 from typing import Any
 
@@ -25,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cloze.errors import ClozeError
-from cloze.models.device import is_ampere
+from cloze.models.device import is_ampere, varlen_has_windows
 from cloze.models.dropout import Dropout
 
 HIDDEN = -1e30
@@ -363,15 +362,6 @@ def varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout, dropout: Dropout) ->
         y = varlen_attn(q, k, v, *bounds, window_size=(layout.window, layout.window))
     assert isinstance(y, Tensor)  # a pair only when the log-normaliser is asked for
     return y
-
-
-# The compiler need not look into signatures.
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def varlen_has_windows() -> bool:
-    """Whether this torch's kernel takes a window; its first versions don't."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    return "window_size" in signature(varlen_attn).parameters
 
 
 VARLEN_WIDTH = 256

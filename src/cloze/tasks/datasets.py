@@ -9,25 +9,21 @@ are left out, named and counted (`faults`).
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from cloze.corpus.csv_rows import csv_rows
 from cloze.errors import ClozeError
 from cloze.tasks.faults import Faults, count_repeated, place
 from cloze.tasks.relations import mark_entities, places_of
 
 ID_COLUMNS = ("id", "guid")
 """The first of these that a table has names its examples."""
-LONGEST_FIELD = 2**31 - 1
-"""Of a .csv, in characters: Python's own limit, 131,072, is less than a long text."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 ITEM_END = "\x1f"
 """Behind each item of a list in JSON, once the list is a text; no item can hold it."""
@@ -223,21 +219,12 @@ def _tsv_rows(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _csv_rows(path: Path, faults: Faults) -> list[tuple[int, list[str]]]:
-    """A quote that never closes would swallow all that follows: the row behind its first line is a new one."""
-    csv.field_size_limit(LONGEST_FIELD)
-    lines = io.StringIO(read_text(path), newline="").readlines()
     rows: list[tuple[int, list[str]]] = []
-    start = 0
-    while start < len(lines):
-        reader, end = csv.reader(islice(lines, start, None), strict=True), start
-        try:
-            for fields in reader:
-                end = start + reader.line_num
-                rows += [(end, fields)] if fields else []
-            break
-        except csv.Error as error:
-            faults.add(f"line {end + 1}", f"{error}, in the row that begins here: check its quotes")
-            start = end + 1
+    for number, fields, problem in csv_rows(read_text(path)):
+        if problem:
+            faults.add(f"line {number}", f"{problem}, in the row that begins here: check its quotes")
+        else:
+            rows.append((number, fields))
     return rows
 
 

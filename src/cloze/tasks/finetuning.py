@@ -91,15 +91,8 @@ def finetune(
                 start: summary(shared.kind, group)
                 for start, group in _runs(one, folder, earlier, starts, meter, request).items()
             }
-            examples = len(one.train.features)
-            of_parts.append(
-                {
-                    "share": one.share,
-                    "rows": examples,
-                    "pretrained": found["pretrained"],
-                    "random_weights": found.get("random"),
-                }
-            )
+            of_part = {"share": one.share, "rows": len(one.train.features)}
+            of_parts.append(of_part | {"pretrained": found["pretrained"], "random_weights": found.get("random")})
     every = [run for group in runs.values() for run in group]
     results = {
         "task": task.name,
