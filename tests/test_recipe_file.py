@@ -339,3 +339,27 @@ def test_every_recipe_in_the_repository_is_right_and_says_where_its_numbers_come
 def test_all_five_recipes_are_there() -> None:
     names = {path.stem for path in list_recipes(RECIPES)}
     assert {"quickstart", "nsmc", "study-bert", "bert-base", "roberta-base"} <= names
+
+
+def blocks(page: Path) -> list[str]:
+    """The pieces of YAML of a page of the docs that are a recipe's; studies have tests of their own."""
+    found: list[str] = re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [block for block in found if not re.search(r"^base:", block, re.MULTILINE)]
+
+
+PIECES = [(page.name, block) for page in sorted(RECIPES.parent.glob("docs/*.md")) for block in blocks(page)]
+
+
+@pytest.mark.parametrize(("page", "block"), PIECES, ids=[f"{page}-{place}" for place, (page, _) in enumerate(PIECES)])
+def test_the_pieces_of_recipes_in_the_docs_are_right(tmp_path: Path, page: str, block: str) -> None:
+    named = block if re.search(r"^name:", block, re.MULTILINE) else "name: docs\n" + block
+    named = named if "sources:" in named else named.replace("corpus:\n", "corpus:\n  sources: [a.txt]\n")
+    named = named if "corpus:" in named else named + "corpus: {sources: [a.txt]}\n"
+    long = {} if "inputs:" in named else {"inputs.length": 512}  # tasks need positions; so does whoever pastes them
+    assert read_recipe(write(tmp_path, named), long)
+
+
+def test_there_are_pieces_of_recipes_in_both_languages() -> None:
+    english = [page.replace(".md", ".ko.md") for page, _ in PIECES if not page.endswith(".ko.md")]
+    assert len(english) > 10
+    assert sorted(english) == sorted(page for page, _ in PIECES if page.endswith(".ko.md"))

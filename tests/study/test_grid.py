@@ -171,6 +171,18 @@ def test_the_studies_of_the_repository_are_studies(monkeypatch: pytest.MonkeyPat
         assert len(cells) > 1 or len(read_search(path, study, {}).ends) > 1
 
 
+@pytest.mark.parametrize("page", ["studies.md", "studies.ko.md"])
+def test_the_studies_of_the_docs_are_studies(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
+    grid, search = re.findall(r"^```yaml\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(REPOSITORY)
+    assert len(read_study(write(tmp_path, grid))[1]) == 3 * 3
+    path = write(tmp_path, search)
+    assert {key for key, _ in read_search(path, read_study(path)[0], {}).ends} == {
+        f"tasks.0.{name}" for name in ("peak_learning_rate", "dropout", "layer_decay", "batch_rows")
+    }
+
+
 def test_a_study_of_equal_flops_gives_each_cell_its_steps(folder: Path) -> None:
     text = "name: a\nbase: base.yaml\nbudget: equal FLOPs\nflops: 1e15\n"
     text += "axes: {layers: {few: {}, many: {model.layers: 24}}}\n"
