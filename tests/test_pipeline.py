@@ -63,6 +63,16 @@ def test_a_run_that_is_made_anew_is_not_taken_for_finished(tmp_path: Path, monke
     assert (folder / "recipe.yaml").is_file() and not (folder / "run.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"), [('{"notes": ["mine"], "stages": {}}', {"notes": ["mine"]}), ("[]", {}), ("{", {}), (None, {})]
+)
+def test_what_the_user_notes_in_run_json_is_kept(tmp_path: Path, text: str | None, kept: dict[str, Any]) -> None:
+    path = tmp_path / "run.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    assert pipeline._notes(path) == kept
+
+
 def test_a_recipe_that_only_fine_tunes_has_no_rows(tmp_path: Path) -> None:
     task = {"name": "t", "train": "a.txt", "test": "b.txt"}
     recipe = Recipe.model_validate({"name": "own", "start_from": tmp_path, "tasks": [task]})

@@ -67,6 +67,7 @@ def test_five_mistakes_are_five_problems_with_lines(tmp_path: Path) -> None:
             "r.yaml:2: model.family: brt is not one of bert, roberta, albert, electra, spanbert, modernbert. Did you "
             "mean bert?",
         ),
+        ("seed: a", "r.yaml:2: seed: a is not a whole number (at least 0); unit: whole number"),
         ("model: {0: 2}", "r.yaml:2: model.0: no such setting. Expected one of family, layers,"),
         ("x: &x [*x]", "r.yaml:2: x: no such setting. Expected one of name,"),
         ("model: 5", "r.yaml:2: model: 5 is not a section of settings"),

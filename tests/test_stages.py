@@ -15,7 +15,7 @@ import pytest
 from cloze.errors import ClozeError, DamagedError
 from cloze.progress import Silent
 from cloze.recipe import Recipe
-from cloze.stages import Stage, is_whole, make, plan_stages, siblings
+from cloze.stages import Stage, forget_others, is_whole, make, plan_stages, siblings
 
 
 def recipe(folder: Path, **changes: Any) -> Recipe:
@@ -241,6 +241,25 @@ def test_a_run_is_whole_with_the_stages_of_its_own_recipe_alone(tmp_path: Path) 
     assert is_whole(ours, stages) and not is_whole(theirs, plan_stages(theirs))
     shutil.rmtree(stages["store"].folder)
     assert not is_whole(ours, stages)
+
+
+def test_a_run_that_begins_anew_shows_nothing_of_another_recipe_of_its_name(tmp_path: Path) -> None:
+    """Else its report and model card would have the other's scores under this one's settings."""
+    theirs, ours = plan_stages(recipe(tmp_path)), plan_stages(recipe(tmp_path, training__steps=5))
+    run = tmp_path / "runs" / "r"
+    for stage in theirs.values():
+        make(stage, run, Silent(), write)
+    for name in ("run.json", "report.html", "mine.txt"):
+        (run / name).write_text("{}", encoding="utf-8")
+    (run / "elsewhere").symlink_to(tmp_path)
+    forget_others(run, ours)
+    left = sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.parent in (run, run / "tasks"))
+    assert left == ["corpus", "elsewhere", "mine.txt", "store", "tasks", "tokenizer"]
+    assert all(stage.finished for stage in theirs.values()), "they stay where they were made"
+    ours["pretraining"].partial.mkdir()
+    (run / "pretraining").symlink_to(ours["pretraining"].partial)
+    forget_others(run, ours)
+    assert (run / "pretraining").is_symlink(), "what a killed run of this recipe began is its own"
 
 
 def test_new_words_are_a_file(tmp_path: Path) -> None:

@@ -23,7 +23,17 @@ from cloze.files import files_below, os_errors, read_manifest, write_json, write
 from cloze.interop.start import load_start, tokenizer_of_start, with_sizes_of_start
 from cloze.recipe import SEGMENT_FORMATS, Recipe, TaskSettings
 from cloze.recipe_file import show
-from cloze.stages import Stage, decontamination_files, is_main, is_whole, make, plan_stages, siblings, versions
+from cloze.stages import (
+    Stage,
+    decontamination_files,
+    forget_others,
+    is_main,
+    is_whole,
+    make,
+    plan_stages,
+    siblings,
+    versions,
+)
 
 if TYPE_CHECKING:
     from cloze.inputs.batch import Batch
@@ -77,7 +87,7 @@ def _run(recipe: Recipe, progress: Progress) -> Path:
     if is_main():
         sources = _sources(recipe)  # before the hours of training: a SOURCE.json may have a mistake
         if not is_whole(recipe, stages):
-            (folder / "run.json").unlink(missing_ok=True)  # the folder is no finished run until all of them are there
+            forget_others(folder, stages)  # the folder is no finished run until all of them are there
         write_text(folder / "recipe.yaml", show(recipe))
     if not recipe.only_tasks:
         make_store(recipe, stages, progress)
@@ -306,6 +316,15 @@ def _sources(recipe: Recipe) -> list[dict[str, Any]]:
     return [*sources_of(files, recipe.data), *before]
 
 
+def _notes(path: Path) -> dict[str, Any]:
+    """What the user noted for readers in the run.json of a run that had ended; a report made anew keeps it."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {"notes": found["notes"]} if isinstance(found, dict) and "notes" in found else {}
+
+
 def _finish(
     stages: Mapping[str, Stage], folder: Path, progress: Progress, sources: Sequence[Mapping[str, Any]]
 ) -> None:
@@ -323,6 +342,7 @@ def _finish(
             "sources": sources,
             "versions": versions() | {"python": platform.python_version()},
             "machine": {"system": platform.platform(), "cores": os.cpu_count()},
+            **_notes(folder / "run.json"),
         },
     )
     with progress.stage("report"):

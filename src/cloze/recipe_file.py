@@ -119,7 +119,8 @@ def _explain(key: Key, kind: str, value: object) -> str:
     if kind == "missing":
         return f"missing; expected {expected}"
     hint = f"; unit: {setting.unit}" if setting and "number" in expected else ""
-    if isinstance(value, str) and (match := difflib.get_close_matches(value, re.findall(r"[\w-]+", expected), 1)):
+    names = re.findall(r"[\w-]+", expected.partition("one of ")[2])
+    if isinstance(value, str) and (match := difflib.get_close_matches(value, names, 1)):
         hint = f". Did you mean {match[0]}?"
     return f"{shown(value)} is not {expected}{hint}"
 

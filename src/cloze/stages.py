@@ -177,6 +177,21 @@ def is_whole(recipe: Recipe, stages: Mapping[str, Stage]) -> bool:
     )
 
 
+def forget_others(folder: Path, stages: Mapping[str, Stage]) -> None:
+    """Take out of a run's folder what says that the run has ended, and links to stages of another recipe of its name.
+
+    What those made stays where it is made. Without this a run that is going on would be shown with another's results.
+    """
+    ours = {folder / stage.link: {stage.folder.resolve(), stage.partial.resolve()} for stage in stages.values()}
+    shared = {stage.folder.parent.resolve() for stage in stages.values()}
+    for path in (*folder.glob("*"), *folder.glob("tasks/*")):
+        target = path.resolve()
+        if path.is_symlink() and target.parent in shared and target not in ours.get(path, ()):
+            path.unlink()
+    for name in ("run.json", "report.html"):
+        (folder / name).unlink(missing_ok=True)
+
+
 def siblings(stage: Stage) -> list[Path]:
     """Finished folders of the same kind, name and version, made of something else, by name."""
     name = stage.folder.name.rpartition("-")[0]

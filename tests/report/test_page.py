@@ -204,6 +204,14 @@ def test_numbers_of_the_wrong_kind_do_not_stop_the_page(make_run: MakeRun) -> No
     assert "holds list, expected an object" in words(page_of(folder))
 
 
+def test_only_an_end_of_line_ends_a_line(make_run: MakeRun) -> None:
+    """Guesses hold what a corpus holds, U+2028 too."""
+    folder = make_run()
+    with (folder / "pretraining" / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"kind": "other", "text": "a\u2028b\x85c"}\n')
+    assert read_run(folder).problems == []
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_half_a_line_at_the_end_is_a_run_that_goes_on(make_run: MakeRun) -> None:
     folder = make_run()

@@ -50,6 +50,17 @@ def test_finetuning_tables_are_the_studys(make_run: MakeRun) -> None:
     assert task_tables.gain(task) == "Pretraining adds 4.29 points of test accuracy over random weights."
 
 
+def test_no_gain_is_called_none(make_run: MakeRun) -> None:
+    task = read_run(make_run()).tasks[0]
+    task.results["random_weights"]["mean"]["test"]["accuracy"] = task.results["pretrained"]["mean"]["test"]["accuracy"]
+    assert task_tables.gain(task) == "Pretraining makes no difference to test accuracy over random weights."
+
+
+@pytest.mark.parametrize(("values", "median"), [([1.0, None, 9.0, 2.0], 2.0), ([100.0, 200.0], 150.0), ([None], None)])
+def test_a_median_of_an_even_number_lies_between(values: list[float | None], median: float | None) -> None:
+    assert tables._median(values) == median
+
+
 def test_one_seed_has_no_spread(make_run: MakeRun) -> None:
     run = read_run(make_run(seeds=1, random=False))
     (table,) = task_tables.finetuning_tables(run.tasks[0])

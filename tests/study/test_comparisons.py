@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 
@@ -156,6 +157,19 @@ def test_losses_are_compared_seed_by_seed_and_corrected_for_themselves(make_stud
     assert [one.difference and one.difference.p for one in found] == pytest.approx(wanted)
     assert found[0].p == pytest.approx(2 * wanted[0]) and found[0].real and not found[1].real
     assert compare_losses(read_variants(cells), within=["x"]) == []
+
+
+def test_losses_of_questions_that_each_run_asks_itself_are_not_compared(make_study: MakeStudy) -> None:
+    """A worse generator of ELECTRA makes the replaced tokens easier to find."""
+    _, cells = make_study({"x": ["a", "b"]}, [1, 2, 3])
+    for cell in cells:
+        file = write_run(cell.recipe, [0.5], loss=5 + cell.seed / 10) / "pretraining" / "metrics.jsonl"
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        both = [line | {"replaced_tokens/loss": line["masked_tokens/loss"] / 7} for line in lines]
+        file.write_text("".join(json.dumps(line) + "\n" for line in both), encoding="utf-8")
+    variants = read_variants(cells)
+    assert len(variants[0].losses("replaced_tokens")) == 3, "it is there"
+    assert [one.task for one in compare_losses(variants)] == ["MLM loss"]
 
 
 def test_a_run_is_not_compared_with_itself(make_study: MakeStudy) -> None:

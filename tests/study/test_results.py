@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -141,6 +142,30 @@ def test_markdown_shows_drawings_of_its_own(study: Study, tmp_path: Path) -> Non
         drawing = (tmp_path / "s" / name).read_text(encoding="utf-8")
         assert "var(" not in drawing and "<text" not in drawing
         assert ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_drawings_of_two_tasks_are_two_files(study: Study, tmp_path: Path) -> None:
+    write_runs(study[1], ONE_AXIS)
+    for cell in study[1]:
+        folder = cell.recipe.output / cell.recipe.name
+        (folder / "recipe.yaml").write_text(
+            f"name: {cell.recipe.name}\ntasks: [{{name: t_1}}, {{name: T-1}}]\n", encoding="utf-8"
+        )
+        for name in ("t_1", "T-1"):
+            shutil.copytree(folder / "tasks" / "t", folder / "tasks" / name)
+    write_results(tmp_path / "s", *study)
+    text = (tmp_path / "s" / "table.md").read_text(encoding="utf-8")
+    names = re.findall(r"!\[(?:t_1|T-1), [^]]+\]\(([^)]+)\)", text)
+    assert len(names) == 4 == len(set(names)) and all((tmp_path / "s" / name).is_file() for name in names)
+
+
+def test_a_study_of_development_sets_says_so_wherever_scores_stand(study: Study, tmp_path: Path) -> None:
+    settings, cells = study
+    write_runs(cells, ONE_AXIS)
+    development = settings.model_copy(update={"split": "development"})
+    assert {plot.unit for plot in write_results(tmp_path / "t", settings, cells).score_plots} == {"Accuracy, %"}
+    results = write_results(tmp_path / "d", development, cells)
+    assert {plot.unit for plot in (*results.score_plots, *results.cost_plots)} <= {"Accuracy on development, %"}
 
 
 def test_what_is_missing_is_shown(make_study: MakeStudy, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,8 @@ def simulated(search: Search, count: int) -> list[Trial]:
         ("  trials: 12", "  trials: 0", "search.trials"),
         ("search:", "axes: {a: {b: {}}}\nsearch:", "give one of them: axes for a grid, or search for a search"),
         ("search:", "seeds: [1, 2]\nsearch:", "leave seeds to grids"),
+        ("search:", "split: development\nsearch:", "shows the test of the chosen trial alone: leave split to grids"),
+        ("maximise: t", "minimise: replaced_tokens", "each trial's own generator makes them"),
         ("search:", "settings: {tasks.0.development_frac: 0.0}\nsearch:", "t, which has no development set"),
     ],
 )
@@ -291,6 +294,10 @@ def test_a_damaged_trial_is_named_and_drawn_anew_once_it_is_deleted() -> None:
     path.write_text(json.dumps({"number": 3}), encoding="utf-8")
     with pytest.raises(DamagedError, match="is no trial"):
         run_trials(read(), Silent())
+    for wrong in ({"number": 4}, {"settings": {"tasks.0.dropout": 0.1}}):
+        path.write_text(json.dumps(asdict(trials[3]) | wrong), encoding="utf-8")
+        with pytest.raises(DamagedError, match=r"3\.json is no trial of this search: expected the number 3"):
+            run_trials(read(), Silent())
     path.unlink()
     assert run_trials(read(), Silent()) == trials
 

@@ -13,6 +13,7 @@ import cloze.pipeline
 from cloze.errors import ClozeError
 from cloze.progress import Silent
 from cloze.recipe_file import read_recipe
+from cloze.report.run import SYNTHETIC
 from cloze.study.sampling import Trial
 from cloze.study.search import Search, run_trials
 from cloze.study.search_results import in_words, plan_tables, write_search_results
@@ -105,6 +106,17 @@ def test_a_plan_shows_the_space_what_is_there_and_the_cost(search: Search, tmp_p
     text = SEARCH.replace("tasks.0.dropout: {low: 0, high: 0.5}", sizes)
     write_search(tmp_path, text.replace("base: base.yaml", "base: base.yaml\nbudget: equal FLOPs\nflops: 1e13"))
     assert "Each trial is pretrained with 1.00e13 FLOPs. Pretraining: equal FLOPs." in plan_tables(read(), [])[0].note
+
+
+def test_what_the_best_run_says_to_its_readers_is_said(search: Search, tmp_path: Path) -> None:
+    base = tmp_path / "base.yaml"
+    base.write_text(base.read_text(encoding="utf-8") + "description: The text is synthetic.\n", encoding="utf-8")
+    search = read()
+    write_search_results(search, run_trials(search, Silent()))
+    for name in ("report.html", "table.md"):
+        assert SYNTHETIC in (search.folder / name).read_text(encoding="utf-8")
+    described = read_recipe(search.folder / "best.yaml").description
+    assert described.startswith("Trial ") and described.endswith(". The text is synthetic.")
 
 
 def test_a_loss_is_minimised(search: Search, tmp_path: Path) -> None:

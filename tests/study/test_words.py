@@ -38,6 +38,11 @@ def test_no_difference_is_real() -> None:
     assert said(compared("a", 0.1, 0.2), compared("b", -0.1, 0.05)) == wanted, "0.05 itself is not below it"
 
 
+def test_scores_of_development_sets_are_said_to_be_that() -> None:
+    text = in_words([compared("a", 0.1, 0.2)], "pretraining seeds", BUDGET, split="development")
+    assert text.endswith(f"{END} Scores are of development sets, in the epoch that these chose, which flatters them.")
+
+
 def test_all_differences_are_real() -> None:
     text = said(compared("a", 0.1013, 0.0001), compared("b", -0.02, 0.012, task="u"))
     assert text == (

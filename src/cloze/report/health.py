@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from cloze.report.cells import Table
 from cloze.report.run import Json, RunData, number
@@ -32,6 +33,20 @@ def alarm_texts(run: RunData) -> list[str]:
         over = "" if name in still else " It was over at the last logged step."
         texts.setdefault(name, f"At step {step}, {line.get('text')}.{over}")
     return list(texts.values())
+
+
+def notes_of(runs: Sequence[RunData]) -> list[tuple[str, str]]:
+    """What runs say to their readers, such as that the text is synthetic; each once. Kind and text of each notice."""
+    return [("Note", note) for note in dict.fromkeys(note for run in runs for note in run.notes)]
+
+
+def troubles_of(runs: Sequence[RunData]) -> list[tuple[str, str]]:
+    """Alarms of runs, and their files that can't be read: kind and text of each notice."""
+    found: list[tuple[str, str]] = []
+    for run in runs:
+        found += [("Alarm", f"{run.name}: {text}") for text in alarm_texts(run)]
+        found += [("Not readable", text) for text in run.problems]
+    return found
 
 
 def _numbers(line: Json) -> dict[str, float]:

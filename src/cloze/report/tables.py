@@ -6,6 +6,7 @@ fine-tuning (train, test) x (accuracy, loss). Losses are means in nats; accuraci
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -215,8 +216,8 @@ def _reasons(counts: Mapping[str, object], prefix: str = "") -> Iterator[tuple[s
 
 
 def _median(values: Iterable[float | None]) -> float | None:
-    known = sorted(value for value in values if value is not None)
-    return known[len(known) // 2] if known else None
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -48,7 +48,9 @@ def gain(task: TaskRun) -> str:
     if means[0] is None or means[1] is None:
         return ""
     points = (means[0] - means[1]) * 100
-    verb = "adds" if points >= 0 else "takes away"
+    if f"{abs(points):.2f}" == "0.00":
+        return f"Pretraining makes no difference to test {_lower(measure)} over random weights."
+    verb = "adds" if points > 0 else "takes away"
     return f"Pretraining {verb} {abs(points):.2f} points of test {_lower(measure)} over random weights."
 
 

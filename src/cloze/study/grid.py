@@ -73,8 +73,8 @@ class StudySettings(Settings):
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of all cells, over the base's and the tasks and under the values'."""
     split: Literal["test", "development"] = "test"
-    """What the scores are of. development: the tasks' development sets, to choose settings by; no test score is shown.
-    """
+    """What the scores are of. development: the tasks' development sets, to choose settings by; the study shows no test
+    score, the report of each run does."""
     seeds: Annotated[list[Amount], Field(min_length=1, default_factory=lambda: [1])]
     """Seeds of pretraining; each cell is run with each. The tasks' own seeds are the recipe's."""
 
@@ -91,6 +91,9 @@ class StudySettings(Settings):
             wrong.append(("budget", "a grid needs one, such as equal tokens"))
         if self.search is not None and "seeds" in self.model_fields_set:
             wrong.append(("seeds", "a search pretrains each trial once, with the recipe's seed: leave seeds to grids"))
+        if self.search is not None and "split" in self.model_fields_set:
+            message = "a search chooses by its objective, and shows the test of the chosen trial alone"
+            wrong.append(("split", f"{message}: leave split to grids"))
         axes = dict(self.axes or {})
         if unknown := sorted(set(self.within) - axes.keys()):
             wrong.append(("within axes", f"within names {unknown[0]!r}, but the axes are {', '.join(axes)}"))

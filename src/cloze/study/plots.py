@@ -14,7 +14,7 @@ from cloze.report.run import Json, number
 from cloze.report.wording import MEASURES, OBJECTIVES, shortened
 from cloze.study.comparisons import Score
 from cloze.study.tables import find, objectives_of
-from cloze.study.variants import Variant
+from cloze.study.variants import Split, Variant
 
 COLOURS = ("accent", "second", "third", "fourth", "ink", "muted")
 """Of the values of the first axis."""
@@ -25,13 +25,15 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Tokens and losses [N]."""
 
 
-def score_plots(variants: Sequence[Variant], scores: Sequence[Score], within: Collection[str] = ()) -> list[Plot]:
+def score_plots(
+    variants: Sequence[Variant], scores: Sequence[Score], within: Collection[str] = (), split: Split = "test"
+) -> list[Plot]:
     """For each task, every variant's mean with its interval and its seeds, below the base that it is compared with.
 
     `within`: axes along which nothing is compared.
     """
     return [
-        draw_intervals(task, f"{MEASURES[measure]}, %", _groups(variants, scores, task, within))
+        draw_intervals(task, _unit(measure, split), _groups(variants, scores, task, within))
         for task, measure in _tasks(scores)
         if any(score.values for score in scores if score.task == task)
     ]
@@ -60,7 +62,7 @@ def loss_plots(variants: Sequence[Variant]) -> list[Plot]:
     return plots
 
 
-def cost_plots(variants: Sequence[Variant], scores: Sequence[Score]) -> list[Plot]:
+def cost_plots(variants: Sequence[Variant], scores: Sequence[Score], split: Split = "test") -> list[Plot]:
     """For each task, the scores over the minutes of pretraining."""
     minutes = {variant.name: (variant.mean("elapsed_s") or math.nan) / 60 for variant in variants}
     plots = []
@@ -71,8 +73,12 @@ def cost_plots(variants: Sequence[Variant], scores: Sequence[Score]) -> list[Plo
             costs = [minutes[row.name] for row in known]
             places = {variant.name: _places(variants, variant) for variant in variants}
             looks = [(COLOURS[colour], MARKERS[other]) for colour, other in (places[row.name] for row in known)]
-            plots.append(draw_costs(task, f"{MEASURES[measure]}, %", "minutes of pretraining", known, costs, looks))
+            plots.append(draw_costs(task, _unit(measure, split), "minutes of pretraining", known, costs, looks))
     return plots
+
+
+def _unit(measure: str, split: Split) -> str:
+    return f"{MEASURES[measure]}{' on development' if split == 'development' else ''}, %"
 
 
 def _tasks(scores: Sequence[Score]) -> list[tuple[str, str]]:

@@ -92,7 +92,7 @@ def write_results(
     runs = [run for variant in variants for run in variant.runs.values()]
     results = Results(
         study=study,
-        words=in_words(comparisons, scope_of(variants), budget, losses),
+        words=in_words(comparisons, scope_of(variants), budget, losses, study.split),
         notices=_notices(study, cells, variants, scores, failures),
         headline=_headline(budget, cells, variants, scores),
         table=study_table(study, budget, variants, scores, comparisons),
@@ -101,9 +101,9 @@ def write_results(
         losses=difference_table(losses),
         runs=runs_table(cells, variants, failures, study.split),
         machine=machine_table(runs, command, datetime.now(UTC).strftime("%Y-%m-%d")),
-        score_plots=score_plots(variants, scores, study.within),
+        score_plots=score_plots(variants, scores, study.within, study.split),
         loss_plots=loss_plots(variants),
-        cost_plots=cost_plots(variants, scores),
+        cost_plots=cost_plots(variants, scores, study.split),
     )
     write_json(folder / "results.json", _as_json(study, variants, scores, [*comparisons, *losses], results.words))
     write_text(folder / "scores.csv", _scores_csv(variants, study.split))
@@ -124,11 +124,12 @@ def _headline(
     elapsed_s = sum(pretrained.values())  # once, where runs share it
     time, _, unit = duration(elapsed_s).partition(" ")
     amount, _, letter = budget.amount.partition(" ")
-    figures = [
-        Figure(f"{len(runs)}", f"of {len(cells)}", "Cells finished", f"{len(variants)} variants"),
-        Figure(amount, f"{letter} {budget.unit}".strip(), "Pretraining of each", budget.name),
-        Figure(time, unit, "Pretraining in all", "without validation"),
-    ]
+    figures = [Figure(f"{len(runs)}", f"of {len(cells)}", "Cells finished", f"{len(variants)} variants")]
+    if not all(cell.recipe.only_tasks for cell in cells):
+        figures += [
+            Figure(amount, f"{letter} {budget.unit}".strip(), "Pretraining of each", budget.name),
+            Figure(time, unit, "Pretraining in all", "without validation"),
+        ]
     each = "" if scope == "pretraining seeds" else "of one pretraining each"
     return [*figures, Figure(f"{seeds}", "", scope.capitalize(), each)] if seeds else figures
 
@@ -163,10 +164,10 @@ def _notices(
     failures: Mapping[str, str],
 ) -> list[tuple[str, str]]:
     """What the runs say of themselves, and what is missing."""
-    from cloze.report.health import alarm_texts
+    from cloze.report.health import notes_of, troubles_of
 
     runs = [run for variant in variants for run in variant.runs.values()]
-    notices = [("Note", note) for note in dict.fromkeys(note for run in runs for note in run.notes)]
+    notices = notes_of(runs)
     done = {run.name for run in runs}
     waiting = [cell.recipe.name for cell in cells if cell.recipe.name not in done | failures.keys()]
     notices += [("Failed", f"{name}: {shortened(message, 300)}") for name, message in failures.items()]
@@ -175,10 +176,7 @@ def _notices(
     notices += [("Left out", f"{unscored(by_name[score.variant], score)}.") for score in scores if score.scoreless]
     if study.budget == "equal minutes":
         notices += [("Less than its budget", text) for text in map(_short_of_minutes, runs) if text]
-    for run in runs:
-        notices += [("Alarm", f"{run.name}: {text}") for text in alarm_texts(run)]
-        notices += [("Not readable", text) for text in run.problems]
-    return notices
+    return [*notices, *troubles_of(runs)]
 
 
 def _short_of_minutes(run: RunData) -> str:
@@ -199,12 +197,15 @@ def _markdown(folder: Path, results: Results) -> str:
 
     tables = [table for table in (results.table, *results.grids, results.differences, results.losses) if table]
     drawings = {"scores": results.score_plots, "losses": results.loss_plots, "costs": results.cost_plots}
-    links = []
+    files: dict[str, Plot] = {}
     for kind, plots in drawings.items():
         for plot in plots:
-            name = f"plots/{kind}-{re.sub(r'[^A-Za-z0-9]+', '-', plot.title).strip('-').lower()}.svg"
-            write_text(folder / name, standalone(plot))
-            links.append(f"![{plot.title}, {plot.unit}]({name})")
+            name = f"plots/{kind}-{re.sub(r'[^A-Za-z0-9]+', '-', plot.title).strip('-').lower()}"
+            name += f"-{len(files)}" if f"{name}.svg" in files else ""  # Tasks a_1 and a-1 are two.
+            files[f"{name}.svg"] = plot
+    for name, plot in files.items():
+        write_text(folder / name, standalone(plot))
+    links = [f"![{plot.title}, {plot.unit}]({name})" for name, plot in files.items()]
     facts = "\n".join(f"- {key}: {f'`{value}`' if key == 'Command' else value}" for key, value in results.machine.rows)
     notices = "\n".join(f"- {kind}: {text}" for kind, text in results.notices).replace("<", "&lt;")
     words = results.words.replace("<", "&lt;")

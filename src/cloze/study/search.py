@@ -22,6 +22,7 @@ from cloze.recipe import SEGMENT_FORMATS, Recipe
 from cloze.report.run import RunData, TaskRun, dig, number, read_run
 from cloze.report.task_tables import measures
 from cloze.study.budget import unequal
+from cloze.study.comparisons import OF_OWN_QUESTIONS
 from cloze.study.grid import StudySettings, make_recipe
 from cloze.study.run import LOOK_AGAIN_S
 from cloze.study.sampling import Trial, import_optuna, suggest
@@ -138,6 +139,11 @@ def _no_validation_loss(search: Search) -> str:
         "replaced_tokens": recipe.model.family == "electra",
         "span_boundary": recipe.masking.boundaries,
     }
+    if wanted == OF_OWN_QUESTIONS:
+        return (
+            f"search.minimise is {wanted}, but each trial's own generator makes them: the worse it is, the lower the "
+            "loss. Minimise masked_tokens, or maximise a task"
+        )
     if not measured[wanted]:
         found = " and ".join(name for name, is_measured in measured.items() if is_measured)
         return f"search.minimise is {wanted}, but {search.study.base} trains {found}"
@@ -171,7 +177,14 @@ def run_trials(search: Search, progress: Progress) -> list[Trial]:
 def read_trials(search: Search) -> list[Trial]:
     """The trials so far, in their order. Raises DamagedError."""
     paths = (_file(search, place) for place in itertools.count())
-    return [_read(path) for path in itertools.takewhile(Path.is_file, paths)]
+    trials = [_read(path) for path in itertools.takewhile(Path.is_file, paths)]
+    for place, trial in enumerate(trials):
+        if trial.number != place or trial.settings.keys() != search.settings.space.keys():
+            raise DamagedError(
+                f"{_file(search, place)} is no trial of this search: expected the number {place} and settings "
+                f"{', '.join(search.settings.space)}. Delete it and run again: it is drawn anew."
+            )
+    return trials
 
 
 def headlines(task: TaskRun, split: Literal["development", "test"]) -> list[float | None]:

@@ -17,6 +17,7 @@ from cloze.errors import ClozeError, RecipeError
 from cloze.files import write_json, write_text
 from cloze.recipe_file import show
 from cloze.report.cells import Table
+from cloze.report.health import notes_of, troubles_of
 from cloze.report.run import RunData, read_run
 from cloze.report.task_tables import measures
 from cloze.report.wording import MEASURES, MISSING, compact, decimal, percent, scientific, with_spread
@@ -29,6 +30,9 @@ from cloze.tasks.metrics import mean_and_std
 if TYPE_CHECKING:
     from cloze.recipe import Recipe
     from cloze.report.plots import Plot
+
+
+PLOT_NOTE = "Dots: the trials in their order; line: the best so far."
 
 
 def plan_tables(search: Search, trials: Sequence[Trial]) -> list[Table]:
@@ -59,7 +63,7 @@ def trials_table(search: Search, trials: Sequence[Trial]) -> Table:
         )
         for trial in [*ranked, *(trial for trial in trials if trial.objective is None)]
     ]
-    note = f"{len(ranked)} of {search.settings.trials} trials have an objective. {_budget(search)}"
+    note = f"{len(ranked)} of {max(len(trials), search.settings.trials)} trials have an objective. {_budget(search)}"
     return Table(search.study.name, ("Trial", *search.settings.space, _objective(search)), rows, note)
 
 
@@ -126,19 +130,22 @@ def write_search_results(search: Search, trials: Sequence[Trial]) -> tuple[list[
             "in_words": words,
         },
     )
-    text = [f"# {study.name}", study.description, words, *map(markdown, tables)]
+    run = _run(search, ranked[0])
+    notices = [*notes_of([run]), *troubles_of([run])]
+    said = "\n".join(f"- {kind}: {text}" for kind, text in notices).replace("<", "&lt;")
+    text = [f"# {study.name}", study.description, said, words, *map(markdown, tables)]
     write_text(folder / "table.md", "\n\n".join(part for part in text if part) + "\n")
     write_text(folder / "trials.csv", _csv(search, trials))
-    sections = [Section("Answer", words, _plots(search, trials, shares)), Section("Trials", tables=tables)]
-    write_text(folder / "report.html", render_study(study, sections))
+    sections = [Section("Answer", words, _plots(search, trials, shares), PLOT_NOTE), Section("Trials", tables=tables)]
+    write_text(folder / "report.html", render_study(study, sections, notices=notices))
     return tables, words
 
 
 def _best_recipe(search: Search, best: Trial, trials: int) -> Recipe:
     """The trial's recipe under a name of its own; its stages are those of the trial, so nothing is made again."""
     name = f"{search.study.name}-best"
-    description = f"Trial {best.number}, the best of {trials} of the search {search.study.name}."
-    return search.recipe(best).model_copy(update={"name": name, "description": description})
+    recipe, what = search.recipe(best), f"Trial {best.number}, the best of {trials} of the search {search.study.name}."
+    return recipe.model_copy(update={"name": name, "description": f"{what} {recipe.description}".strip()})
 
 
 def _plots(search: Search, trials: Sequence[Trial], shares: Mapping[str, float]) -> list[Plot]:

@@ -7,13 +7,20 @@ from collections.abc import Iterator, Sequence
 from cloze.study.budget import Budget
 from cloze.study.comparisons import Comparison, Scope
 from cloze.study.tables import amount, fixed, is_crossed, p_value
+from cloze.study.variants import Split
 
 NAMED = 16
 """Differences of a kind are named while they are no more than this; the table has all."""
 NOT_EQUAL = "That is not evidence that they are equal: more seeds would show smaller differences."
 
 
-def in_words(comparisons: Sequence[Comparison], scope: Scope, budget: Budget, losses: Sequence[Comparison] = ()) -> str:
+def in_words(
+    comparisons: Sequence[Comparison],
+    scope: Scope,
+    budget: Budget,
+    losses: Sequence[Comparison] = (),
+    split: Split = "test",
+) -> str:
     """The paragraph, first of scores, then of validation losses. It never says that two variants are equal: a test
     can't show that."""
     if not comparisons and not losses:
@@ -33,6 +40,8 @@ def in_words(comparisons: Sequence[Comparison], scope: Scope, budget: Budget, lo
         )
     if tested and budget.words:
         parts.append(f"All of it is for {budget.words} of pretraining; with more the order may be another.")
+    if comparisons and split == "development":
+        parts.append("Scores are of development sets, in the epoch that these chose, which flatters them.")
     return " ".join(parts)
 
 
