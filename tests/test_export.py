@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, DamagedError
 from cloze.export import card, export
-from cloze.files import write_json
+from cloze.files import write_folder, write_json
 from cloze.report.run import read_run
 
 FREE = {
@@ -62,6 +62,20 @@ def test_nothing_is_made_up_where_nothing_is_recorded(tmp_path: Path) -> None:
     infos: list[dict[str, Any]] = [{}, {"sources": []}, {"sources": "x"}]
     for info in infos:
         assert "The run did not record where its data came from, nor their licences." in written(tmp_path, None, **info)
+
+
+def test_a_damaged_model_and_a_strange_licence_are_not_handed_on(tmp_path: Path) -> None:
+    written(tmp_path, None)
+    with write_folder(tmp_path / "pretraining", manifest={}) as aside:
+        (aside / "model").mkdir()
+        (aside / "model" / "model.safetensors").write_bytes(b"weights")
+    with pytest.raises(ClozeError, match=r"the licence is 'mit\\n# x', expected one word"):
+        export(tmp_path, tmp_path / "out", licence="mit\n# x")
+    export(tmp_path, tmp_path / "good")
+    (tmp_path / "pretraining" / "model" / "model.safetensors").write_bytes(b"wEights")
+    with pytest.raises(DamagedError, match=r"model\.safetensors has another SHA-256"):
+        export(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_that_another_one_was_the_start_of(tmp_path: Path) -> None:

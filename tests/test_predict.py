@@ -127,6 +127,18 @@ def test_the_gap_is_the_mask_token_where_it_stands(pretrained: LoadedModel) -> N
     assert ids == [tokenizer.cls_id, *before, tokenizer.mask_id, *after, tokenizer.sep_id]
 
 
+def test_rows_of_a_table_beyond_the_tokenizers_entries_are_no_guesses(pretrained: LoadedModel, tmp_path: Path) -> None:
+    """Published tables are rounded up."""
+    tokenizer, family = pretrained.tokenizer, pretrained.model.family
+    settings = ModelSettings(family=family, layers=1, heads=2, width=16)  # type: ignore[arg-type]
+    size = tokenizer.vocabulary_size + 50
+    padded = build(settings, vocabulary_size=size, length=24, pad_id=tokenizer.pad_id, pairs=False, seed=1)
+    save_model(tmp_path, padded, tokenizer)
+    (guesses,) = load(tmp_path, device="cpu").fill("이 영화 [MASK]", top=10**6)
+    assert len(guesses) == tokenizer.vocabulary_size
+    assert sum(guess.probability for guess in guesses) == pytest.approx(1.0, abs=1e-4)
+
+
 def test_texts_without_a_gap_in_reach_are_told(pretrained: LoadedModel) -> None:
     with pytest.raises(ClozeError, match=r"no gap in '이 영화'.*\[MASK\]"):
         pretrained.fill("이 영화")

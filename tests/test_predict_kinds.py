@@ -110,6 +110,43 @@ def test_a_card_names_the_class_and_the_call(kind: str, tmp_path: Path) -> None:
     assert f"AutoModel{HEADS[kind]}.from_pretrained" in text and CALLS[kind] in text
 
 
+def test_a_card_of_pairs_calls_with_a_pair_and_electras_loads_both_heads(tmp_path: Path) -> None:
+    recipe = {"model": {"family": "electra"}, "tasks": [{"name": "a", "second_text_column": "b"}, {"name": "c"}]}
+    kinds = [TaskRun(name, {"kind": "classification"}, [], {}) for name in ("a", "c")]
+    run = RunData(tmp_path, recipe=recipe, tasks=kinds)
+    assert 'predict([("...", "...")])' in card(run, "a", "mit") and 'predict(["..."])' in card(run, "c", "mit")
+    text = card(run, None, "mit")
+    assert 'AutoModelForPreTraining.from_pretrained("FOLDER")' in text and "pipeline_tag" not in text
+    assert 'AutoModelForMaskedLM.from_pretrained("FOLDER", subfolder="generator")' in text
+
+
+@pytest.mark.parametrize("model", ["question_answering"], indirect=True)
+def test_a_question_that_is_cut_is_told(model: Path) -> None:
+    with pytest.warns(UserWarning, match=r"1 of 2 questions had more than 4 tokens; their ends were cut off"):
+        load(model, device="cpu").answer([("누가 서울 간다 누가 서울 간다", CONTEXT), ("누가?", CONTEXT)])
+
+
+@pytest.mark.parametrize("model", ["multiple_choice"], indirect=True)
+def test_a_choice_needs_options(model: Path) -> None:
+    with pytest.raises(ClozeError, match=r"no options to choose from with the question '누가\?'"):
+        load(model, device="cpu").choose([("가", "누가?", ["임종석"]), ("가", "누가?", [])])
+
+
+def test_tags_with_b_and_i_last_are_the_same_entities(tmp_path: Path) -> None:
+    tokenizer = wordpiece("임종석", "##이", "서울", "간다")
+    settings = ModelSettings(layers=1, heads=2, width=16, initialisation_std=0.3)
+    encoder = build(settings, vocabulary_size=tokenizer.vocabulary_size, length=16, pad_id=0, pairs=False, seed=3)
+    found = []
+    for name, classes in (("ours", ["O", "B-PS", "I-PS"]), ("theirs", ["O", "PS-B", "PS-I"])):
+        (tmp_path / name).mkdir()
+        torch.manual_seed(2)
+        save_classifier(
+            tmp_path / name, classifier_of("tagging", encoder, classes, settings={"unit": "word"}), tokenizer
+        )
+        found.append(load(tmp_path / name, device="cpu").tag(["임종석이 서울 간다", "서울", "간다 임종석이"]))
+    assert found[0] == found[1] and any(found[0]), "the same weights"
+
+
 @pytest.mark.parametrize("model", CLASSES, indirect=True)
 def test_nothing_gives_nothing_and_a_text_is_no_list_of_texts(model: Path, capsys: Any, tmp_path: Path) -> None:
     file = tmp_path / "empty.txt"

@@ -135,11 +135,11 @@ def finetune(
     task: str | None = None,
     *,
     data: Path | None = None,
-    text: str = "text",
-    label: str = "label",
+    text: str | None = None,
+    label: str | None = None,
     second: str | None = None,
     test: Path | None = None,
-    kind: Kind = "auto",
+    kind: Kind | None = None,
     output: Path = Path("runs"),
     epochs: float = 3.0,
     batch_rows: int = 32,
@@ -159,9 +159,9 @@ def finetune(
         With a task, the folder with data; without one, your labelled file: a table (.csv, .json, .jsonl, or
         tab-separated; its first line names the columns), words and their tags, questions in SQuAD's or RACE's format.
     text
-        Column with the text.
+        Column with the text: text, unless you name another.
     label
-        Column with the class or the number.
+        Column with the class or the number: label, unless you name another.
     second
         Column with the second text of a pair.
     test
@@ -197,13 +197,15 @@ def finetune(
 
     more: dict[str, Any] = {"test": test, "settings": settings, "show": show}
     if task is not None:
+        _refuse_columns(task, text=text, label=label, second=second, kind=kind)
         folder = default_folder(output, model, Path(task))
         finetune_named(model, task, data or Path("data"), folder, make_progress(), **more)
     elif data is None:
         raise ClozeError("what to fine-tune on? Name a task (cloze finetune MODEL nsmc), or give a file with --data.")
     else:
         folder = default_folder(output, model, data)
-        columns: dict[str, Any] = {"text": text, "label": label, "second": second, "kind": kind}
+        columns: dict[str, Any] = {"text": text or "text", "label": label or "label", "second": second}
+        columns["kind"] = kind or "auto"
         finetune_file(model, data, folder, make_progress(), **columns, **more)
     console.print(terminal_tables(folder))
     print(f"\nReport: {folder / 'report.html'}")
@@ -214,11 +216,11 @@ def evaluate(
     task: str | None = None,
     *,
     data: Path | None = None,
-    text: str = "text",
+    text: str | None = None,
     label: str | None = None,
     second: str | None = None,
     test: Path | None = None,
-    kind: Kind = "auto",
+    kind: Kind | None = None,
     length: int | None = None,
     answer_rules: Literal["squad", "korquad", "klue"] | None = None,
     output: Path | None = None,
@@ -235,7 +237,7 @@ def evaluate(
     data
         With a task, the folder with data; without one, your labelled file, as for `cloze finetune`.
     text
-        Column with the text.
+        Column with the text: text, unless you name another.
     label
         Column with the class, the labels or the number: label, unless the model knows others.
     second
@@ -261,11 +263,14 @@ def evaluate(
 
     settings = {key: value for key, value in (("length", length), ("answer_rules", answer_rules)) if value is not None}
     if task is not None:
+        _refuse_columns(task, text=text, label=label, second=second, kind=kind)
         found = evaluate_named(model, task, data or Path("data"), make_progress(), test=test, settings=settings)
-    elif data is None or test is not None:
+    elif data is not None and test is not None:
+        raise ClozeError("--test goes with a named task: a file of your own is given with --data alone.")
+    elif data is None:
         raise ClozeError("what to score on? Name a task (cloze evaluate MODEL nsmc), or give a file with --data.")
     else:
-        columns: dict[str, Any] = {"text": text, "label": label, "second": second, "kind": kind}
+        columns: dict[str, Any] = {"text": text or "text", "label": label, "second": second, "kind": kind or "auto"}
         found = evaluate_file(model, data, make_progress(), **columns, settings=settings)
     # Printed first: a disk that refuses the files costs none of the figures.
     if as_json:
@@ -274,6 +279,16 @@ def evaluate(
         Console().print(*map(as_rich, evaluation_tables(found.results)), sep="\n")
     for file in [] if output is None else write_evaluation(found, output):
         print(file, file=sys.stderr)
+
+
+def _refuse_columns(task: str, **given: str | None) -> None:
+    """A published task's file has its own columns and kind. Raises ClozeError for flags that would say others."""
+    if flags := [f"--{name}" for name, value in given.items() if value is not None]:
+        verb = "is" if len(flags) == 1 else "are"
+        raise ClozeError(
+            f"{' and '.join(flags)} {verb} for a file of your own (--data FILE without a task); the task {task} knows "
+            "its columns. Leave them out."
+        )
 
 
 def export(run: Path, folder: Path, *, task: str | None = None, licence: str = "unknown") -> None:

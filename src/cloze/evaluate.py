@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from cloze.errors import ClozeError
-from cloze.files import write_json, write_text
+from cloze.files import os_errors, write_json, write_text
 from cloze.finetune import MAX_LENGTH, find_files, name_of
 from cloze.recipe import TaskSettings
 from cloze.report.wording import humanised
@@ -57,7 +57,7 @@ def evaluate_named(
     `test`: another file in the same format. `settings`: of `TaskSettings`, before those that the model keeps. Raises
     ClozeError.
     """
-    from cloze.tasks.named import named
+    from cloze.tasks.named import is_published, named
 
     found = named(name)
     loaded, classifier = _load(model, name)
@@ -68,7 +68,8 @@ def evaluate_named(
     task = _task(name, file, kept, {**found.settings, **(settings or {})}, model)
     scores = {found.measure: found.references, **found.also}
     published = {"split": found.split, "scores": scores, "source": found.source}
-    return _evaluate(loaded, classifier, task, progress, published if test is None else {})
+    beside = published if test is None and is_published(task) else {}
+    return _evaluate(loaded, classifier, task, progress, beside)
 
 
 def evaluate_file(
@@ -105,6 +106,9 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     Predictions are JSON lines; of questions one object from id to answer, as the official scripts read it, unless ids
     occur twice. Raises ClozeError.
     """
+    with os_errors(folder):
+        for name in ("predictions.json", "predictions.jsonl"):
+            (folder / name).unlink(missing_ok=True)  # of an evaluation before
     answers = {}
     if evaluation.results["kind"] == "question_answering":
         answers = {one["id"]: one["predicted"] for one in evaluation.predictions}

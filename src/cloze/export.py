@@ -5,6 +5,7 @@ The weights are the stage's own files: they are kept in transformers' layout fro
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from cloze.errors import ClozeError, some
-from cloze.files import MANIFEST, read_manifest, write_folder, write_text
+from cloze.files import MANIFEST, check_files, read_manifest, write_folder, write_text
 from cloze.models.family import HEADS
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def export(run_folder: Path, folder: Path, *, task: str | None = None, licence: 
 
     `licence` is an identifier of Hugging Face's list (cc0-1.0, apache-2.0, ...). Raises ClozeError if the stage has not
     finished, the run has no such task, transformers has no such model, or `folder` is there already: an export never
-    replaces anything.
+    replaces anything; DamagedError if a file of the stage was changed afterwards.
     """
     from cloze.report.run import dig, read_run
 
@@ -67,6 +68,9 @@ def export(run_folder: Path, folder: Path, *, task: str | None = None, licence: 
         raise ClozeError(f"{stage} has not finished. Run the recipe to its end, then export.")
     if folder.exists():
         raise ClozeError(f"{folder} exists, and an export replaces nothing. Name a new folder.")
+    if not re.fullmatch(r"\S+", licence):
+        raise ClozeError(f"the licence is {licence!r}, expected one word, as Hugging Face abbreviates it: cc0-1.0.")
+    check_files(stage, full=True)
     manifest = {"run": run.name, "task": task, "licence": licence}
     with write_folder(folder, manifest=manifest) as aside:
         shutil.copytree(stage / "model", aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
@@ -85,7 +89,7 @@ def card(run: RunData, task: str | None, licence: str) -> str:
     head: dict[str, Any] = {
         "library_name": "transformers",
         "license": licence,
-        "pipeline_tag": "fill-mask" if task is None else PIPELINES[_kind(run, task)],
+        **_pipeline(family, "" if task is None else _kind(run, task)),
         "tags": ["cloze", family],
     }
     parts = [f"---\n{yaml.safe_dump(head, sort_keys=True)}---", f"# {title}", run.description, *run.notes]
@@ -97,7 +101,7 @@ def card(run: RunData, task: str | None, licence: str) -> str:
         f"Licence: {licence}. The data keep their own licences, listed below under Data.",
         size if counts else f"{family}; this run only fine-tuned it.",
         "## Use",
-        _usage("" if task is None else _kind(run, task)),
+        _usage(family, "" if task is None else _kind(run, task), pairs=_has_pairs(run, task)),
         "## Scores",
     ]
     scores = [
@@ -178,9 +182,39 @@ def _kind(run: RunData, task: str) -> str:
     return next(str(found.results.get("kind", "classification")) for found in run.tasks if found.name == task)
 
 
-def _usage(kind: str) -> str:
+def _has_pairs(run: RunData, task: str | None) -> bool:
+    """Whether the examples of a task of the recipe are pairs of texts."""
+    from cloze.report.cells import as_list, as_object
+
+    described = [as_object(one) for one in as_list(run.recipe.get("tasks"))]
+    return any(one.get("name") == task and bool(one.get("second_text_column")) for one in described)
+
+
+def _pipeline(family: str, kind: str) -> dict[str, str]:
+    """What Hugging Face calls what the model does; nothing for a discriminator, which fills no gaps."""
+    if kind:
+        return {"pipeline_tag": PIPELINES[kind]}
+    return {} if _generator(family) else {"pipeline_tag": "fill-mask"}
+
+
+def _generator(family: str) -> str | None:
+    from cloze.models import family_of
+
+    return family_of(family).generator_folder
+
+
+def _usage(family: str, kind: str, *, pairs: bool) -> str:
     """Lines of Python; `kind` is that of a task, or empty for the pretrained model."""
-    auto = f"AutoModel{HEADS[kind]}" if kind else "AutoModelForMaskedLM"
-    lines = [f"from transformers import {auto}, AutoTokenizer", "", f'model = {auto}.from_pretrained("FOLDER")']
+    autos = [f"AutoModel{HEADS[kind]}" if kind else "AutoModelForMaskedLM"]
+    made = [f'model = {autos[0]}.from_pretrained("FOLDER")']
+    if not kind and (generator := _generator(family)):
+        # The folder's own head judges tokens; what guesses them lies in a folder below.
+        autos.append("AutoModelForPreTraining")
+        made = [
+            'model = AutoModelForPreTraining.from_pretrained("FOLDER")',
+            f'generator = AutoModelForMaskedLM.from_pretrained("FOLDER", subfolder="{generator}")',
+        ]
+    lines = [f"from transformers import {', '.join([*autos, 'AutoTokenizer'])}", "", *made]
     lines += ['tokenizer = AutoTokenizer.from_pretrained("FOLDER")', "", "import cloze", ""]
-    return "\n".join(["```python", *lines, f'cloze.load("FOLDER").{CALLS[kind]}', "```"])
+    call = CALLS[kind].replace('["..."]', '[("...", "...")]') if pairs else CALLS[kind]
+    return "\n".join(["```python", *lines, f'cloze.load("FOLDER").{call}', "```"])

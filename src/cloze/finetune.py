@@ -55,10 +55,9 @@ def finetune_file(
     `TaskSettings`. `show` is given what was understood, before training. Raises ClozeError; where the files are wrong,
     nothing is written.
     """
-    from cloze.interop.configuration import read_config
     from cloze.pipeline import run
 
-    read_config(model)  # A folder that is no model is told before anything is written.
+    _refuse_unusable(model)
     found = _kind_of_file(file, test, {"text_column": text, "second_text_column": second, "label_column": label}, kind)
     path = file.resolve()
     apart = {"test": path.name, "test_frac": TEST_FRAC} if test is None else {"test": test.resolve()}
@@ -88,12 +87,11 @@ def finetune_named(
 
     `test` is tested on in place of the published split. Raises ClozeError, also for files that are not there.
     """
-    from cloze.interop.configuration import read_config
     from cloze.pipeline import run
     from cloze.tasks.named import named
 
     found = named(name)
-    read_config(model)
+    _refuse_unusable(model)
     task = {"name": name, **found.settings, **(settings or {})}
     task |= {} if test is None else {"test": test.resolve()}
     split = found.split if test is None else f"{test}, which is not the published one ({found.split})"
@@ -106,12 +104,25 @@ def finetune_named(
     return run(recipe, progress)
 
 
+def _refuse_unusable(model: Path) -> None:
+    """Raise ClozeError for a folder that is no pretrained model, before files are read and anything is written."""
+    from cloze.interop.huggingface import is_classifier
+    from cloze.tokens.tokenizer import Tokenizer
+
+    if is_classifier(model):
+        raise ClozeError(
+            f"{model} was fine-tuned already, which left the head of pretraining behind. Name the pretrained model: "
+            "runs/NAME/pretraining/model."
+        )
+    Tokenizer.load(model)
+
+
 def find_files(name: str, data: Path, paths: Sequence[Path]) -> None:
     """Raise ClozeError, which says how to get them, if files of the published task `name` are not there."""
     from cloze.corpus.catalogue import sets_of
 
     if missing := [path for path in paths if not path.exists()]:
-        flag = "" if data == Path("data") else f" --data {data}"
+        flag = "" if data == Path("data") or not data.is_dir() else f" --data {data}"
         known = "".join(f" `cloze data get {one}{flag}` fetches it." for one in sets_of(missing))
         raise ClozeError(
             f"the task {name} needs {' and '.join(map(str, missing))}.{known} --test FILE tests on another file."

@@ -153,6 +153,8 @@ class LoadedModel:
         if not questions:
             return []
         choices = [Choice(text, question, tuple(options), 0) for text, question, options in questions]
+        if bare := next((choice for choice in choices if not choice.options), None):
+            raise ClozeError(f"there are no options to choose from with the question {bare.question[:40]!r}.")
         features = lay_out(choices, self._layout)
         assert features.parts is not None
         self._warn_of_cuts(features.counts["truncated"], len(features.lengths))
@@ -167,7 +169,7 @@ class LoadedModel:
     def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
         """The entities of each text, of any length, with their places. Raises ClozeError if the model is no tagger."""
         from cloze.tasks.features import map_rows
-        from cloze.tasks.tagging import align, entities, units_of
+        from cloze.tasks.tagging import align, entities, in_iob2, units_of
 
         model = self._fine_tuned("tagging")
         if not self._listed(texts):
@@ -177,7 +179,7 @@ class LoadedModel:
         stride = model.settings.get("stride")
         aligned = align(texts, units, self._layout, stride if isinstance(stride, int) else self.length // 2)
         outputs = map_rows(model.logits, aligned.features, device=self._device, per_token=True)
-        tags = iter(aligned.tags(outputs, self.classes))
+        tags = iter(aligned.tags(outputs, in_iob2(self.classes)))
         return [entities(text, places, [next(tags) for _ in places]) for text, places in zip(texts, units, strict=True)]
 
     def answer(self, pairs: Sequence[tuple[str, str]], top: int = 1) -> list[list[Answer]]:
@@ -197,6 +199,9 @@ class LoadedModel:
         questions = [Question(str(number), asked, number, (), None) for number, (asked, _) in enumerate(pairs)]
         contexts = [context for _, context in pairs]
         rows, _ = lay_out(questions, contexts, self._layout, reading)
+        if cut := rows.features.counts["questions_cut"]:
+            message = f"{cut:,} of {len(pairs):,} questions had more than {reading.longest_question} tokens"
+            warnings.warn(f"{message}; their ends were cut off", stacklevel=2)
         outputs = map_rows(model.logits, rows.features, device=self._device, per_token=True)
         return list(answers(outputs, rows, questions, contexts, reading, top))
 
@@ -233,7 +238,8 @@ class LoadedModel:
         self._module.eval()
         with torch.inference_mode():
             batch = features.batch(np.zeros(1, dtype=np.int64)).to(self._device)
-            logits = self.model.token_logits(batch, gaps.to(self._device))
+            # A published table may have more rows than its tokenizer has entries.
+            logits = self.model.token_logits(batch, gaps.to(self._device))[:, : self.tokenizer.vocabulary_size]
             best = logits.float().softmax(dim=1).topk(min(top, logits.shape[1]))
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [[Guess(self.tokenizer.token(i), p) for i, p in zip(*pair, strict=True)] for pair in pairs]
@@ -309,8 +315,8 @@ class LoadedModel:
         from cloze.tasks.features import Features
 
         mask_id = self.tokenizer.mask_id
-        spelled = GAP.sub(self.tokenizer.token(mask_id), unicodedata.normalize("NFC", text))
-        ids = [self.tokenizer.cls_id, *self.tokenizer.encode([spelled])[0]]
+        parts = GAP.split(unicodedata.normalize("NFC", text))
+        ids = [self.tokenizer.cls_id, *self.tokenizer.encode_gaps(parts)]
         if mask_id not in ids:
             raise ClozeError(f"there is no gap in {text!r}: write [MASK] where a word is missing.")
         if mask_id in ids[self.length - 1 :]:

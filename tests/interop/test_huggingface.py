@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -12,9 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import AutoConfig, AutoTokenizer
 
 import cloze.models
 from cloze.errors import ClozeError, DamagedError
+from cloze.interop.configuration import read_config
 from cloze.interop.huggingface import is_classifier, load_classifier, load_model, save_classifier, save_model
 from cloze.models import PretrainingModel, build
 from cloze.models.classifier import Classifier
@@ -119,6 +122,57 @@ def test_what_transformers_leaves_out_of_a_configuration_is_its_default(classifi
     describe(classifier, initializer_range=None, pad_token_id=None, tie_word_embeddings=None, id2label=None)
     describe(classifier, position_embedding_type="absolute", cloze_family=None, classifier_dropout=None)
     assert load_classifier(classifier)[0].classes == ("LABEL_0", "LABEL_1")
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "albert", "electra"])
+def test_entries_that_published_configurations_lack_are_the_papers(
+    family: Any, folder: Path, tokenizer: Tokenizer
+) -> None:
+    """Google's own have no layer_norm_eps; transformers takes its default."""
+    save_model(folder, tiny(family=family), tokenizer)
+    gone = ("layer_norm_eps", "type_vocab_size", "hidden_dropout_prob", "attention_probs_dropout_prob")
+    describe(folder, cloze_family=None, **dict.fromkeys(gone))
+    found = read_config(folder)[1]
+    theirs = AutoConfig.from_pretrained(folder)
+    assert (found.norm_eps, found.dropout) == (theirs.layer_norm_eps, theirs.hidden_dropout_prob)
+    assert found.attention_dropout == theirs.attention_probs_dropout_prob
+    assert found.segment_types == theirs.type_vocab_size
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classifier_dropout": "x"}, "classifier_dropout 'x', expected a share"),
+        ({"classifier_dropout": 1.5}, "classifier_dropout 1.5, expected a share"),
+        ({"cloze_task": {"stride": 0}}, r"cloze_task\.stride 0, expected a whole number above 0"),
+        ({"cloze_task": {"longest_answer": 2.5}}, r"cloze_task\.longest_answer 2\.5"),
+        ({"id2label": {"0": "a", "1": "a"}}, "in which a name stands twice"),
+    ],
+)
+def test_what_a_classifier_says_of_itself_is_checked(changes: dict[str, Any], message: str, classifier: Path) -> None:
+    describe(classifier, **changes)
+    with pytest.raises(ClozeError, match=message):
+        load_classifier(classifier)
+
+
+def test_a_stored_matrix_that_is_not_the_table_it_is_tied_to_is_told(bert: Path) -> None:
+    decoder = "cls.predictions.decoder.weight"
+    change(bert, lambda tensors: tensors.update({decoder: tensors[WORDS].clone()}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_model(bert)
+    change(bert, lambda tensors: tensors.update({decoder: tensors[WORDS] + 1}))
+    with pytest.warns(UserWarning, match=f"{decoder} differs from the table of tokens"):
+        load_model(bert)
+
+
+def test_transformers_cuts_where_the_model_ends(folder: Path, tokenizer: Tokenizer) -> None:
+    for made, longest in ((None, 12), ({"length": 8}, 8), ({"length": 99}, 12)):
+        if made is None:
+            save_model(folder, tiny(), tokenizer)
+        else:
+            save_classifier(folder, Classifier(tiny(), ["bad", "good"], settings=made), tokenizer)
+        assert len(AutoTokenizer.from_pretrained(folder)("가 " * 50, truncation=True)["input_ids"]) == longest
 
 
 @pytest.mark.parametrize(

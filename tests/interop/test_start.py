@@ -85,6 +85,26 @@ def test_family_and_sizes_are_the_folders(folder: Path, tokenizer: Tokenizer) ->
     assert with_sizes_of_start(asked.model_copy(update={"start_from": None})).model.layers == 9
 
 
+def test_a_dropout_that_the_recipe_names_is_the_recipes(folder: Path, tokenizer: Tokenizer) -> None:
+    """It is no size; a flag must not vanish."""
+    asked = recipe(saved(folder, tokenizer), model={"dropout": 0.5})
+    assert with_sizes_of_start(asked).model.dropout == 0.5
+    config = load_start(with_sizes_of_start(asked), tokenizer, pairs=False, seed=1)[0].encoder.config
+    assert (config.dropout, config.attention_dropout) == (0.5, load_model(folder)[0].encoder.config.attention_dropout)
+
+
+def test_a_task_may_be_as_long_as_the_folder_reads(folder: Path, tokenizer: Tokenizer) -> None:
+    """However short the recipe's own rows are."""
+    saved(folder, tokenizer)
+
+    def asked(length: int) -> Recipe:
+        return recipe(folder, tasks=[{"name": "t", "train": "a", "test": "b", "length": length}])  # type: ignore[arg-type]
+
+    assert with_sizes_of_start(asked(24)).tasks[0].length == 24
+    with pytest.raises(ClozeError, match=r"positions for 24 tokens, fewer than tasks\.0\.length 25"):
+        with_sizes_of_start(asked(25))
+
+
 def test_weights_are_the_folders_and_a_missing_head_is_new(folder: Path, tokenizer: Tokenizer) -> None:
     asked = recipe(saved(folder, tokenizer))
     model, new = load_start(asked, tokenizer, pairs=True, seed=1)

@@ -112,6 +112,23 @@ def test_families(family: str, norm_position: str, pairs: bool, offset: int, seg
     assert (encoder.config.position_offset, encoder.config.segment_types) == (offset, segments)
 
 
+@pytest.mark.parametrize(
+    ("family", "eps", "activation"),
+    [
+        ("bert", 1e-12, "gelu"),
+        ("roberta", 1e-5, "gelu"),
+        ("albert", 1e-12, "gelu"),
+        ("electra", 1e-12, "gelu"),
+        ("spanbert", 1e-12, "gelu"),
+        ("modernbert", 1e-5, "gelu"),
+    ],
+)
+def test_what_a_recipe_leaves_open_is_the_familys(family: str, eps: float, activation: str) -> None:
+    """transformers' defaults of published models, which differ by family; GELU is the exact one."""
+    config = cast("Bert", fresh(family=family, **NEEDED.get(family, {}))).encoder.config
+    assert (config.norm_eps, config.activation) == (eps, activation)
+
+
 def test_every_family_is_what_its_file_says() -> None:
     for family in families():
         assert family_of(family.name) is family

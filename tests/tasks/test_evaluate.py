@@ -214,6 +214,10 @@ def test_a_named_task_has_its_file_and_the_scores_of_others(reviews: Tuned, tmp_
     assert json.loads(capsys.readouterr().out) == found
     other = evaluate_named(reviews.model, "nsmc", tmp_path, Silent(), test=reviews.test).results
     assert other["published"] is None and other["test"] == found["test"]
+    # Both kinds of predictions in one folder would leave those of an evaluation before.
+    (tmp_path / "out" / "predictions.json").write_text("{}", encoding="utf-8")
+    assert call(*arguments, "--output", str(tmp_path / "out")) == 0
+    assert not (tmp_path / "out" / "predictions.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -279,6 +283,10 @@ def test_models_that_do_not_fit_are_told(reviews: Tuned, data: Path, tmp_path: P
     [
         (["evaluate", "MODEL"], "what to score on? Name a task"),
         (["evaluate", "MODEL", "nsmcc"], "Did you mean nsmc"),
+        (["evaluate", "MODEL", "--data", "TEST", "--test", "TEST"], "--test goes with a named task"),
+        (["evaluate", "MODEL", "nsmc", "--text", "a", "--kind", "tagging"], "--text and --kind are for a file of your"),
+        (["finetune", "MODEL", "nsmc", "--label", "a"], "--label is for a file of your own"),
+        (["finetune", "MODEL", "--data", "TEST", "--text", "document"], "model was fine-tuned already"),
         (["evaluate", "gone", "nsmc"], "gone does not exist; expected a model's folder"),
         (["evaluate", "MODEL", "nsmc", "--answer-rules", "race"], "--answer-rules"),
         (["evaluate", "MODEL", "--data", "TEST", "--text", "document", "--output", "TEST"], "test.txt"),

@@ -14,6 +14,7 @@ from cloze.errors import ClozeError, DamagedError
 from cloze.tasks.features import featurise
 from cloze.tokens.special import Kind
 from cloze.tokens.tokenizer import Tokenizer
+from cloze.tokens.training import SPACE
 
 from .conftest import ENDINGS, STEMS
 
@@ -70,6 +71,27 @@ def test_a_mask_typed_by_a_user_is_the_mask_token(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode([f"이 영화 정말 {mask}", f"{mask}다"])
     assert [row.count(tokenizer.mask_id) for row in ids] == [1, 1]
     assert tokenizer.mask_id not in tokenizer.encode(["MASK mask"])[0]
+
+
+@pytest.mark.parametrize("kind", ["byte-bpe", "unigram"])
+def test_what_follows_a_gap_goes_on_with_its_word(kind: Kind, tokenizer_folders: dict[Kind, Path]) -> None:
+    """Pretraining never sees a space between a masked word and its particle."""
+    tokenizer = Tokenizer.load(tokenizer_folders[kind])
+    ids = tokenizer.encode_gaps(["감독", "이다.", "."])
+    assert ids[: ids.index(tokenizer.mask_id)] == tokenizer.encode(["감독"])[0]
+    pieces = [tokenizer.token(number) for number in ids]
+    assert "".join(pieces).replace(tokenizer.token(tokenizer.mask_id), "_") == " 감독_이다._."
+    spaced, apart = tokenizer.encode_gaps(["감독", " 이다"]), tokenizer.encode(["감독", "이다"])
+    assert spaced == [*apart[0], tokenizer.mask_id, *apart[1]]
+    assert tokenizer.encode_gaps(["", "", ""]) == [tokenizer.mask_id] * 2
+
+
+def test_a_mark_of_a_space_alone_is_of_no_character(tokenizer_folders: dict[Kind, Path]) -> None:
+    tokenizer, text = Tokenizer.load(tokenizer_folders["unigram"]), "뷁 감독 뷁뷁"
+    ((ids, spans),) = tokenizer.encode_with_spans([text])
+    alone = [span for number, span in zip(ids, spans, strict=True) if tokenizer._entries[number] == SPACE]
+    assert alone and all(start == end for start, end in alone)
+    assert "".join(text[start:end] for start, end in spans) == text.replace(" ", "")
 
 
 def test_decode_gives_bytes_back_exactly(tokenizer_folders: dict[Kind, Path]) -> None:

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from cloze.errors import ClozeError, RecipeError
+from cloze.training import loop
+from cloze.training.optimizer import make_optimizer
 from cloze.training.signals import Stopped
 
 Make = Callable[..., Any]
@@ -115,6 +117,20 @@ def test_an_epoch_reads_the_characters_of_its_text(tiny: Make, tmp_path: Path) -
     run = tiny(epochs=1, steps=None, format="full-sentences")
     text = run.train_rows.store.ids
     assert run.train(tmp_path).characters == run.train_rows.tokenizer.characters[text].sum()
+
+
+def test_the_optimiser_is_the_recipes(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[torch.optim.AdamW] = []
+
+    def watched(*arguments: Any, **settings: Any) -> torch.optim.AdamW:
+        made.append(make_optimizer(*arguments, **settings))
+        return made[-1]
+
+    monkeypatch.setattr(loop, "make_optimizer", watched)
+    tiny(steps=1, beta1=0.7, beta2=0.8, adam_eps=1e-3, weight_decay=0.3).train(tmp_path)
+    ((matrices, others),) = [optimizer.param_groups for optimizer in made]
+    for group, decay in ((matrices, 0.3), (others, 0.0)):
+        assert (group["betas"], group["eps"], group["weight_decay"]) == ((0.7, 0.8), 1e-3, decay)
 
 
 def test_minutes_are_summed_over_resumes(tiny: Make, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from cloze.interop.weights import (
     read_tensors,
     refuse_damaged,
     to_huggingface,
+    warn_of_untied,
     write_tensors,
 )
 
@@ -54,6 +55,8 @@ PROBLEM_TYPES = {
 """Objective over rows -> what transformers calls it; it also takes a model with one label for a regression."""
 TASK_ENTRY = "cloze_task"
 """Entry of config.json with what a kind of task keeps with a model; transformers ignores it."""
+_LENGTHS = ("length", "stride", "longest_question", "longest_answer")
+"""What of it is a number of tokens or characters."""
 _OUTPUTS = {"ForQuestionAnswering": ("start", "end"), "ForMultipleChoice": ("option",)}
 """Outputs of the heads that have no classes."""
 _UNNAMED_CLASSES = {"0": "LABEL_0", "1": "LABEL_1"}
@@ -75,7 +78,7 @@ def save_model(folder: Path, model: PretrainingModel, tokenizer: Tokenizer) -> N
         write_tensors(place, here, part.names, part.file)
         if part.head is None:
             continue
-        tokenizer.save(place, segments=part.config.segment_types)
+        tokenizer.save(place, segments=part.config.segment_types, max_length=part.config.max_length)
         write_json(place / CONFIG_FILE, describe(model.family, part.config, part.carrier, part.head, tokenizer))
 
 
@@ -97,7 +100,8 @@ def save_classifier(folder: Path, classifier: Classifier | TokenClassifier, toke
     if classifier.settings:
         entries[TASK_ENTRY] = classifier.settings
     write_tensors(folder, classifier.state_dict(), names_of(classifier.family, config, head=head))
-    tokenizer.save(folder, segments=config.segment_types)
+    length = classifier.settings.get("length") or config.max_length  # as it was fine-tuned
+    tokenizer.save(folder, segments=config.segment_types, max_length=min(length, config.max_length))
     write_json(folder / CONFIG_FILE, describe(classifier.family, config, carrier, head, tokenizer) | entries)
 
 
@@ -117,8 +121,9 @@ def load_model(folder: Path) -> tuple[PretrainingModel, Tokenizer]:
         )
     if family.generator_folder is not None and (folder / family.generator_folder).is_dir():
         config = replace(config, generator=read_config(folder / family.generator_folder)[1])
-    tensors = read_tensors(folder)
-    model = from_config(family.name, config, pairs=_holds_pairs(names_of(family.name, config), tensors))
+    tensors, names = read_tensors(folder), names_of(family.name, config)
+    warn_of_untied(folder, names, tensors)
+    model = from_config(family.name, config, pairs=_holds_pairs(names, tensors))
     fill(cast("nn.Module", model), _state_of_parts(folder, model, family.parts(model), tensors))
     return model, _read_tokenizer(folder, config)
 
@@ -140,18 +145,21 @@ def load_classifier(folder: Path) -> tuple[Classifier | TokenClassifier, Tokeniz
         named = [str(labels[i]) for i in sorted(labels, key=int)]
     except (TypeError, ValueError):
         raise ClozeError(f"{folder / CONFIG_FILE} has id2label {labels!r}; expected a name for each number.") from None
+    if len(set(named)) < len(named):
+        raise ClozeError(f"{folder / CONFIG_FILE} has id2label {labels!r}, in which a name stands twice. Rename one.")
     classes = _OUTPUTS.get(head, named)
-    dropout = described.get(family.carrier(config).classifier_dropout)
-    share = config.dropout if dropout is None else float(dropout)
+    entry = family.carrier(config).classifier_dropout
+    share = config.dropout if described.get(entry) is None else described[entry]
+    if type(share) not in (int, float) or not 0 <= share < 1:
+        raise ClozeError(f"{folder / CONFIG_FILE} has {entry} {share!r}, expected a share from 0 to below 1.")
     pooling: Pooling = "mean" if described.get("classifier_pooling") == "mean" else "first"
-    settings = described.get(TASK_ENTRY)
     classifier = classifier_of(
         _objective(head, described, classes),
         from_config(family.name, config, pairs=False),
         classes,
         share,
         pooling=pooling,
-        settings=settings if isinstance(settings, dict) else None,
+        settings=_task_settings(folder, described),
     )
     names = names_of(family.name, config, head=head)
     tensors, base = read_tensors(folder), family.carrier(config).base
@@ -169,6 +177,21 @@ def _head(described: Mapping[str, Any]) -> str | None:
     from cloze.models.family import HEADS
 
     return next((head for head in HEADS.values() if head in str(described.get("architectures"))), None)
+
+
+def _task_settings(folder: Path, described: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a kind of task keeps with a model. Raises ClozeError for lengths that are none."""
+    settings = described.get(TASK_ENTRY)
+    if not isinstance(settings, dict):
+        return None
+    for name in _LENGTHS:
+        value = settings.get(name)
+        if value is not None and (type(value) is not int or value < 1):
+            raise ClozeError(
+                f"{folder / CONFIG_FILE} has {TASK_ENTRY}.{name} {value!r}, expected a whole number above 0. Correct "
+                "it, or take the entry out."
+            )
+    return settings
 
 
 def _objective(head: str, described: Mapping[str, Any], classes: Sequence[str]) -> str:

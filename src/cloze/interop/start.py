@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 OVER_VOCABULARY = ("embeddings.token.weight", "masked_tokens.bias", "span_boundary.bias")
 """Ends of the names of tensors that have a row for each entry of the tokenizer."""
+DROPOUTS = {"dropout", "attention_dropout"}
+"""Settings of `model` that are the folder's unless the recipe says others: they are no sizes."""
 OWN_SETTINGS = {"family", "attention", "initialisation"}
 """Settings of `model` that do not follow from the folder's sizes under the same name."""
 
@@ -36,12 +38,19 @@ def with_sizes_of_start(recipe: Recipe) -> Recipe:
     if recipe.start_from is None:
         return recipe
     _, config, family = read_config(recipe.start_from)
+    said = DROPOUTS & recipe.model.model_fields_set
     others = {name for name, families in FAMILY_SETTINGS.items() if family.name not in families}
     sizes = {
         name: ModelSettings.model_fields[name].default if name in others else getattr(config, name)
         for name in ModelSettings.model_fields
-        if name not in OWN_SETTINGS and hasattr(config, name)
+        if name not in OWN_SETTINGS | said and hasattr(config, name)
     }
+    for place, task in enumerate(recipe.tasks):
+        if (task.length or 0) > config.max_length:
+            raise ClozeError(
+                f"{recipe.start_from} has positions for {config.max_length} tokens, fewer than tasks.{place}.length "
+                f"{task.length}. Lower tasks.{place}.length."
+            )
     unsaid = recipe.only_tasks and "length" not in recipe.inputs.model_fields_set
     if config.max_length < recipe.inputs.length and not unsaid:
         raise ClozeError(
@@ -107,7 +116,10 @@ def load_start(recipe: Recipe, tokenizer: Tokenizer, *, pairs: bool, seed: int) 
     own, pieces = tokenizer_of_start(recipe)
     if own.fingerprint != tokenizer.fingerprint:
         raise ClozeError(f"the tokenizer in {recipe.start_from} has changed since this run began. Run again.")
-    config = replace(found.encoder.config, attention=recipe.model.attention)
+    settings = recipe.model
+    own_dropouts = {name: getattr(settings, name) for name in DROPOUTS & settings.model_fields_set}
+    config = replace(found.encoder.config, attention=settings.attention, **own_dropouts)
+    config = replace(config, generator=config.generator and replace(config.generator, **own_dropouts))
     if own.vocabulary_size > config.vocabulary_size:
         size = own.vocabulary_size
         generator = config.generator and replace(config.generator, vocabulary_size=size)

@@ -5,6 +5,7 @@ q, k and v are one matrix here and three there; a table of names (`cloze.models.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ _SHOWN = 8
 """Problems in one message."""
 _BUFFERS = ("position_ids", "token_type_ids", "inv_freq")
 """Ends of names of tensors that older transformers saved though they follow from the sizes."""
+_TIED = ("cls.predictions.decoder.weight", "lm_head.decoder.weight", "predictions.decoder.weight", "decoder.weight")
+"""Copies of the table of tokens that transformers may save beside it."""
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -117,6 +120,22 @@ def collect(
         wrong.append(f"nothing is known of {some(sorted(extra), 3)}")
     refuse_damaged(folder, wrong)
     return state
+
+
+def warn_of_untied(folder: Path, names: Names, tensors: Mapping[str, Tensor]) -> None:
+    """Say that a matrix over the vocabulary is left out where a folder stores one that is not the table of tokens.
+
+    cloze ties the two, as config.json says; transformers 5 then takes the stored one, older ones the table.
+    """
+    table = next(tensors.get(parts[0]) for ours, parts in names.items() if ours.endswith("embeddings.token.weight"))
+    for name in _TIED:
+        stored = tensors.get(name)
+        if table is not None and stored is not None and not (stored.shape == table.shape and stored.equal(table)):
+            warnings.warn(
+                f"{Path(folder) / WEIGHTS_FILE}: {name} differs from the table of tokens, which config.json ties it "
+                "to; the table is used and this matrix left out",
+                stacklevel=3,
+            )
 
 
 def refuse_damaged(folder: Path, wrong: list[str]) -> None:

@@ -80,6 +80,10 @@ CARRIER = replace(
     defaults={
         "initializer_range": 0.02,
         "hidden_act": "gelu_new",
+        "layer_norm_eps": 1e-12,
+        "type_vocab_size": 2,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
         "num_hidden_groups": 1,
         "embedding_size": 128,
         "classifier_dropout_prob": 0.1,

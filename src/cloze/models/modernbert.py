@@ -109,7 +109,7 @@ def _problems(found: Mapping[str, Any]) -> list[str]:
     kinds, rope = found.get("layer_types"), found.get("rope_parameters") or {}
     wrong = [] if found["global_attn_every_n_layers"] else ["global_attn_every_n_layers is 0, expected at least 1"]
     if kinds is not None:
-        every = _rhythm(kinds) if isinstance(kinds, list) else 1
+        every = _rhythm(kinds) if isinstance(kinds, list) and kinds else 1
         if kinds != [LOCAL if i % every else GLOBAL for i in range(found["num_hidden_layers"])]:
             wrong.append(
                 f"layer_types is {kinds!r}, expected {GLOBAL!r} every n-th layer from the first, else {LOCAL!r}"

@@ -112,9 +112,13 @@ class Recipe(Settings):
         ]
         positions = self.model.max_length or self.inputs.length
         lengths = {"inputs.length": self.inputs.length}
-        lengths |= {f"tasks.{place}.length": task.length or 0 for place, task in enumerate(self.tasks)}
+        if self.start_from is None:  # Else the folder's positions count, and they are not known yet.
+            lengths |= {f"tasks.{place}.length": task.length or 0 for place, task in enumerate(self.tasks)}
         wrong += [
-            (f"{key} model.max_length", f"the model has {positions} positions, fewer than {key} {length}")
+            (
+                f"{key} model.max_length",
+                f"the model has {positions} positions, fewer than {key} {length}: set model.max_length to that",
+            )
             for key, length in lengths.items()
             if length > positions
         ]

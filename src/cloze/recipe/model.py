@@ -135,7 +135,7 @@ class TrainingSettings(Settings):
     warmup_frac: Frac = 0.06
     """Share of steps spent in warm-up when `warmup_steps` is null. Unit: share. Source: RoBERTa table 9."""
     schedule: Literal["linear", "constant"] = "linear"
-    """After warm-up: linear decay to 0 at the last step, or no decay. Unit: name. Source: BERT A.2."""
+    """After warm-up: linear decay, to 0 after the last step, or no decay. Unit: name. Source: BERT A.2."""
     weight_decay: Decay = 0.01
     """Decoupled decay; not on norms and biases. Unit: per step, times the learning rate. Source: BERT A.2."""
     beta1: Share = 0.9

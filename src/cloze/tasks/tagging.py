@@ -171,8 +171,8 @@ def tag_names(train: TaggedTexts, test: TaggedTexts) -> tuple[str, ...]:
     return ("O", *(f"{side}-{name}" for name in types for side in "BI"))
 
 
-def _names(classes: tuple[str, ...], examples: TaggedTexts) -> tuple[str, ...]:
-    """IOB2 for the tags of a model that puts B and I last, as the tags of files are read."""
+def in_iob2(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The tags of a model, B and I first where it puts them last, as the tags of files are read."""
     matches = zip(classes, map(_TAG.fullmatch, classes), strict=True)
     return tuple(f"{match[4]}-{match[3]}" if match and match[4] else name for name, match in matches)
 
@@ -372,6 +372,6 @@ KIND = TaskKind(
     per_token=True,
     token_labels=True,
     settings=_settings,
-    names=_names,
+    names=lambda classes, examples: in_iob2(classes),
     refuse=_refuse,
 )

@@ -65,11 +65,14 @@ def find_roles(
     return roles
 
 
-def hugging_face_config(kind: Kind, roles: Mapping[str, str], segments: int) -> dict[str, Any]:
+def hugging_face_config(
+    kind: Kind, roles: Mapping[str, str], *, segments: bool, max_length: int | None
+) -> dict[str, Any]:
     """What tokenizer_config.json says, so that `AutoTokenizer` takes tokenizer.json as it stands.
 
-    Without the class, it builds its own BERT or RoBERTa tokenizer, which turns Korean into [UNK]. Segments are left out
-    for a model that knows fewer than two: it would look them up in a table that is too short, or refuse them.
+    Without the class, it builds its own BERT or RoBERTa tokenizer, which turns Korean into [UNK]. `segments`: whether
+    rows have more than one, which the model knows; others it would look up in a table that is too short, or refuse.
+    `max_length`: tokens that `truncation=True` cuts to.
     """
     config: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -77,7 +80,9 @@ def hugging_face_config(kind: Kind, roles: Mapping[str, str], segments: int) -> 
         "clean_up_tokenization_spaces": False,
         **{_KEYS[role]: roles[role] for role in _KEYS},
     }
-    if kind == "byte-bpe" or segments < 2:
+    if max_length is not None:
+        config["model_max_length"] = max_length
+    if not segments:
         config["model_input_names"] = ["input_ids", "attention_mask"]
     if kind != "wordpiece":
         config |= {"bos_token": roles["cls"], "eos_token": roles["sep"]}

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,13 +107,15 @@ class Tokenizer:
                 "special tokens of BERT, RoBERTa or ALBERT, or with others that tokenizer_config.json names."
             ) from None
 
-    def save(self, folder: Path, *, segments: int = 2) -> None:
+    def save(self, folder: Path, *, segments: int = 2, max_length: int | None = None) -> None:
         """Write tokenizer.json and tokenizer_config.json, as `AutoTokenizer` reads them. Raises ClozeError.
 
-        `segments`: how many the model beside it knows.
+        `segments`: how many the model beside it knows; `max_length`: the longest row that it is to be given.
         """
+        several = segments > 1 and any(segment for _, segment in self.pair_layout)
         write_text(Path(folder) / _FILE, self.text)
-        write_json(Path(folder) / CONFIG_FILE, hugging_face_config(self.kind, self._roles, segments))
+        described = hugging_face_config(self.kind, self._roles, segments=several, max_length=max_length)
+        write_json(Path(folder) / CONFIG_FILE, described)
 
     def extended(self, words: Sequence[str]) -> tuple[Tokenizer, Mapping[int, tuple[int, ...]]]:
         """This tokenizer with `words` as entries behind its own; new id -> the ids that stood for it before.
@@ -170,15 +172,51 @@ class Tokenizer:
         """Token ids of each text, without [CLS] and [SEP]. A special token's name in a text is that token: [MASK]."""
         return [encoding.ids for encoding in self._library.encode_batch_fast(list(texts), add_special_tokens=False)]
 
+    def encode_gaps(self, parts: Sequence[str]) -> list[int]:
+        """Ids of a text with a mask between each two of its `parts`, without [CLS] and [SEP].
+
+        A part that begins without white space goes on with the gap's word. Byte-level BPE and Unigram would have it
+        begin a word, with a space that the text does not have; WordPiece does, as it does in transformers.
+        """
+        ids: list[int] = []
+        for place, part in enumerate(parts):
+            inside = place > 0 and part != "" and not part[0].isspace()
+            library = self._continuing if inside else self._library
+            spelled = part + (self._roles["mask"] if place < len(parts) - 1 else "")
+            ids += library.encode(spelled, add_special_tokens=False).ids
+        return ids
+
+    @cached_property
+    def _continuing(self) -> tokenizers.Tokenizer:
+        """The same without the space that it puts before a text."""
+        description = json.loads(self.text)
+        for step in _pre_tokenizers(description.get("pre_tokenizer")):
+            if step.get("type") == "ByteLevel":
+                step["add_prefix_space"] = False
+            elif step.get("type") == "Metaspace":
+                step["prepend_scheme"] = "never"
+        made = tokenizers.Tokenizer.from_str(json.dumps(description))
+        made.no_truncation()
+        made.no_padding()
+        return made
+
     def encode_with_spans(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
         """Ids of each text as `encode` gives them, and which characters each token is of: start and end.
 
-        White space at either end of a token is left out, so a token of nothing else has an empty span. Several tokens
-        may be of one character (bytes of byte-level BPE). Texts must be NFC, since the spans count their characters.
+        White space at either end of a token is left out, so a token of nothing else has an empty span, as Unigram's
+        lone ▁ has, which stands before a word. Several tokens may be of one character (bytes of byte-level BPE). Texts
+        must be NFC, since the spans count their characters.
         """
         found = self._library.encode_batch(list(texts), add_special_tokens=False)
+        alone = self._library.token_to_id(SPACE) if self.kind == "unigram" else None
         return [
-            (encoding.ids, [_trimmed(text, *span) for span in encoding.offsets])
+            (
+                encoding.ids,
+                [
+                    _trimmed(text, start, start if number == alone else end)
+                    for number, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
+                ],
+            )
             for text, encoding in zip(texts, found, strict=True)
         ]
 
@@ -231,6 +269,14 @@ def _kind(description: Any) -> Kind:
     if name == "BPE" and "ByteLevel" in json.dumps(description.get("pre_tokenizer")):
         return "byte-bpe"
     raise ValueError(f"its model is {name}")
+
+
+def _pre_tokenizers(step: Any) -> Iterator[dict[str, Any]]:
+    """A pre-tokeniser of tokenizer.json, or those of a sequence."""
+    if isinstance(step, dict):
+        yield step
+        for inner in step.get("pretokenizers", ()):
+            yield from _pre_tokenizers(inner)
 
 
 def _how_to_make(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +11,9 @@ from cloze.errors import RecipeError
 if TYPE_CHECKING:
     from cloze.inputs.rows import Rows
     from cloze.recipe import TrainingSettings
+
+
+log = logging.getLogger(__name__)
 
 
 def learning_rate(
@@ -42,8 +46,18 @@ def total_steps(settings: TrainingSettings, rows: Rows) -> int | None:
 
 
 def warmup_steps(settings: TrainingSettings, total: int | None) -> int:
-    """Steps of warm-up, of `total` steps. Raises RecipeError for a share of no known number."""
+    """Steps of warm-up, of `total` steps; says so if training ends before them.
+
+    Raises RecipeError for a share of no known number.
+    """
     if settings.warmup_steps is not None:
+        if total is not None and 0 < total <= settings.warmup_steps:
+            log.warning(
+                "training.warmup_steps is %s, but training ends after %s steps: the learning rate never reaches its "
+                "peak. Lower it, or set it to null for training.warmup_frac of all steps.",
+                f"{settings.warmup_steps:,}",
+                f"{total:,}",
+            )
         return settings.warmup_steps
     if total is None and settings.warmup_frac > 0:
         raise RecipeError(
