@@ -264,7 +264,11 @@ def test_overrides_reach_every_depth_and_keep_the_rest(tmp_path: Path) -> None:
             "{layers: 2}",
             "--model: is a section, whose other settings would be lost; set model.layers one by one",
         ),
-        ("model.max_length", "16", "--model.max_length: the model has 16 positions, fewer than inputs.length 128"),
+        (
+            "model.max_length",
+            "16",
+            "--model.max_length: the model has 16 positions, fewer than inputs.length 128: raise model.max_length",
+        ),
         (
             "tasks.0.test_frac",
             "0.2",
@@ -325,13 +329,15 @@ def test_the_schema_for_editors_is_in_step() -> None:
     assert (RECIPES / "schema.json").read_text(encoding="utf-8") == schema_text(), "run `cloze recipe schema`"
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_in_the_repository_is_right_and_says_where_its_numbers_come_from(path: Path) -> None:
     recipe = read_recipe(path)
-    assert recipe.name == path.stem
+    within = path.parent != RECIPES
+    assert recipe.name == (f"{path.parent.name}-{path.stem}" if within else path.stem)
     assert recipe.description
     text = path.read_text(encoding="utf-8")
-    assert text.startswith("# yaml-language-server: $schema=../recipes/schema.json\n")
+    schema = "../schema.json" if within else "../recipes/schema.json"
+    assert text.startswith(f"# yaml-language-server: $schema={schema}\n")
     numbers = [line for line in text.splitlines() if re.match(r"\s*\w+: [0-9.]", line)]
     assert numbers
     assert [line for line in numbers if "  # " not in line] == []

@@ -8,7 +8,8 @@ Faithful: both embed with the same tables of tokens, positions and segments and 
 projection of its own where E is not its width; the generator has all layers, and a share of the width, heads and
 feed-forward (section 3.2; google-research/electra). A sample equal to the original counts as original.
 Differs: samples come from one uniform number a token, not from Gumbel noise over the vocabulary
-(`objectives.sampling`); the learning rate is that of `training.schedule`.
+(`objectives.sampling`); the learning rate is that of `training.schedule`; rows have one segment, where nine in ten of
+the reference's have two, so the second segment's vector is left as it began.
 Loads in transformers as ElectraForPreTraining, the generator in the subfolder `generator` as ElectraForMaskedLM.
 """
 

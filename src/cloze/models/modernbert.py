@@ -3,8 +3,9 @@
 Faithful: rotary positions of two wavelengths, attention over a window in two layers of three, GeGLU, norms before the
 blocks and none before the first attention, no biases but the decoder's, no position or segment table (section 2.1 and
 appendix A). All of that is switches of `encoder.py`, beside what BERT does there, so this file is only a list of them.
-Differs: dropout, where a recipe wants any, stands after both blocks, as in BERT. The paper's unpadding needs no code:
-no model here ever sees padding. Loads in transformers as ModernBertForMaskedLM.
+Differs: dropout, where a recipe wants any, stands after both blocks, as in BERT (the authors' pretraining drops a tenth
+behind attention alone). The paper's unpadding needs no code: no model here ever sees padding. Loads in transformers as
+ModernBertForMaskedLM.
 """
 
 from __future__ import annotations

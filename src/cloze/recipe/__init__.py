@@ -117,7 +117,7 @@ class Recipe(Settings):
         wrong += [
             (
                 f"{key} model.max_length",
-                f"the model has {positions} positions, fewer than {key} {length}: set model.max_length to that",
+                f"the model has {positions} positions, fewer than {key} {length}: raise model.max_length",
             )
             for key, length in lengths.items()
             if length > positions
