@@ -119,6 +119,11 @@ def load_model(folder: Path) -> tuple[PretrainingModel, Tokenizer]:
         raise ClozeError(
             f"{folder} holds a fine-tuned classifier, without a head for masked tokens. Pass the pretrained folder."
         )
+    if bare := _bare(described):
+        raise ClozeError(
+            f"{folder} was saved as {bare}, without a head of pretraining, and cloze goes on from models that have "
+            f"theirs, such as {family.carrier(config).class_name}ForMaskedLM. Save it from that class."
+        )
     if family.generator_folder is not None and (folder / family.generator_folder).is_dir():
         config = replace(config, generator=read_config(folder / family.generator_folder)[1])
     tensors, names = read_tensors(folder), names_of(family.name, config)
@@ -192,6 +197,13 @@ def _task_settings(folder: Path, described: Mapping[str, Any]) -> dict[str, Any]
                 "it, or take the entry out."
             )
     return settings
+
+
+def _bare(described: Mapping[str, Any]) -> str | None:
+    """The class that config.json names, if it is an encoder alone: BertModel."""
+    names = described.get("architectures")
+    last = names[0] if isinstance(names, list) and names else None
+    return last if isinstance(last, str) and last.endswith("Model") else None
 
 
 def _objective(head: str, described: Mapping[str, Any], classes: Sequence[str]) -> str:
