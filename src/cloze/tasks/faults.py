@@ -99,8 +99,8 @@ def refuse_unknown(model: Path, file: Path, labels: Iterable[tuple[int, str]], k
         if label not in known:
             raise ClozeError(
                 f"{file}, {place(file, line)}: the label {label!r} is none that {model} knows; it gives "
-                f"{_quoted(known)}. Correct the label, or fine-tune on it. If only the name differs, change it in the file "
-                "or in id2label of the model's config.json."
+                f"{_quoted(known)}. Correct the label, or fine-tune on it. If only the name differs, change it in the "
+                "file or in id2label of the model's config.json."
             )
 
 
