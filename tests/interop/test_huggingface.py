@@ -139,12 +139,6 @@ def test_entries_that_published_configurations_lack_are_the_papers(
     assert found.segment_types == theirs.type_vocab_size
 
 
-def test_an_encoder_alone_is_told(bert: Path) -> None:
-    describe(bert, architectures=["BertModel"])
-    with pytest.raises(ClozeError, match=r"was saved as BertModel, without a head .* such as BertForMaskedLM"):
-        load_model(bert)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

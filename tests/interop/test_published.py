@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cloze.errors import ClozeError, DamagedError
 from cloze.interop.huggingface import load_classifier, load_model
+from cloze.models.classifier import Classifier
 from cloze.tokens.tokenizer import Tokenizer
 from tests.parity.conftest import VOCABULARY
 
@@ -99,6 +100,7 @@ def test_what_else_transformers_saves_is_left_alone(family: str, written: Path) 
 
     def add(tensors: dict[str, Tensor]) -> None:
         tensors[f"{base}.embeddings.position_ids"] = torch.arange(20)[None]
+        tensors[f"{base}.pooler.other.weight"] = torch.full((2, 16), torch.nan)
         tensors["qa_outputs.weight"] = torch.full((2, 16), torch.nan)
 
     before = load_model(written)[0].state_dict()
@@ -106,6 +108,28 @@ def test_what_else_transformers_saves_is_left_alone(family: str, written: Path) 
     after = load_model(written)[0].state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@every_family
+def test_an_encoder_saved_alone_can_be_fine_tuned_and_nothing_else(
+    family: str, folder: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    """As KoBERT's folders are. Its weights are those of the whole model; heads are new, the pooler its own."""
+    whole = getattr(transformers, f"{family}ForMaskedLM")(CONFIGS[family]())
+    whole.save_pretrained(folder)
+    alone = getattr(transformers, f"{family}Model").from_pretrained(folder)
+    alone.save_pretrained(tmp_path)
+    for place in (folder, tmp_path):
+        tokenizer.save(place)
+    with pytest.raises(ClozeError, match=rf"was saved as {family}Model, .* such as {family}ForMaskedLM"):
+        load_model(tmp_path)
+    model, expected = load_model(tmp_path, headless=True)[0], load_model(folder)[0].encoder.state_dict()
+    found = model.encoder.state_dict()
+    assert found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in found)
+    if family in ("Bert", "Albert"):
+        theirs = alone.pooler if family == "Albert" else alone.pooler.dense
+        assert torch.equal(model.state_dict()["pooler.dense.weight"], theirs.weight)
+    Classifier(model, ["a", "b"])
 
 
 @every_family

@@ -50,6 +50,18 @@ def test_a_named_task_is_trained_and_stands_beside_published_scores(data: Path, 
     assert "retraining has" not in page and 'id="corpus"' not in page, "nothing was pretrained, and nothing is missing"
 
 
+def test_an_encoder_that_was_saved_alone_is_fine_tuned(data: Path, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="published folders need the dev extra")
+    transformers.BertModel.from_pretrained(data / "model").save_pretrained(tmp_path / "alone")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "alone" / name).write_bytes((data / "model" / name).read_bytes())
+    file = tmp_path / "my.csv"
+    file.write_text(ROWS, encoding="utf-8")
+    columns: dict[str, Any] = {"text": "review", "label": "stars", "settings": SETTINGS}
+    folder = finetune_file(tmp_path / "alone", file, tmp_path / "run", Silent(), **columns)
+    assert results(folder)["pretrained"]["mean"]["test"]["accuracy"] >= 0
+
+
 def test_a_further_seed_trains_itself_alone(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "my.csv"
     file.write_text(ROWS, encoding="utf-8")

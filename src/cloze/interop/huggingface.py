@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cloze.models import PretrainingModel
     from cloze.models.classifier import Classifier, TokenClassifier
     from cloze.models.encoder import EncoderConfig
-    from cloze.models.family import Names, Part, Pooling
+    from cloze.models.family import Family, Names, Part, Pooling
     from cloze.tokens.tokenizer import Tokenizer
 
 __all__ = [
@@ -105,11 +105,12 @@ def save_classifier(folder: Path, classifier: Classifier | TokenClassifier, toke
     write_json(folder / CONFIG_FILE, describe(classifier.family, config, carrier, head, tokenizer) | entries)
 
 
-def load_model(folder: Path) -> tuple[PretrainingModel, Tokenizer]:
+def load_model(folder: Path, *, headless: bool = False) -> tuple[PretrainingModel, Tokenizer]:
     """A pretrained model in float32, on the CPU, in evaluation mode, and its tokenizer.
 
-    Raises ClozeError for a folder that is no model of a known family, DamagedError for missing, misshapen or
-    non-finite tensors and for a truncated file. Nothing is loaded half.
+    `headless`: an encoder that was saved alone (BertModel) will do, and its heads of pretraining are random: for
+    fine-tuning, which puts others in their place. Raises ClozeError for a folder that is no model of a known family,
+    DamagedError for missing, misshapen or non-finite tensors and for a truncated file. Nothing is loaded half.
     """
     from cloze.models import from_config
 
@@ -119,14 +120,17 @@ def load_model(folder: Path) -> tuple[PretrainingModel, Tokenizer]:
         raise ClozeError(
             f"{folder} holds a fine-tuned classifier, without a head for masked tokens. Pass the pretrained folder."
         )
-    if bare := _bare(described):
-        raise ClozeError(
-            f"{folder} was saved as {bare}, without a head of pretraining, and cloze goes on from models that have "
-            f"theirs, such as {family.carrier(config).class_name}ForMaskedLM. Save it from that class."
-        )
     if family.generator_folder is not None and (folder / family.generator_folder).is_dir():
         config = replace(config, generator=read_config(folder / family.generator_folder)[1])
     tensors, names = read_tensors(folder), names_of(family.name, config)
+    if alone := _alone(described):
+        carrier = family.carrier(config)
+        if not headless:
+            raise ClozeError(
+                f"{folder} was saved as {alone}, without a head of pretraining. It can be fine-tuned (cloze finetune); "
+                f"to train or to fill gaps take one that has the head, such as {carrier.class_name}ForMaskedLM."
+            )
+        return _with_new_heads(folder, family, config, tensors), _read_tokenizer(folder, config)
     warn_of_untied(folder, names, tensors)
     model = from_config(family.name, config, pairs=_holds_pairs(names, tensors))
     fill(cast("nn.Module", model), _state_of_parts(folder, model, family.parts(model), tensors))
@@ -199,7 +203,26 @@ def _task_settings(folder: Path, described: Mapping[str, Any]) -> dict[str, Any]
     return settings
 
 
-def _bare(described: Mapping[str, Any]) -> str | None:
+def _with_new_heads(
+    folder: Path, family: Family, config: EncoderConfig, tensors: Mapping[str, Tensor]
+) -> PretrainingModel:
+    """The model around an encoder that was saved alone, with the pooler that lies beside it."""
+    from cloze.models import from_config
+    from cloze.models.encoder import initialise_normal
+
+    base, names = family.carrier(config).base, names_of(family.name, config)
+    tensors = {name if name.startswith(base) else base + name: tensor for name, tensor in tensors.items()}
+    pooler = names.get("pooler.dense.weight", ("",))[0] in tensors
+    model = from_config(family.name, config, pairs=pooler)
+    module = cast("nn.Module", model)
+    initialise_normal(module, config.initialisation_std, seed=0)
+    own = ("encoder.", "pooler.") if pooler else ("encoder.",)
+    wanted = {name: tensor for name, tensor in module.state_dict().items() if name.startswith(own)}
+    fill(module, module.state_dict() | collect(folder, wanted, names, tensors, base=base))
+    return model
+
+
+def _alone(described: Mapping[str, Any]) -> str | None:
     """The class that config.json names, if it is an encoder alone: BertModel."""
     names = described.get("architectures")
     last = names[0] if isinstance(names, list) and names else None

@@ -115,7 +115,12 @@ def collect(
             wrong.append(f"{' + '.join(names[ours])} has values that are NaN or infinite")
         state[ours] = tensor
     known = {name for parts in names.values() for name in parts}
-    extra = [name for name in tensors if name.startswith(base) and name not in known and not name.endswith(_BUFFERS)]
+    pooler = f"{base}pooler."  # A head like others; some RoBERTas are saved with one that nothing has trained.
+    extra = [
+        name
+        for name in tensors
+        if name.startswith(base) and name not in known and not name.endswith(_BUFFERS) and not name.startswith(pooler)
+    ]
     if extra:
         wrong.append(f"nothing is known of {some(sorted(extra), 3)}")
     refuse_damaged(folder, wrong)

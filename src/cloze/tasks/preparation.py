@@ -71,7 +71,7 @@ def prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[Pre
     Returns the task, the same with each smaller share of the training examples, and the counts of what was read.
     """
     kind, splits = kind_of(task.kind), read_splits(recipe.data, task)
-    model, tokenizer = load_model(model_folder)
+    model, tokenizer = load_model(model_folder, headless=True)
     length = task.length or recipe.inputs.length
     if length > model.encoder.config.max_length:
         raise ClozeError(
