@@ -110,7 +110,7 @@ def inspect(recipe: Path, *overrides: Overrides, step: int = 1, rows: int = 8) -
 
 
 @app.command
-def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
+def study(file: Path, *overrides: Overrides, dry_run: bool = False, so_far: bool = False) -> None:
     """Run the cells of a study that are missing, and write its table with intervals and tests.
 
     A study that is a search runs its trials, and writes the recipe of the best. Settings of the recipe are flags for
@@ -123,6 +123,8 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
         The study's file, such as studies/family.yaml.
     dry_run
         Only show the cells or the space, what they cost at most, and what is already there.
+    so_far
+        Run nothing: write the table of the cells that are finished, and name the others.
     """
     from rich.console import Console
     from rich.text import Text
@@ -130,26 +132,28 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False) -> None:
     from cloze.report.tables import as_rich
     from cloze.study.grid import read_study
     from cloze.study.results import write_results
-    from cloze.study.run import folder_of, run_cells, to_be_made
+    from cloze.study.run import folder_of, others_runs, run_cells, to_be_made
     from cloze.study.search import read_search
     from cloze.study.tables import cells_table
 
     flags = parse_overrides(overrides)
     settings, cells = read_study(file, flags)
     if settings.search is not None:
+        if so_far:
+            raise ClozeError("--so-far is for grids: the trials of a search are shown by --dry-run while it goes on.")
         _search(read_search(file, settings, flags), dry_run=dry_run)
         return
     if dry_run:
         Console().print(as_rich(cells_table(cells, [to_be_made(cell) for cell in cells])))
         return
     folder = folder_of(settings, cells)
-    failures = run_cells(folder, cells, make_progress())
+    failures = others_runs(cells) if so_far else run_cells(folder, cells, make_progress())
     if len(failures) < len(cells):
         typed = shlex.join(["cloze", "study", str(file), *overrides])
         results = write_results(folder, settings, cells, failures=failures, command=typed)
         Console().print(as_rich(results.table), Text(results.words))
         print(f"\nReport: {folder / 'report.html'}")
-    if failures:
+    if failures and not so_far:
         count = f"{len(failures)} of {len(cells)} cells failed."
         raise ClozeError("\n  ".join([count, *(f"{name}: {message}" for name, message in failures.items())]))
 

@@ -204,6 +204,12 @@ def test_a_study_runs_its_cells_and_goes_on(finished: Workplace) -> None:
     before = stamps(folder)
     again = finished.bash(f"cloze study study.yaml {words}")
     assert again.returncode == 0 and stamps(folder) == before
+    (folder / "runs" / "tiny-fixed-1" / "run.json").unlink()
+    so_far = finished.bash(f"cloze study study.yaml {words} --so-far")
+    assert so_far.returncode == 0 and "1 of 2 cells" in so_far.stdout, so_far.stderr
+    assert not (folder / "runs" / "tiny-fixed-1" / "run.json").exists(), "it runs nothing"
+    table = folder / "runs" / "studies" / "tiny" / "table.md"
+    assert "Not finished: tiny-fixed-1." in table.read_text(encoding="utf-8")
     failed = finished.bash(f"cloze study study.yaml {words} --data nowhere --output elsewhere")
     assert failed.returncode == 2 and "2 of 2 cells failed" in failed.stderr
     assert "tiny-fixed-1: the recipe names files that are not there" in failed.stderr
@@ -227,6 +233,8 @@ def test_a_search_finds_a_recipe_that_runs(finished: Workplace) -> None:
     planned = finished.cloze("study", "search.yaml", *flags(), "--dry-run")
     assert planned.returncode == 0, planned.stderr
     assert "0 trials finished, 0 begun, 2 to come" in planned.stdout
+    so_far = finished.cloze("study", "search.yaml", *flags(), "--so-far")
+    assert so_far.returncode == 2 and "--so-far is for grids" in so_far.stderr
     done = finished.cloze("study", "search.yaml", *flags())
     assert done.returncode == 0, done.stdout + done.stderr
     assert "is the best of 2" in " ".join(done.stdout.split())

@@ -17,7 +17,7 @@ from cloze.recipe import Recipe
 from cloze.study import run as study_run
 from cloze.study.grid import read_study
 from cloze.study.results import write_results
-from cloze.study.run import run_cells
+from cloze.study.run import others_runs, run_cells
 from tests.study.conftest import MakeStudy, Study, write_run
 
 ACCURACY = {"plain": [0.80, 0.82, 0.81], "better": [0.90, 0.923, 0.911], "alike": [0.805, 0.815, 0.81]}
@@ -53,6 +53,14 @@ def test_only_what_is_missing_is_run(study: Study, runs: list[str], tmp_path: Pa
     fake_run(cells[1].recipe)
     assert run_cells(tmp_path / "s", cells, Silent()) == {}
     assert runs == ["s-plain-1", "s-alike-1"]
+
+
+def test_a_table_so_far_knows_the_runs_of_other_recipes(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, cells = study
+    for cell in cells[:2]:
+        fake_run(cell.recipe)
+    monkeypatch.setattr(study_run, "finished", lambda cell: cell is cells[0])
+    assert others_runs(cells) == {"s-better-1": "its folder holds another recipe's run"}
 
 
 def test_a_cell_that_another_process_holds_is_left_to_it(study: Study, runs: list[str], tmp_path: Path) -> None:

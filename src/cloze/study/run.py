@@ -80,6 +80,12 @@ def run_cells(folder: Path, cells: Sequence[Cell], progress: Progress) -> dict[s
     return {cell.recipe.name: failures[cell.recipe.name] for cell in cells if _failed(cell, failures)}
 
 
+def others_runs(cells: Sequence[Cell]) -> dict[str, str]:
+    """Run -> what is wrong with it, of cells whose folders hold the finished run of another recipe of their names."""
+    ended = (cell for cell in cells if (cell.recipe.output / cell.recipe.name / "run.json").is_file())
+    return {cell.recipe.name: "its folder holds another recipe's run" for cell in ended if not finished(cell)}
+
+
 def _failed(cell: Cell, failures: Mapping[str, str]) -> bool:
     """Whether a cell that failed here has not been finished by another process since."""
     try:
