@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cloze.errors import ClozeError, RecipeError
 from cloze.recipe import Recipe
 from cloze.recipe_file import list_recipes, read_recipe, schema_text, settings, show
+from tests.pages import fenced
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 
@@ -350,8 +351,7 @@ def test_all_five_recipes_are_there() -> None:
 
 def blocks(page: Path) -> list[str]:
     """The pieces of YAML of a page of the docs that are a recipe's; studies have tests of their own."""
-    found: list[str] = re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    return [block for block in found if not re.search(r"^base:", block, re.MULTILINE)]
+    return [block for block in fenced(page, "yaml") if not re.search(r"^base:", block, re.MULTILINE)]
 
 
 PIECES = [(page.name, block) for page in sorted(RECIPES.parent.glob("docs/*.md")) for block in blocks(page)]

@@ -106,18 +106,17 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     Predictions are JSON lines; of questions one object from id to answer, as the official scripts read it, unless ids
     occur twice. Raises ClozeError.
     """
-    with os_errors(folder):
-        for name in ("predictions.json", "predictions.jsonl"):
-            (folder / name).unlink(missing_ok=True)  # of an evaluation before
     answers = {}
     if evaluation.results["kind"] == "question_answering":
         answers = {one["id"]: one["predicted"] for one in evaluation.predictions}
     if answers and len(answers) == len(evaluation.predictions):
-        file = folder / "predictions.json"
+        file, other = folder / "predictions.json", folder / "predictions.jsonl"
         write_json(file, answers)
     else:
-        file = folder / "predictions.jsonl"
+        file, other = folder / "predictions.jsonl", folder / "predictions.json"
         write_text(file, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in evaluation.predictions))
+    with os_errors(folder):
+        other.unlink(missing_ok=True)  # of an evaluation before, once the new ones are safe
     write_json(folder / "results.json", evaluation.results)
     return [file, folder / "results.json"]
 

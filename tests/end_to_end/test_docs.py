@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import chdir
 from pathlib import Path
@@ -14,6 +13,7 @@ import cloze
 from cloze.corpus.counts import Counts
 from cloze.recipe import CorpusSettings
 from tests.end_to_end.workplace import REPOSITORY, TINY, Workplace
+from tests.pages import fenced
 
 pytestmark = pytest.mark.xdist_group("end_to_end")
 
@@ -22,11 +22,10 @@ INSTEAD = {"runs/nsmc/tasks/nsmc": "runs/quickstart/tasks/reviews", "runs/nsmc":
 
 def pieces(name: str) -> list[str]:
     """The blocks of Python of a page of the docs, but for what is said at a prompt (it has tests of its own)."""
-    text = (REPOSITORY / "docs" / name).read_text(encoding="utf-8")
+    blocks = [block for block in fenced(REPOSITORY / "docs" / name, "python") if not block.startswith(">>>")]
     for run, tiny in INSTEAD.items():
-        text = text.replace(run, tiny)
-    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
-    return [block for block in blocks if not block.startswith(">>>")]
+        blocks = [block.replace(run, tiny) for block in blocks]
+    return blocks
 
 
 def run(block: str, folder: Path, **names: Any) -> dict[str, Any]:

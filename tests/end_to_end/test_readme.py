@@ -15,15 +15,14 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.workplace import REPOSITORY, TINY, Workplace
+from tests.pages import fenced
 
 pytestmark = pytest.mark.xdist_group("end_to_end")
 
 
 def commands(page: Path) -> list[str]:
     """The commands of a page; a backslash at the end of a line joins it to the next."""
-    text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```console\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    lines = "\n".join(fenced(page, "console")).replace("\\\n", " ").splitlines()
     return [line.removeprefix("$ ") for line in lines if re.match(r"\$ (.*\| )?cloze ", line)]
 
 
@@ -49,7 +48,7 @@ def test_the_commands_of_the_readme_work(workplace: Workplace, name: str) -> Non
     for command in found:
         done = workplace.bash(shortened(command))
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    (block,) = re.findall(r"^```python\n(.*?)^```", (REPOSITORY / name).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (block,) = fenced(REPOSITORY / name, "python")
     names: dict[str, Any] = {}
     with chdir(workplace.folder):
         exec(compile(block, name, "exec"), names)

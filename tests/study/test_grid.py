@@ -10,6 +10,7 @@ import pytest
 from cloze.errors import ClozeError, RecipeError
 from cloze.study.grid import read_study
 from cloze.study.search import read_search
+from tests.pages import fenced
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -173,8 +174,7 @@ def test_the_studies_of_the_repository_are_studies(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("page", ["studies.md", "studies.ko.md"])
 def test_the_studies_of_the_docs_are_studies(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
-    grid, search = re.findall(r"^```yaml\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    grid, search = fenced(REPOSITORY / "docs" / page, "yaml")
     monkeypatch.chdir(REPOSITORY)
     assert len(read_study(write(tmp_path, grid))[1]) == 3 * 3
     path = write(tmp_path, search)

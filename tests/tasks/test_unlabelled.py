@@ -18,13 +18,13 @@ OWN = {"train": ["좋았다", "둘 다"], "development": ["그저 그랬다"], "
 
 
 @pytest.fixture
-def test_file(tmp_path: Path) -> Path:
+def labelled(tmp_path: Path) -> Path:
     path = tmp_path / "test.txt"
     path.write_text("document\tlabel\n" + "".join(f"{text}\t1\n" for text in OWN["test"]), encoding="utf-8")
     return path
 
 
-def test_texts_of_the_tasks_own_files_are_left_out_and_counted(tmp_path: Path, test_file: Path) -> None:
+def test_texts_of_the_tasks_own_files_are_left_out_and_counted(tmp_path: Path, labelled: Path) -> None:
     lines = [
         *("새로운 글", "", " 최고 ", "최고라고는 못 하겠다", f"동의합니다. {LONG[3:]} 그렇죠?", "둘다"),  # the test's
         *("좋았다~", "그저 그랬다", "새로운 글!", "\t", "또 다른 글"),
@@ -32,7 +32,7 @@ def test_texts_of_the_tasks_own_files_are_left_out_and_counted(tmp_path: Path, t
     path = tmp_path / "texts.txt.gz"
     with gzip.open(path, "wt", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
-    kept, counts = read_unlabelled(path, "document", test_file, OWN)
+    kept, counts = read_unlabelled(path, "document", labelled, OWN)
     assert kept == ["새로운 글", "최고라고는 못 하겠다", "또 다른 글"]
     assert counts == {
         "found": 9,
@@ -45,10 +45,10 @@ def test_texts_of_the_tasks_own_files_are_left_out_and_counted(tmp_path: Path, t
     }
 
 
-def test_a_table_has_its_texts_in_the_tasks_column(tmp_path: Path, test_file: Path) -> None:
+def test_a_table_has_its_texts_in_the_tasks_column(tmp_path: Path, labelled: Path) -> None:
     path = tmp_path / "texts.jsonl"
     path.write_text('{"document": "새로운\\n글"}\n{"document": 3}\n', encoding="utf-8")
-    kept, counts = read_unlabelled(path, "document", test_file, OWN)
+    kept, counts = read_unlabelled(path, "document", labelled, OWN)
     assert (kept, counts["found"], counts["malformed"]) == (["새로운\n글"], 1, 1)
 
 
@@ -61,7 +61,7 @@ def test_a_table_has_its_texts_in_the_tasks_column(tmp_path: Path, test_file: Pa
         ("page.html", "<html><body><p>글</p></body></html>", r"articles in markup \(html\)"),
     ],
 )
-def test_files_of_another_kind_are_refused(tmp_path: Path, test_file: Path, name: str, text: str, told: str) -> None:
+def test_files_of_another_kind_are_refused(tmp_path: Path, labelled: Path, name: str, text: str, told: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(ClozeError, match=told):
-        read_unlabelled(tmp_path / name, "document", test_file, OWN)
+        read_unlabelled(tmp_path / name, "document", labelled, OWN)
