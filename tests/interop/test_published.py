@@ -132,6 +132,23 @@ def test_an_encoder_saved_alone_can_be_fine_tuned_and_nothing_else(
     Classifier(model, ["a", "b"])
 
 
+@pytest.mark.parametrize("saved", ["ElectraModel", "ElectraForMaskedLM"])
+def test_electra_without_its_head_can_be_fine_tuned_and_nothing_else(
+    saved: str, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    """The encoder alone, or the generator as it is published beside the discriminator."""
+    config = transformers.ElectraConfig(**SIZES | {"embedding_size": 8})
+    theirs = getattr(transformers, saved)(config)
+    theirs.save_pretrained(tmp_path)
+    tokenizer.save(tmp_path)
+    with pytest.raises(ClozeError, match=rf"was saved as {saved}, .* electra .* such as ElectraForPreTraining"):
+        load_model(tmp_path)
+    model = load_model(tmp_path, headless=True)[0]
+    embeddings = (theirs if saved == "ElectraModel" else theirs.electra).embeddings
+    assert torch.equal(model.encoder.state_dict()["embeddings.token.weight"], embeddings.word_embeddings.weight)
+    Classifier(model, ["a", "b"])
+
+
 @every_family
 @pytest.mark.parametrize("value", [float("nan"), float("-inf")])
 def test_a_value_that_is_not_finite_is_named(family: str, value: float, written: Path) -> None:

@@ -129,6 +129,11 @@ def test_fingerprint_tells_what_changes_ids(tokenizer: Tokenizer) -> None:
     [
         (b"\xff\xfe", "can't be used"),
         (b'{"model": ', "can't be used"),
+        (
+            b'{"model": {"type": "WordPiece", "vocab": {}, "unk_token": "[UNK]", "continuing_subword_prefix": "##", '
+            b'"max_input_chars_per_word": 100}}',
+            "its vocabulary is empty",
+        ),
         (b"[]", "describes no model"),
         (b'{"model": {"type": "Unigram"}}', "its model is Unigram"),
         (b'{"model": {"type": "WordPiece", "continuing_subword_prefix": "##"}}', "can't read it"),

@@ -123,12 +123,12 @@ def load_model(folder: Path, *, headless: bool = False) -> tuple[PretrainingMode
     if family.generator_folder is not None and (folder / family.generator_folder).is_dir():
         config = replace(config, generator=read_config(folder / family.generator_folder)[1])
     tensors, names = read_tensors(folder), names_of(family.name, config)
-    if alone := _alone(described):
-        carrier = family.carrier(config)
+    if alone := _alone(described, family):
         if not headless:
+            whole = family.carrier(config).class_name + _pretraining_head(family)
             raise ClozeError(
-                f"{folder} was saved as {alone}, without a head of pretraining. It can be fine-tuned (cloze finetune); "
-                f"to train or to fill gaps take one that has the head, such as {carrier.class_name}ForMaskedLM."
+                f"{folder} was saved as {alone}, without the head that {family.name} is pretrained with. It can be "
+                f"fine-tuned (cloze finetune); to train or to fill gaps take one that has the head, such as {whole}."
             )
         return _with_new_heads(folder, family, config, tensors), _read_tokenizer(folder, config)
     warn_of_untied(folder, names, tensors)
@@ -211,7 +211,8 @@ def _with_new_heads(
     from cloze.models.encoder import initialise_normal
 
     base, names = family.carrier(config).base, names_of(family.name, config)
-    tensors = {name if name.startswith(base) else base + name: tensor for name, tensor in tensors.items()}
+    if not any(name.startswith(base) for name in tensors):
+        tensors = {base + name: tensor for name, tensor in tensors.items()}
     pooler = names.get("pooler.dense.weight", ("",))[0] in tensors
     model = from_config(family.name, config, pairs=pooler)
     module = cast("nn.Module", model)
@@ -222,11 +223,17 @@ def _with_new_heads(
     return model
 
 
-def _alone(described: Mapping[str, Any]) -> str | None:
-    """The class that config.json names, if it is an encoder alone: BertModel."""
+def _alone(described: Mapping[str, Any], family: Family) -> str | None:
+    """The class that config.json names, if it is an encoder alone: BertModel, or ELECTRA's generator."""
     names = described.get("architectures")
     last = names[0] if isinstance(names, list) and names else None
-    return last if isinstance(last, str) and last.endswith("Model") else None
+    of_generator = "ForMaskedLM" if _pretraining_head(family) != "ForMaskedLM" else "Model"
+    return last if isinstance(last, str) and last.endswith(("Model", of_generator)) else None
+
+
+def _pretraining_head(family: Family) -> str:
+    """End of the name of the class in transformers that has the head of pretraining and can stand for the family."""
+    return "ForMaskedLM" if family.generator_folder is None else "ForPreTraining"
 
 
 def _objective(head: str, described: Mapping[str, Any], classes: Sequence[str]) -> str:

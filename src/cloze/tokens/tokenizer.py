@@ -76,6 +76,8 @@ class Tokenizer:
         self._library.no_truncation()
         self._library.no_padding()
         ids = self._library.get_vocab(with_added_tokens=True)
+        if not ids:
+            raise ValueError("its vocabulary is empty")
         self.vocabulary_size = len(ids)
         self._entries = sorted(ids, key=ids.__getitem__)
         if ids[self._entries[-1]] != len(ids) - 1:
