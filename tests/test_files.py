@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -13,7 +14,16 @@ from typing import Any
 import pytest
 
 from cloze.errors import ClozeError, DamagedError
-from cloze.files import check_files, hash_json, read_manifest, sha256_file, write_bytes, write_folder, write_json
+from cloze.files import (
+    check_files,
+    hash_json,
+    open_lock,
+    read_manifest,
+    sha256_file,
+    write_bytes,
+    write_folder,
+    write_json,
+)
 
 
 def test_a_folder_is_finished_by_a_manifest_that_lists_its_files(tmp_path: Path) -> None:
@@ -76,6 +86,34 @@ def test_a_manifest_that_is_no_json_is_damage_and_an_absent_one_is_none(tmp_path
             read_manifest(tmp_path)
     with pytest.raises(DamagedError, match="never finished"):
         check_files(tmp_path / "absent")
+
+
+def test_all_of_a_folder_is_on_the_disk_before_its_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with write_folder(tmp_path / "a", manifest={}) as aside:
+        (aside / "sub").mkdir()
+        (aside / "sub" / "x.bin").write_bytes(b"abc")
+        (aside / "y.bin").write_bytes(b"abc")
+    made = synced.index(next(name for name in synced if name.startswith("manifest.json")))
+    assert {"x.bin", "sub", "y.bin"} <= set(synced[:made])
+    assert synced[-1] == tmp_path.name and any(name.startswith("a.") for name in synced[made:-1])
+
+
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        open_lock(tmp_path / "locks" / "a") as lock,
+        pytest.raises(ClozeError, match=r"a can't be locked: Function not impl.* Choose an output folder"),
+    ):
+        lock.take(wait=True)
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "replace"])

@@ -65,6 +65,10 @@ class Awkward(Exception):
         super().__init__("awkward")
 
 
+def return_function(number: int) -> object:
+    return lambda: number
+
+
 def raise_awkward(number: int) -> int:
     raise Awkward(1, 2)
 
@@ -147,6 +151,8 @@ def test_an_error_comes_back_with_its_traceback() -> None:
     assert "in refuse" in caught.value.__notes__[0]
     with pytest.raises(RuntimeError, match="in raise_awkward"):  # It cannot be made again from its message.
         workers.call(raise_awkward, 1)
+    with pytest.raises(Exception, match="pickle"):  # What it returned can't come back.
+        workers.call(return_function, 1)
     assert workers.call(double, 4) == 8
     workers.close()
 

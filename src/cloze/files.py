@@ -202,9 +202,14 @@ class Lock:
             fcntl.flock(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             return False
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
+        except OSError as error:  # Lustre and some NFS, unless they are mounted with locks
+            raise ClozeError(
+                f"{self._file.name} can't be locked: {error.strerror}. Two processes could make one folder at once, so "
+                "nothing is made here. Choose an output folder on a file system that has locks (flock)."
+            ) from error
+        with suppress(OSError):  # A full disk: whoever waits is told no number.
+            os.truncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), str(os.getpid()).encode())
         return True
 
     def holder(self) -> str:

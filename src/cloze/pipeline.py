@@ -210,6 +210,8 @@ def _pretraining(recipe: Recipe, stages: Mapping[str, Stage], progress: Progress
     def on_validation(step: int, model: PretrainingModel) -> None:
         with os_errors(guesses), guesses.open("a", encoding="utf-8") as file:
             file.write(_guesses(recipe, prepared, step, model))
+            file.flush()
+            os.fsync(file.fileno())  # Before a checkpoint says that its steps are done.
 
     history = pretrain(
         recipe, model, prepared.train, prepared.validation, folder, progress, on_validation=on_validation

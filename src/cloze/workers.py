@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -219,10 +220,10 @@ def _serve(pipe: Connection, shared: tuple[object, ...]) -> None:
         except EOFError:
             return
         try:
-            answer = (True, function(*arguments, *shared))
+            answer = ForkingPickler.dumps((True, function(*arguments, *shared)))
         except Exception as error:
-            answer = (False, _portable(error))
-        pipe.send(answer)
+            answer = ForkingPickler.dumps((False, _portable(error)))
+        pipe.send_bytes(answer)
 
 
 def _die_with_parent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -170,6 +171,23 @@ def test_a_damaged_or_missing_file_is_named(store_folder: Path, korean_corpus: C
             Store.open(tmp_path, "train")
     with pytest.raises(DamagedError, match=r"validation\.arrow can't be read"):
         Store.open(tmp_path, "validation")
+
+
+def test_an_id_beyond_the_vocabulary_is_named(store_folder: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(store_folder / "train.arrow", tmp_path))
+    store = Store.open(store_folder, "train")
+    ids = store.take(np.zeros(1, dtype=np.int64), np.full(1, 20))
+    content = path.read_bytes()
+    place = content.index(ids.astype(np.uint16).tobytes())
+    path.write_bytes(content[:place] + b"\xff\xff" + content[place + 2 :])
+    with pytest.raises(DamagedError, match=r"train\.arrow holds the id 65,535, and its vocabulary has 160 entries"):
+        Store.open(tmp_path, "train").take(np.zeros(1, dtype=np.int64), np.full(1, 20))
+
+
+def test_an_empty_file_of_a_batch_is_named(tmp_path: Path) -> None:
+    (tmp_path / "0.npz").touch()
+    with pytest.raises(DamagedError, match=r"0\.npz cannot be read"):
+        EncodedDocuments.load(tmp_path / "0.npz")
 
 
 def test_a_worker_that_dies_is_replaced(

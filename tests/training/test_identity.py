@@ -13,14 +13,14 @@ SECTIONS = Recipe.model_validate({"name": "tiny", "data": "data"}).model_dump()
 
 
 def made_of(**sections: Any) -> dict[str, Any]:
-    return identity(Recipe.model_validate({"name": "tiny", "data": "data", **sections}), torch.bfloat16)
+    return identity(Recipe.model_validate({"name": "tiny", "data": "data", **sections}), "0123", torch.bfloat16)
 
 
 def test_all_that_may_change_is_left_out_and_nothing_else() -> None:
     parts = ("inputs", "masking", "model", "training")
     every = {f"{part}.{name}" for part in parts for name in SECTIONS[part]}
     assert every >= MAY_CHANGE, "a misspelt name would let nothing change"
-    assert made_of().keys() == every - MAY_CHANGE | {"seed"}
+    assert made_of().keys() == every - MAY_CHANGE | {"seed", "store.fingerprint"}
 
 
 def test_the_precision_is_the_one_in_use_and_batch_norm_binds_its_micro_batches() -> None:

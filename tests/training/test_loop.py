@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from cloze.errors import ClozeError, RecipeError
-from cloze.training import loop
+from cloze.inputs import formats, rows
+from cloze.training import cpu, loop
 from cloze.training.optimizer import make_optimizer
 from cloze.training.signals import Stopped
 
@@ -78,6 +79,19 @@ def test_losses_survive_the_compilers_capture(tiny: Make, family: str) -> None:
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
+def test_what_was_compiled_serves_any_number_of_targets(tiny: Make) -> None:
+    """Nearly every batch has another number; compiled for each, torch's limit would soon end all compiling."""
+    run = tiny()
+    torch._dynamo.reset()  # type: ignore[no-untyped-call,unused-ignore]
+    losses, targets = torch.compile(run.model.losses, backend=lambda graph, _: graph.forward), set()
+    with torch._dynamo.config.patch(recompile_limit=5, fail_on_recompile_limit_hit=True):
+        for first in range(0, 60, 4):
+            batch = run.train_rows.batch(0, np.arange(first, first + 8) % run.train_rows.rows_in_epoch(0))
+            targets.add(len(batch.targets["masked_tokens"].labels))
+            losses(batch)
+    assert len(targets) > 6
+
+
 def test_a_signal_in_the_last_validation_is_not_lost(tiny: Make, tmp_path: Path) -> None:
     """What comes after training must not begin; the same command finds the training finished."""
 
@@ -88,6 +102,46 @@ def test_a_signal_in_the_last_validation_is_not_lost(tiny: Make, tmp_path: Path)
     with pytest.raises(Stopped, match=r"SIGTERM stopped training after step 24\. Checkpoint .*00000024 is whole"):
         tiny().train(tmp_path, on_validation=signalled)
     assert tiny().train(tmp_path).steps == 24
+
+
+def test_rows_of_another_corpus_are_refused(tiny: Make, tmp_path: Path) -> None:
+    tiny().train(tmp_path, stop_after=3)
+    with pytest.raises(ClozeError, match=r"belongs to a run with other settings: store\.fingerprint was '\w+', now '"):
+        tiny(documents=39).train(tmp_path)
+
+
+def test_a_run_of_automatic_precision_goes_on_as_it_began(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cpu, "multiplies_bfloat16", lambda: True)
+    assert tiny(precision="auto").train(tmp_path, stop_after=3).precision == "bfloat16"
+    monkeypatch.setattr(cpu, "multiplies_bfloat16", lambda: False)
+    assert tiny(precision="auto").train(tmp_path, stop_after=5).precision == "bfloat16"
+    assert "This run began in bfloat16 and goes on in it; begun here, it would be float32." in caplog.text
+    assert tiny(precision="auto").train(tmp_path / "new", stop_after=1).precision == "float32"
+
+
+def test_going_on_plans_the_first_epoch_and_its_own(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan of a large corpus takes seconds, and two do not fit into memory at once."""
+    settings: dict[str, Any] = {"epochs": 3, "steps": None, "format": "doc-sentences"}
+    tiny(**settings).train(tmp_path, stop_after=8)
+    run, planned = tiny(**settings), []
+    plan = formats.plan
+
+    def counted(store: Any, inputs: Any, seed: int, copy: int) -> Any:
+        planned.append(copy)
+        return plan(store, inputs, seed, copy)
+
+    monkeypatch.setattr(rows, "plan", counted)
+    run.train(tmp_path, stop_after=9)
+    assert planned == [0, 1]
+
+
+def test_a_stop_that_has_passed_trains_nothing(tiny: Make, tmp_path: Path) -> None:
+    tiny().train(tmp_path, stop_after=7)
+    assert tiny().train(tmp_path, stop_after=3).steps == 7
 
 
 def test_an_epoch_takes_every_row_once(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,10 +239,14 @@ def test_without_validation_rows_nothing_is_validated(tiny: Make, tmp_path: Path
 
 
 @pytest.mark.parametrize("saved", [True, False])
-def test_a_loss_that_is_not_finite_names_step_rows_and_checkpoint(tiny: Make, tmp_path: Path, saved: bool) -> None:
+@pytest.mark.parametrize("settings", [{}, {"family": "electra", "documents": 74}], ids=["bert", "electra"])
+def test_a_loss_that_is_not_finite_names_step_rows_and_checkpoint(
+    tiny: Make, tmp_path: Path, saved: bool, settings: dict[str, Any]
+) -> None:
+    """ELECTRA draws from what has become NaN before anybody looks at the loss."""
     if saved:
-        tiny().train(tmp_path, stop_after=12)
-    run = tiny()
+        tiny(**settings).train(tmp_path, stop_after=12)
+    run = tiny(**settings)
     rows = run.train_rows.epoch(1).order[3 * 8 : 4 * 8]
     make = run.train_rows.batch
 

@@ -17,7 +17,7 @@ FSYNCS = 9
 DEATHS: dict[str, list[dict[str, Any]]] = {
     "at a random moment": [{"kill": "moment", "at": random.uniform(0.02, 0.8)} for _ in range(3)],
     # Of step 15, in the second epoch, after two whole ones.
-    "syncing a checkpoint": [{"kill": "fsync", "at": at} for at in range(2 * FSYNCS + 1, 3 * FSYNCS + 1, 2)],
+    "syncing a checkpoint": [{"kill": "fsync", "at": at} for at in range(2 * FSYNCS + 1, 3 * FSYNCS + 1)],
     "in half a file": [{"kill": "tensors", "at": at} for at in (1, 6)],
     "asked to stop": [{"kill": "sigterm", "at": 17, "tiny": {"keep_checkpoints": 9}}],
 }

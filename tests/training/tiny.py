@@ -102,9 +102,13 @@ def tiny(
     width: int = 16,
     norm: str = "layer",
     norm_position: str = "post",
+    first_weights: int = 0,
     **training: Any,
 ) -> Tiny:
-    """A model of 2 layers; about 5 steps an epoch. `training` overrides settings of that section."""
+    """A model of 2 layers; about 5 steps an epoch. `training` overrides settings of that section.
+
+    `first_weights`: the model begins with others than the recipe's for any number but 0.
+    """
     format = format or ("segment-pair" if family == "bert" else "full-sentences")
     settings = {"steps": 24, "batch_rows": 8, "peak_learning_rate": 3e-3, "log_every_steps": 3, "device": "cpu"}
     settings |= {"precision": "float32"}  # so that numbers are the same on every kind of CPU
@@ -115,7 +119,9 @@ def tiny(
     recipe = Recipe.model_validate({"name": "tiny", **sections, "training": settings | training})
     pairs = format == "segment-pair"
     words = TinyVocabulary()
-    model = build(recipe.model, vocabulary_size=VOCABULARY, length=24, pad_id=0, pairs=pairs, seed=recipe.seed)
+    model = build(
+        recipe.model, vocabulary_size=VOCABULARY, length=24, pad_id=0, pairs=pairs, seed=recipe.seed + first_weights
+    )
     rows = [
         Rows(TinyStore(n, seed), words, recipe.inputs, recipe.masking, recipe.seed, shuffle=shuffle)
         for n, seed, shuffle in ((documents, 1, True), (10, 2, False))
@@ -165,16 +171,22 @@ def die(kill: str, at: float) -> None:
 
 
 def run(scenario: dict[str, Any]) -> int:
-    """One process; the exit code is what a shell would see."""
+    """One process; the exit code is what a shell would see. `{rank}` in the folder is this rank's number.
+
+    own_weights: ranks beside the first begin with other weights; kill_rank: only this rank is killed.
+    """
     pid = os.fork()
     if pid:
         _, status = os.waitpid(pid, 0)
         return os.waitstatus_to_exitcode(status)
     code = 1
     try:
-        if "kill" in scenario:
+        rank = int(os.environ.get("RANK", "0"))
+        if "kill" in scenario and scenario.get("kill_rank", rank) == rank:
             die(scenario["kill"], scenario["at"])
-        tiny(**scenario.get("tiny", {})).train(Path(scenario["folder"]), **scenario.get("train", {}))
+        settings = {"first_weights": rank if scenario.get("own_weights") else 0, **scenario.get("tiny", {})}
+        folder = Path(str(scenario["folder"]).format(rank=rank))
+        tiny(**settings).train(folder, **scenario.get("train", {}))
         code = 0
     except Stopped as error:
         code = error.exit_code

@@ -49,8 +49,8 @@ class Target:
 
     def to(self, device: torch.device | str) -> Target:
         """The same target with its tensors on `device`."""
-        left, right, places = (None if t is None else t.to(device) for t in (self.left, self.right, self.places))
-        return Target(self.positions.to(device), self.labels.to(device), left, right, places)
+        left, right, places = (None if t is None else _to(t, device) for t in (self.left, self.right, self.places))
+        return Target(_to(self.positions, device), _to(self.labels, device), left, right, places)
 
 
 @dataclass(slots=True)
@@ -90,12 +90,20 @@ class Batch:
         """The same batch with its tensors on `device`."""
         return replace(
             self,
-            ids=self.ids.to(device),
-            positions=self.positions.to(device),
-            segments=self.segments.to(device),
-            offsets=self.offsets.to(device),
+            ids=_to(self.ids, device),
+            positions=_to(self.positions, device),
+            segments=_to(self.segments, device),
+            offsets=_to(self.offsets, device),
             targets={name: target.to(device) for name, target in self.targets.items()},
         )
+
+
+def _to(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """The tensor on `device`. On the way to a GPU it passes through pinned memory, or the host would wait for all work
+    that the GPU still has."""
+    if str(device).startswith("cuda") and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def make_rows(store: TakesTokens, plan: Plan, rows: Int64, cls_id: int, sep_id: int) -> RowArrays:

@@ -7,6 +7,7 @@ BERT's fixed masks; 10: RoBERTa's ten copies); null takes a new copy each epoch.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from cloze.recipe import InputSettings, MaskingSettings
 
 Int64 = NDArray[np.int64]
 
+FINGERPRINT_DIGITS = 12
 SHORT_ROWS = ("sentence-pair", "doc-sentences")
 """Formats for which `inputs.batch_unit` auto means tokens: RoBERTa (arXiv:1907.11692), section 4.2."""
 
@@ -93,6 +95,16 @@ class Rows:
         self._special[[*tokenizer.special_ids, tokenizer.unknown_id]] = True
         self._last: Epoch | None = None
         self._rows_of_tokens: dict[int, int] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """In hex, of where sentences and documents lie in the store, and of the vocabulary's size: in practice, of the
+        corpus and its tokenizer. The tokens themselves are not read."""
+        offsets = (self.store.sentence_offsets, self.store.document_offsets)
+        digest = hashlib.sha256(str(self.tokenizer.vocabulary_size).encode())
+        for one in offsets:
+            digest.update(np.ascontiguousarray(one).data)
+        return digest.hexdigest()[:FINGERPRINT_DIGITS]
 
     def epoch(self, number: int) -> Epoch:
         """Plan and order of this epoch; the last one is kept, and its plan serves every epoch of the same copy."""

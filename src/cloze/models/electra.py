@@ -9,7 +9,7 @@ projection of its own where E is not its width; the generator has all layers, an
 feed-forward (section 3.2; google-research/electra). A sample equal to the original counts as original.
 Differs: samples come from one uniform number a token, not from Gumbel noise over the vocabulary
 (`objectives.sampling`); the learning rate is that of `training.schedule`; rows have one segment, where nine in ten of
-the reference's have two, so the second segment's vector is left as it began.
+the reference's have two, so nothing but weight decay reaches the second segment's vector.
 Loads in transformers as ElectraForPreTraining, the generator in the subfolder `generator` as ElectraForMaskedLM.
 """
 

@@ -62,7 +62,9 @@ class MaskedTokensHead(nn.Module):
     def sample(self, hidden: Tensor, target: Target, uniform: Tensor | None) -> tuple[Sums, Tensor]:
         """hidden [T, D], uniform float64 [M] -> the losses, and a token drawn at each masked position, int64 [M]."""
         chosen = self.transform(hidden.index_select(0, target.positions))
-        return sampled_cross_entropy(chosen, self._tied[0].weight, self.bias, target.labels, uniform)
+        bias, labels = self.bias, target.labels
+        found: tuple[Sums, Tensor] = sampled_cross_entropy(chosen, self._tied[0].weight, bias, labels, uniform)
+        return found
 
 
 class ReplacedTokensHead(nn.Module):

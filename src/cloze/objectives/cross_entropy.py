@@ -98,9 +98,12 @@ def cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) 
     hidden [M, D] and weight [V, D] in any float dtype (products and shares are in the autocast dtype, sums in float32),
     bias [V], labels int64 [M]. Ties for the largest logit count as correct. The graph can be traversed once.
     """
-    return sampled_cross_entropy(hidden, weight, bias, labels, None)[0]
+    sums: Sums = sampled_cross_entropy(hidden, weight, bias, labels, None)[0]
+    return sums
 
 
+# Written out by hand, with nothing left to fuse; captured, it would be compiled anew for every number of targets.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def sampled_cross_entropy(
     hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, uniform: Tensor | None
 ) -> tuple[Sums, Tensor]:

@@ -29,7 +29,7 @@ def draw(share: Tensor, uniform: Tensor) -> Tensor:
     """Int64 [M]: column v of row m with probability share[m, v], when `uniform` is uniform.
 
     share [M, V] float32, rows of non-negative numbers whose sum is above 0 (it need not be 1); uniform float64 [M] in
-    [0, 1). A share of 0 is never drawn.
+    [0, 1). A share of 0 is never drawn. A row with a NaN gives some column: its loss, which is NaN, ends the run.
     """
     targets, vocabulary = share.shape
     whole = vocabulary // BLOCK
@@ -39,7 +39,7 @@ def draw(share: Tensor, uniform: Tensor) -> Tensor:
     block, within = _find(sums, uniform)
     columns = block[:, None] * BLOCK + torch.arange(BLOCK, device=share.device)
     inside = share.gather(1, columns.clamp(max=vocabulary - 1)).masked_fill(columns >= vocabulary, 0.0)
-    return block * BLOCK + _find(inside, within)[0]
+    return (block * BLOCK + _find(inside, within)[0]).clamp_(max=vocabulary - 1)
 
 
 def _find(weights: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:

@@ -62,6 +62,8 @@ def extend(text: str, kind: Kind, words: Sequence[str]) -> Extension:
     ids, known = old.get_vocab(with_added_tokens=True), 0
     unknown = _unknown(description["model"], ids)
     _keep_added(description, kind)
+    lowest = min((score for _, score in description["model"]["vocab"]), default=0.0) if kind == "unigram" else 0.0
+    merges = _Merges(description["model"]) if kind == "byte-bpe" else None
     for word in words:
         entry, parts = _entry(old, kind, word)
         if entry in ids or (len(parts) == 1 and parts[0] != unknown):
@@ -71,9 +73,9 @@ def extend(text: str, kind: Kind, words: Sequence[str]) -> Extension:
             if name not in ids:
                 ids[name] = len(ids)
                 pieces[ids[name]] = of
-                _add(description["model"], kind, name, ids[name], of)
-        if kind == "byte-bpe":
-            _merge(description["model"], [str(old.id_to_token(part)) for part in parts])
+                _add(description["model"], kind, name, ids[name], of, lowest)
+        if merges is not None:
+            merges.join([str(old.id_to_token(part)) for part in parts])
     made = json.dumps(description, ensure_ascii=False, indent=2)
     if tokenizers.Tokenizer.from_str(made).get_vocab(with_added_tokens=True) != ids:
         raise ClozeError("this tokenizer's entries would change their ids with new words: it can't be extended.")
@@ -122,20 +124,26 @@ def _chain(
     return [("".join(names[:end]), parts[:end]) for end in range(2, len(names) + 1)]
 
 
-def _add(model: dict[str, Any], kind: Kind, name: str, number: int, of: tuple[int, ...]) -> None:
+def _add(model: dict[str, Any], kind: Kind, name: str, number: int, of: tuple[int, ...], lowest: float) -> None:
     if kind == "unigram":
-        lowest = min(score for _, score in model["vocab"])
         scores = [lowest if part == model["unk_id"] else model["vocab"][part][1] for part in of]
         model["vocab"].append([name, sum(scores) / len(scores)])
     else:
         model["vocab"][name] = number
 
 
-def _merge(model: dict[str, Any], names: list[str]) -> None:
-    """Join the pieces from left to right, in the spelling that the file's merges have."""
-    spaced = bool(model["merges"]) and isinstance(model["merges"][0], str)
-    known = {tuple(merge.split(" ")) if spaced else tuple(merge) for merge in model["merges"]}
-    for end in range(1, len(names)):
-        pair = ("".join(names[:end]), names[end])
-        if pair not in known:
-            model["merges"].append(" ".join(pair) if spaced else list(pair))
+class _Merges:
+    """The merges of a byte-level BPE, in the spelling that its file has."""
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        self._listed: list[Any] = model["merges"]
+        self._spaced = bool(self._listed) and isinstance(self._listed[0], str)
+        self._known = {tuple(merge.split(" ")) if self._spaced else tuple(merge) for merge in self._listed}
+
+    def join(self, names: Sequence[str]) -> None:
+        """Join these pieces from left to right, behind all other merges."""
+        for end in range(1, len(names)):
+            pair = ("".join(names[:end]), names[end])
+            if pair not in self._known:
+                self._known.add(pair)
+                self._listed.append(" ".join(pair) if self._spaced else list(pair))

@@ -129,7 +129,7 @@ class Store:
     def take(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """Ids of spans, end to end: int64 [sum of lengths], from int64 [P] positions and lengths.
 
-        Raises IndexError if a span leaves the store.
+        Raises IndexError if a span leaves the store, DamagedError for an id beyond the vocabulary.
         """
         ends = starts + lengths
         if len(starts) and (starts.min() < 0 or lengths.min() < 0 or ends.max() > self.tokens):
@@ -141,6 +141,11 @@ class Store:
             starts, lengths = _places(starts, lengths), np.ones(int(lengths.sum()), dtype=np.int64)
             shards = self._shards(starts)
         ids: NDArray[np.int64] = self._ids[_places(starts + self._shifts[shards], lengths)].astype(np.int64)
+        if ids.max() >= self.vocabulary_size:
+            raise DamagedError(
+                f"{self.path} holds the id {ids.max():,}, and its vocabulary has {self.vocabulary_size:,} entries: the "
+                f"file was changed. Delete the folder {self.path.parent} and run again."
+            )
         return ids
 
     def _shards(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:

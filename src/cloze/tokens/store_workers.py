@@ -59,7 +59,7 @@ class EncodedDocuments:
         try:
             with np.load(path, allow_pickle=False) as found:
                 ids, sentence_tokens, document_sentences, empty = (found[name] for name in found.files)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise DamagedError(f"{path} cannot be read ({error}). Delete it and run again.") from None
         return EncodedDocuments(
             ids=ids,

@@ -26,7 +26,7 @@ from cloze.errors import ClozeError, DamagedError
 from cloze.files import PARTIAL, check_files, os_errors, read_manifest, write_folder, write_json
 from cloze.training.averaging import WeightAverage
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS, MOMENTS, AVERAGE = "model.safetensors", "optimizer.safetensors", "average.safetensors"
 CURSOR = "cursor.json"
 
@@ -93,6 +93,11 @@ def latest_checkpoint(folder: Path) -> Path | None:
             "Delete that folder to train from the beginning."
         )
     return None
+
+
+def settings_of(path: Path) -> dict[str, Any]:
+    """The settings that a whole checkpoint was written under."""
+    return dict((read_manifest(path) or {}).get("settings", {}))
 
 
 def load_checkpoint(

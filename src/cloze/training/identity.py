@@ -21,14 +21,15 @@ MAY_CHANGE = frozenset(
 """Settings that a run may go on under with another value: they change how it is computed or watched, not what."""
 
 
-def identity(recipe: Recipe, dtype: torch.dtype) -> dict[str, Any]:
-    """The settings that decide the numbers of a run, by dotted name: a checkpoint goes on under the same ones only.
+def identity(recipe: Recipe, rows: str, dtype: torch.dtype) -> dict[str, Any]:
+    """What decides the numbers of a run, by dotted name: a checkpoint goes on under the same settings and rows only.
 
-    `dtype` is the precision in use: `auto` may mean another on another machine.
+    `rows` is `Rows.fingerprint`; `dtype` the precision in use: `auto` may mean another on another machine.
     """
     sections = recipe.model_dump(mode="json", include={"inputs", "masking", "model", "training"})
     flat = {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
     flat["training.precision"] = dtype_name(dtype)
     # BatchNorm takes its statistics from a micro-batch, whose size then decides the numbers.
     may_change = MAY_CHANGE - ({"training.micro_batch_rows"} if recipe.model.norm == "batch" else set())
-    return {"seed": recipe.seed} | {name: value for name, value in flat.items() if name not in may_change}
+    fixed = {"seed": recipe.seed, "store.fingerprint": rows}
+    return fixed | {name: value for name, value in flat.items() if name not in may_change}

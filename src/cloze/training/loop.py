@@ -26,7 +26,13 @@ from cloze.errors import ClozeError, NotFiniteError, some
 from cloze.progress import Silent
 from cloze.training.alarms import raised
 from cloze.training.averaging import WeightAverage
-from cloze.training.checkpoint import checkpoint_folder, latest_checkpoint, load_checkpoint, save_checkpoint
+from cloze.training.checkpoint import (
+    checkpoint_folder,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    settings_of,
+)
 from cloze.training.cpu import choose_dtype, dtype_name, prepare_cpu
 from cloze.training.cursor import Cursor, History, Window, peak_memory_mb
 from cloze.training.distributed import Ranks, open_ranks
@@ -109,8 +115,10 @@ class _Run:
         self.tracker = (tracker or FolderTracker(folder)) if ranks.main else None
         self.on_validation = on_validation
         self.checkpoints = folder / "checkpoints"
-        settings, dtype = self.settings, choose_dtype(self.settings.precision, ranks.device)
-        self.identity = identity(recipe, dtype)
+        settings = self.settings
+        self.saved = latest_checkpoint(self.checkpoints)
+        dtype = self._dtype()
+        self.identity = identity(recipe, train_rows.fingerprint, dtype)
         optimizer = make_optimizer(
             model.to(ranks.device),
             weight_decay=settings.weight_decay,
@@ -119,7 +127,6 @@ class _Run:
             eps=settings.adam_eps,
         )
         average = WeightAverage(model, settings.average_decay) if settings.average_decay else None
-        self.saved = latest_checkpoint(self.checkpoints)
         self.cursor = Cursor()
         if self.saved:
             found = load_checkpoint(self.saved, model, optimizer, settings=self.identity, average=average)
@@ -127,8 +134,13 @@ class _Run:
         if ranks.sum_integers([self.cursor.step])[0] != ranks.world * self.cursor.step:
             raise ClozeError(f"ranks see different checkpoints in {self.checkpoints}: put the output on a shared disk.")
         ranks.copy_from_main([tensor.detach() for tensor in (*model.parameters(), *model.buffers())])
+        self.total_steps = total_steps(settings, train_rows)
+        self.warmup_steps = warmup_steps(settings, self.total_steps)
+        self.step_rows = train_rows.rows_per_step(settings.batch_rows)
+        self.micro_rows = train_rows.rows_per_step(settings.micro_batch_rows or settings.batch_rows)
         on_gpu = ranks.device.type == "cuda"
         compiled = settings.compile == "yes" or (settings.compile == "auto" and on_gpu)
+        # After all that asks for the first epoch: `Rows` keeps the plan of one.
         weights = _weights(model, train_rows.batch(self.cursor.epoch, np.zeros(1, dtype=np.int64)))
         self.learner = Learner(
             model=model,
@@ -144,8 +156,6 @@ class _Run:
             dtype=dtype,
             average=average,
         )
-        self.total_steps = total_steps(settings, train_rows)
-        self.warmup_steps = warmup_steps(settings, self.total_steps)
         self.peak_gflops = 0.0
         self.pending: list[tuple[int, int, NDArray[np.int64], StepResult]] = []
         self.losses: list[float] = []
@@ -160,7 +170,7 @@ class _Run:
         self.peak_gflops = self._measure_peak()
         with self._tracked(), progress.stage("pretraining", self.total_steps, "steps") as meter:
             meter.advance(cursor.step)
-            while not (over or stopping or cursor.step == stop_after):
+            while not (over or stopping or self._halts(stop_after)):
                 self._step()
                 meter.advance()
                 over, stopping = self._over(), self.ranks.any(request.number is not None)
@@ -169,9 +179,18 @@ class _Run:
                 if over or cursor.step % settings.validate_every_steps == 0:
                     with self.learner.averaged():
                         self._validate()
-                if over or stopping or cursor.step % settings.checkpoint_every_steps == 0 or cursor.step == stop_after:
+                if over or stopping or cursor.step % settings.checkpoint_every_steps == 0 or self._halts(stop_after):
                     self._save()
         return self.ranks.any(request.number is not None)  # also of a signal in the last validation
+
+    def _dtype(self) -> torch.dtype:
+        """The recipe's precision; under `auto` the one that the checkpoint has, whichever machine began the run."""
+        precision, device = self.settings.precision, self.ranks.device
+        here = choose_dtype(precision, device)
+        begun = settings_of(self.saved).get("training.precision") if self.saved and precision == "auto" else None
+        if begun not in (None, dtype_name(here)):
+            log.warning("This run began in %s and goes on in it; begun here, it would be %s.", begun, dtype_name(here))
+        return here if begun is None else choose_dtype(begun, device)
 
     def history(self) -> History:
         """What this run has come to."""
@@ -195,8 +214,7 @@ class _Run:
         cursor, ranks = self.cursor, self.ranks
         with self._timed():
             order = self.train_rows.epoch(cursor.epoch).order
-            rows = self.train_rows.rows_per_step(self.settings.batch_rows)
-            places = np.arange(cursor.row, min(cursor.row + rows, len(order)))
+            places = np.arange(cursor.row, min(cursor.row + self.step_rows, len(order)))
             mine = ranks.share(len(places))
             batches = list(self._batches(self.train_rows, cursor.epoch, places[mine.start : mine.stop]))
             rate = self._learning_rate(cursor.step)
@@ -298,8 +316,8 @@ class _Run:
             self.tracker.write(line)
 
     def _batches(self, rows: Rows, epoch: int, places: NDArray[np.int64]) -> Iterator[Batch]:
-        micro_rows = self.train_rows.rows_per_step(self.settings.micro_batch_rows or self.settings.batch_rows)
-        return (rows.batch(epoch, places[i : i + micro_rows]) for i in range(0, len(places), micro_rows))
+        starts = range(0, len(places), self.micro_rows)
+        return (rows.batch(epoch, places[start : start + self.micro_rows]) for start in starts)
 
     @contextmanager
     def _tracked(self) -> Iterator[None]:
@@ -325,6 +343,9 @@ class _Run:
         """Whether a limit is reached; all ranks agree."""
         late = self.settings.minutes is not None and self.cursor.elapsed_s >= 60 * self.settings.minutes
         return self.ranks.any(late) or (self.total_steps is not None and self.cursor.step >= self.total_steps)
+
+    def _halts(self, stop_after: int | None) -> bool:
+        return stop_after is not None and self.cursor.step >= stop_after
 
     def _left_s(self, window: Window) -> float | None:
         """Seconds until the first limit, at the speed of `window`."""

@@ -1,4 +1,4 @@
-"""From sums of losses to weights: one optimiser step and one evaluation, for pretraining and fine-tuning alike."""
+"""From sums of losses to weights: an optimiser step, of pretraining or fine-tuning, and pretraining's evaluation."""
 
 from __future__ import annotations
 
