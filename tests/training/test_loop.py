@@ -82,8 +82,9 @@ def test_losses_survive_the_compilers_capture(tiny: Make, family: str) -> None:
 def test_what_was_compiled_serves_any_number_of_targets(tiny: Make) -> None:
     """Nearly every batch has another number; compiled for each, torch's limit would soon end all compiling."""
     run = tiny()
-    torch._dynamo.reset()  # type: ignore[no-untyped-call,unused-ignore]
-    losses, targets = torch.compile(run.model.losses, backend=lambda graph, _: graph.forward), set()
+    torch._dynamo.reset()
+    losses: Any = torch.compile(run.model.losses, backend=lambda graph, _: graph.forward)
+    targets = set()
     with torch._dynamo.config.patch(recompile_limit=5, fail_on_recompile_limit_hit=True):
         for first in range(0, 60, 4):
             batch = run.train_rows.batch(0, np.arange(first, first + 8) % run.train_rows.rows_in_epoch(0))
