@@ -8,6 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -162,6 +163,21 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     script = f'"{sys.executable}" -m cloze recipe show recipes/nsmc.yaml | true; echo ${{PIPESTATUS[0]}}'
     done = subprocess.run(["bash", "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_several_seeds_stand_behind_one_flag(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[dict[str, Any]] = []
+
+    def noted(*_: Any, settings: dict[str, Any], **others: Any) -> None:
+        given.append(settings)
+        raise ClozeError("enough")
+
+    monkeypatch.setattr("cloze.finetune.finetune_file", noted)
+    assert call("finetune", "m", "--data", "a.csv", "--seeds", "1", "2", "--seeds", "5", "--epochs", "1") == 2
+    assert given[0]["seeds"] == [1, 2, 5] and given[0]["epochs"] == 1.0
+    assert "enough" in capsys.readouterr().err
 
 
 def test_predict_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,6 +149,20 @@ def test_a_task_of_multiple_choice_may_read_folders(tmp_path: Path) -> None:
     assert changed(first, names(made)) == ["task-t"]
 
 
+def test_a_file_that_moves_from_test_to_training_makes_another_task(tmp_path: Path) -> None:
+    """Folders of RACE: which files there are says less than what each is for."""
+    for name in ("corpus.txt", "train/1.txt", "train/2.txt", "test/3.txt", "test/4.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    task = {"name": "race", "kind": "multiple_choice", "train": "train", "test": "test"}
+    recipe = Recipe.model_validate(
+        {"name": "a", "data": tmp_path, "corpus": {"sources": ["corpus.txt"]}, "tasks": [task]}
+    )
+    before = plan_stages(recipe)["task-race"].folder
+    (tmp_path / "test" / "3.txt").rename(tmp_path / "train" / "3.txt")
+    assert plan_stages(recipe)["task-race"].folder != before
+
+
 def test_a_student_depends_on_its_teachers(tmp_path: Path) -> None:
     """On earlier tasks by their stages, on folders by their content; who teaches keeps more, so is another stage."""
     model = tmp_path / "model"

@@ -145,7 +145,7 @@ def finetune(
     batch_rows: int = 32,
     peak_learning_rate: float = 5e-5,
     length: int | None = None,
-    seeds: list[int] | None = None,
+    seeds: Annotated[list[int] | None, Parameter(consume_multiple=True)] = None,
 ) -> None:
     """Fine-tune a model on a published task or on your own labelled file; says first what it understood of the files.
 

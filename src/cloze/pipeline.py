@@ -278,12 +278,12 @@ def _guesses(recipe: Recipe, prepared: Prepared, step: int, model: PretrainingMo
 def _check_tasks(recipe: Recipe, stages: Mapping[str, Stage]) -> None:
     """Read the labelled files of unfinished tasks, and open their teachers: a mistake in them must not show after hours
     of pretraining."""
-    from cloze.tasks.selection import read_splits
+    from cloze.tasks.preparation import read_task
 
     if is_main():
         for task in recipe.tasks:
             if read_manifest(stages[f"task-{task.name}"].folder) is None:
-                splits = read_splits(recipe.data, task)
+                splits = read_task(recipe, task)
                 for folder in recipe.teachers_of(task)[1]:
                     from cloze.tasks.distillation import open_teacher
 

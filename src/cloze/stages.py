@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cloze.progress import Progress
     from cloze.recipe import Recipe
 
-VERSIONS = {"corpus": 2, "tokenizer": 2, "store": 2, "pretraining": 3, "task": 4}
+VERSIONS = {"corpus": 2, "tokenizer": 2, "store": 2, "pretraining": 3, "task": 5}
 """Raise a stage's number when the same settings would now give something else: its folders are then made again."""
 HASH_DIGITS = 12
 """Of a stage's identity in its folder's name."""
@@ -148,8 +148,7 @@ def _plan_tasks(plan: _Plan, recipe: Recipe, settings: Mapping[str, Any], start:
     from cloze.interop.start import fingerprint_of_start
 
     for task, own in zip(recipe.tasks, settings["tasks"], strict=True):
-        paths = [recipe.data / path for path in task.files.values()]
-        files = fingerprint([file for path in paths for file in files_below(path)])
+        files = hash_json({name: fingerprint(files_below(recipe.data / path)) for name, path in task.files.items()})
         of = {
             **{key: value for key, value in own.items() if key not in (*task.files, "teachers")},
             "length": task.length or recipe.inputs.length,

@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloze.errors import ClozeError
-from cloze.tasks.classification import balanced_weights, class_indices, class_names, macro_f1, matthews, score
+from cloze.recipe import TaskSettings
+from cloze.tasks.classification import KIND, balanced_weights, class_indices, class_names, macro_f1, matthews, score
 from cloze.tasks.datasets import Examples, read_table
 from cloze.tasks.metrics import log_softmax
+from cloze.tasks.task import Layout
+from tests.tasks.test_tagging import BYTES
 
 
 def labelled(tmp_path: Path, name: str, labels: list[str]) -> Examples:
@@ -25,6 +28,9 @@ def labelled(tmp_path: Path, name: str, labels: list[str]) -> Examples:
 def test_classes_are_ordered_by_number_or_name(tmp_path: Path) -> None:
     numbers = labelled(tmp_path, "a.txt", ["10", "2", "-1", "2"])
     assert class_names(numbers, numbers) == ("-1", "2", "10")
+    assert class_names(*[labelled(tmp_path, "c.txt", ["2", "1", "01"])] * 2) == ("01", "1", "2"), (
+        "not as a set has them"
+    )
     words = labelled(tmp_path, "b.txt", ["hate", "10", "none"])
     assert class_names(words, words) == ("10", "hate", "none")
     assert class_indices(["none", "10"], ["10", "hate", "none"]) == [2, 0]
@@ -56,6 +62,16 @@ def test_scores_of_a_hand_made_table() -> None:
     assert scores["accuracy"] == pytest.approx(2 / 3)
     assert scores["loss"] == pytest.approx(-np.log([0.7, 0.8, 0.2]).mean(), rel=1e-6)
     assert scores["confusion"] == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]
+
+
+def test_a_mistake_shows_its_own_text_label_and_prediction(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("id\tdocument\tlabel\na\t하나\t0\nb\t둘\t1\nc\t셋\t1\n", encoding="utf-8")
+    examples = read_table(path, "document", "label")
+    task = TaskSettings(name="a", train=path, test=path)
+    inputs = KIND.inputs(examples, ("0", "1"), Layout(BYTES, 16, 2), task)
+    (found,) = inputs.score(np.log([[0.8, 0.2], [0.4, 0.6], [0.9, 0.1]], dtype=np.float32))["mistakes"]
+    assert found == {"id": "c", "text": "셋", "label": "1", "predicted": "0", "probability": pytest.approx(0.9)}
 
 
 def test_loss_is_torchs_cross_entropy_also_for_large_logits() -> None:

@@ -129,6 +129,12 @@ def test_missing_file_and_folder_are_told(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,text,label\n가,나,1\n", encoding="utf-8")
+    with pytest.raises(ClozeError, match=r"a\.csv has 2 columns 'text', and which one is meant can't be told"):
+        read_table(tmp_path / "a.csv", "text", "label")
+
+
 def test_a_pair_has_two_columns_of_text(tmp_path: Path) -> None:
     path = table(tmp_path, "sentence1\tlabel\tsentence2\n\u1112\u1161\u11ab국\t0\t\n나\t1\t다\n")
     examples = read_table(path, "sentence1", "label", "sentence2")

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from cloze import predict
 from cloze.errors import ClozeError, DamagedError
 from cloze.files import files_below
 from cloze.interop.huggingface import load_classifier, load_model, save_classifier
@@ -24,6 +25,7 @@ from cloze.tasks import distillation
 from cloze.tasks.distillation import mean_of, open_teacher, taught_classes, taught_numbers
 from cloze.tasks.features import IGNORED
 from cloze.tasks.finetuning import finetune
+from cloze.tasks.preparation import prepare, with_lesson
 from tests.tasks.conftest import write_reviews
 
 LOGITS = torch.tensor([[1.0, 0.0, -1.0], [0.5, 2.0, 0.0], [0.0, 0.0, 3.0]])
@@ -167,6 +169,37 @@ def test_a_student_learns_from_texts_without_labels(taught: dict[str, Path], dat
     assert found["found"] == sum(found[key] for key in ("in_train", "in_test", "repeated", "kept"))
 
 
+def test_each_text_is_taught_what_the_teachers_say_of_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pieces; by two teachers, without their dropout, one with its classes in another order; texts without a label
+    behind the others."""
+    monkeypatch.setattr(distillation, "JUDGED_TEXTS", 7)
+    inside = tmp_path / "data"
+    shutil.copytree(data, inside)
+    unlabelled = [f"다른 글 {number}" for number in range(9)]
+    (inside / "more.txt").write_text("\n".join(unlabelled) + "\n", encoding="utf-8")
+    teachers = [
+        saved(tmp_path / "first", data, ["0", "1"], seed=1),
+        saved(tmp_path / "turned", data, ["1", "0"], seed=2),
+    ]
+    recipe = make(inside, tmp_path, settings(teachers=list(map(str, teachers)), unlabelled="more.txt"))
+    shared, _, _ = prepare(recipe, recipe.tasks[0], inside / "model")
+    lesson = with_lesson(shared, teachers, Silent()).lesson
+    assert lesson is not None
+    texts = [*shared.splits.train.texts, *unlabelled]
+    said = [
+        np.array([[found.probabilities[name] for name in ("0", "1")] for found in predict.load(one).predict(texts)])
+        for one in teachers
+    ]
+    assert np.abs(said[0] - said[1]).max() > 0.05, "two that say the same would hide one who is not asked"
+    expected = mean_of([np.log(one).astype(np.float32) for one in said], 2.0)
+    np.testing.assert_allclose(lesson.taught, expected, atol=1e-4)
+    labels = np.asarray(lesson.inputs.labels)
+    assert labels[: len(shared.train.labels)].tolist() == shared.train.labels.tolist()
+    assert labels[len(shared.train.labels) :].tolist() == [IGNORED] * 9
+
+
 def test_teachers_of_pairs_and_numbers(taught: dict[str, Path], data: Path, tmp_path: Path) -> None:
     lines = [line.split("\t") for line in (data / "train.txt").read_text(encoding="utf-8").splitlines()[1:]]
     for name, rows in (("a.txt", lines[:60]), ("b.txt", lines[60:100])):
@@ -184,10 +217,12 @@ def test_teachers_of_pairs_and_numbers(taught: dict[str, Path], data: Path, tmp_
         assert (results["teachers"]["temperature"] is None) == (kind == "regression")
 
 
-def saved(folder: Path, data: Path, classes: list[str], objective: str = "classification", **kept: Any) -> Path:
+def saved(
+    folder: Path, data: Path, classes: list[str], objective: str = "classification", seed: int = 1, **kept: Any
+) -> Path:
     model, tokenizer = load_model(data / "model")
     classifier = Classifier(model, classes, objective=objective, settings=kept)
-    initialise_normal(classifier, 0.1, 1)
+    initialise_normal(classifier, 0.1 if seed == 1 else 0.5, seed)
     folder.mkdir(parents=True)
     save_classifier(folder, classifier, tokenizer)
     return folder

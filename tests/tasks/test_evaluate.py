@@ -271,7 +271,9 @@ def test_models_that_do_not_fit_are_told(reviews: Tuned, data: Path, tmp_path: P
     with pytest.raises(ClozeError, match=r"needs .*ratings_test\.txt\. `cloze data get nsmc --data"):
         evaluate_named(reviews.model, "nsmc", tmp_path, Silent())
     with pytest.raises(ClozeError, match=r"was fine-tuned on single texts, and .*test\.txt is read as pairs"):
-        evaluate_file(reviews.model, reviews.test, Silent(), text="document", second="document")
+        evaluate_file(reviews.model, reviews.test, Silent(), text="document", second="id")
+    with pytest.raises(ClozeError, match="can't be scored so: two columns of a table have one name"):
+        evaluate_file(reviews.model, reviews.test, Silent(), text="document", second="label")
     with pytest.raises(ClozeError, match=r"rows of 17 tokens, but .* has positions for 16\. Give a smaller --length"):
         evaluate_file(reviews.model, reviews.test, Silent(), text="document", settings={"length": 17})
     with pytest.raises(ClozeError, match="can't be scored so: answer_rules is for question_answering"):

@@ -23,11 +23,12 @@ from cloze.models.dropout import Dropout
 from cloze.progress import Silent
 from cloze.recipe import ModelSettings, Recipe, TaskSettings
 from cloze.tasks.datasets import read_table
-from cloze.tasks.features import map_rows
-from cloze.tasks.finetuning import Start, _classifier, _learner, finetune
+from cloze.tasks.features import map_rows, training_batches
+from cloze.tasks.finetuning import Start, _classifier, _learner, _mean, finetune
 from cloze.tasks.preparation import prepare
 from cloze.tokens.tokenizer import Tokenizer
 from cloze.training.signals import Stopped
+from cloze.training.step import StepResult
 
 
 def task(**changes: Any) -> TaskSettings:
@@ -333,6 +334,44 @@ def test_class_weights_and_layer_decay_reach_training(data: Path) -> None:
     factors = {group.get("rate_factor", 1.0) for group in _learner(shared, classifier, 1).optimizer.param_groups}
     assert factors == {1.0, 0.5}
     assert _classifier(shared_task(data), "pretrained", 1).class_weights is None
+
+
+def test_the_rate_rises_over_a_share_of_all_steps_and_falls_to_nothing(data: Path, tmp_path: Path) -> None:
+    settings = task(warmup_frac=0.2, peak_learning_rate=1e-3, seeds=[1], epochs=2)
+    run(data, tmp_path, settings, log_every_steps=1)
+    lines = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    rates = [line["learning_rate"] for line in lines if line["kind"] == "train"]
+    expected = [1e-3 * (step / 10 if step < 10 else (50 - step) / 40) for step in range(50)]
+    assert rates == pytest.approx(expected)
+
+
+def test_weight_decay_is_the_tasks(data: Path) -> None:
+    shared = shared_task(data, weight_decay=0.3)
+    optimizer = _learner(shared, _classifier(shared, "pretrained", 1), 1).optimizer
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0, 0.3}
+
+
+def test_every_epoch_of_every_seed_has_an_order_of_its_own(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = []
+
+    def noted(*arguments: Any) -> Any:
+        batches = training_batches(*arguments)
+        orders.append(np.concatenate(batches).tolist())
+        return batches
+
+    monkeypatch.setattr("cloze.tasks.finetuning.training_batches", noted)
+    run(data, tmp_path, task(epochs=2, seeds=[1, 2]))
+    assert len({tuple(order) for order in orders}) == len(orders) == 4
+    assert all(sorted(order) == list(range(200)) for order in orders)
+
+
+def test_a_mean_over_no_label_is_nothing() -> None:
+    """Steps of taggers whose texts have no token with a tag."""
+    nothing = torch.zeros(1, 2, dtype=torch.float64)
+    found = _mean([StepResult((0,), nothing, torch.zeros(()), torch.zeros(0, 2))])
+    assert (found.loss, found.accuracy, found.count) == (0.0, 0.0, 0)
 
 
 def test_rows_longer_than_the_position_table_are_refused(data: Path, tmp_path: Path) -> None:

@@ -62,6 +62,12 @@ def test_a_measure_that_is_missing_for_a_resample_has_no_interval() -> None:
     assert np.isnan(spearman(np.array([[1.0, 1.0], [1.0, 2.0]]), np.ones((1, 2)))).all()
 
 
+def test_a_measure_that_is_missing_altogether_has_none() -> None:
+    """F1 of taggers over resamples of no entity is 0 and not missing."""
+    scores = {"entity_f1": None, "per_example": np.zeros((3, 3))}
+    assert with_interval(kind_of("tagging"), scores) == {"entity_f1": None, "interval": None}
+
+
 def test_large_tests_get_fewer_resamples_and_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     values = RANDOM.normal(size=(300, 2))
     whole = bootstrap(values, spearman)

@@ -46,7 +46,7 @@ def test_folders_json_and_tables_become_one_form(tmp_path: Path) -> None:
     assert found.choices[0] == Choice("가 나 다", "어디?", ("가", "나", "다", "라"), 1)
     assert [choice.answer for choice in found.choices] == [1, 3, 0, 0]
     lines = tmp_path / "a.jsonl"
-    lines.write_text(json.dumps(RACE) + "\n", encoding="utf-8")
+    lines.write_text("\n" + json.dumps(RACE) + "\n", encoding="utf-8")
     assert KIND.read(lines, settings()).choices == found.choices[:2]
     array = tmp_path / "a.json"
     array.write_text(json.dumps([RACE], indent=1), encoding="utf-8")

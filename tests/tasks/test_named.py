@@ -59,7 +59,7 @@ def test_what_decides_a_published_score_is_the_publishers(name: str) -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.filterwarnings("ignore:.*is constant", "ignore:.*only two")
-def test_the_published_format_gives_the_official_measures(tmp_path: Path, name: str) -> None:
+def test_the_published_format_is_read_whole_and_scored_by_its_measures(tmp_path: Path, name: str) -> None:
     pytest.importorskip("seqeval", reason="the tasks extra is not installed")
     write_published(tmp_path, name)
     found = TASKS[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -182,6 +183,14 @@ def test_ids_that_repeat_and_a_few_broken_questions_are_named_and_counted(tmp_pa
     assert "paragraph 0, question 20 has '0', the id of article '글', paragraph 0, question 1" in told[1]
 
 
+def test_a_question_without_an_id_is_left_out_named_and_counted(tmp_path: Path) -> None:
+    questions = [asked(number, "서울", 5) for number in range(20)]
+    del questions[3]["id"]
+    with pytest.warns(UserWarning, match=r"1 of 20 examples .* paragraph 0, question 4: it has no 'id' \(nor 'guid'\)"):
+        found = read_questions(write(tmp_path / "a.json", (CONTEXT, questions)))
+    assert (len(found.questions), found.counts["left_out"]) == (19, 1)
+
+
 def test_klues_ids_are_read(tmp_path: Path) -> None:
     question = {"guid": "klue-mrc-v1_dev_00000", "question": "누가?", "question_type": 1, "is_impossible": False}
     question["answers"] = [{"text": "임종석", "answer_start": 0}]
@@ -276,7 +285,7 @@ def test_any_span_comes_back(data: st.DataObject) -> None:
     reading = Reading(stride=data.draw(st.integers(1, 20)), longest_question=3, longest_answer=40)
     rows, labels = lay_out([question], [context], Layout(BYTES, 32, 1), reading)
     found = next(answers(pointing(labels, rows), rows, [question], [context], reading, top=1))[0]
-    if labels.any():  # the answer fits a window and is more than white space
+    if labels.max() > 0:  # the answer fits a window and is more than white space
         assert found.text == context[start:end].strip() and context[found.start : found.end] == found.text
     else:
         assert not context[start:end].strip() or len(context[start:end].encode()) > 5
@@ -294,6 +303,23 @@ def test_windows_hold_the_answer_or_point_at_the_first_token() -> None:
     assert rows.may_start.sum() == 12, "each token may start an answer in one window"
     with pytest.raises(ClozeError, match="no room for a context beside a question of up to 8 and 3 special tokens"):
         lay_out([question], [context], Layout(tokenizer, 10, 2), Reading(longest_question=8))
+
+
+def test_answers_that_no_window_shows_whole_are_counted_and_teach_nothing() -> None:
+    """Least of all that there is no answer."""
+    tokenizer = wordpiece(*(f"w{i}" for i in range(12)), "q")
+    context = " ".join(f"w{i}" for i in range(12))
+    spans = [(0, context.index("w8")), (0, context.index("w4")), (2, 3)]
+    questions = [Question(str(n), "q", 0, ("x",), span) for n, span in enumerate(spans)]
+    reading = Reading(stride=3, longest_question=4, longest_answer=3)
+    rows, labels = lay_out(questions, [context], Layout(tokenizer, 10, 2), reading)  # room for 6 tokens
+    assert [(labels[first:last] == IGNORED).all() for first, last in pairwise(rows.question_rows)] == [
+        True,
+        False,
+        True,
+    ]
+    counts = {"answers_in_no_window": 1, "answers_too_long": 2, "answers_without_token": 1, "questions_cut": 0}
+    assert counts.items() <= rows.features.counts.items()
 
 
 def test_best_answer_is_the_best_of_all_pairs_and_no_longer_than_it_may_be() -> None:

@@ -95,7 +95,7 @@ def test_a_constant_has_no_correlation() -> None:
     assert score(labels[:, None], np.ones(3, dtype=np.float32))["pearson"] is None
 
 
-@pytest.mark.parametrize("label", ["high", "nan", "1e39", "1e400", "3,5"])
+@pytest.mark.parametrize("label", ["high", "nan", "1e39", "1e400", "3,5", "1_000", "٣"])
 def test_what_is_no_number_is_told(tmp_path: Path, label: str) -> None:
     path = tmp_path / "a.tsv"
     settings = TaskSettings(name="a", kind="regression", train=path, test=path)

@@ -22,12 +22,12 @@ KEYS = [f"글 {number}" for number in range(2_000)]
 
 
 def test_a_split_is_a_function_of_what_an_example_is_about() -> None:
-    learned, apart = split(KEYS, 0.1)
+    learned, apart = split(KEYS, 0.1, "development")
     assert sorted([*learned, *apart]) == list(range(2_000))
     assert 150 < len(apart) < 250
-    longer = split(["new", *KEYS], 0.1)[1]
+    longer = split(["new", *KEYS], 0.1, "development")[1]
     assert set(apart + 1) <= set(longer), "an example that is added moves no other"
-    twice = split(KEYS + KEYS, 0.1)[1]
+    twice = split(KEYS + KEYS, 0.1, "development")[1]
     assert twice.tolist() == [*apart, *(apart + 2_000)], "equal texts are on one side"
 
 
@@ -53,7 +53,9 @@ def test_the_first_of_equal_epochs_is_kept_and_none_is_below_all() -> None:
 def test_every_kind_can_be_split_and_no_text_is_on_both_sides(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path, kind)
     settings = task(kind=kind, development_frac=0.3, train=path, test=path, text_column="text")
-    found, keys = read_splits(tmp_path, settings), kind_of(kind).keys
+    with pytest.warns(UserWarning, match="the development part is .*, too few to tell good from bad"):
+        found = read_splits(tmp_path, settings)
+    keys = kind_of(kind).keys
     learned, apart, whole = map(keys, (found.train, found.development, kind_of(kind).read(tmp_path / path, settings)))
     assert learned and apart and not set(learned) & set(apart)
     assert sorted(learned + apart) == sorted(whole)
@@ -92,13 +94,14 @@ def test_texts_that_differ_in_spaces_are_tested_together(tmp_path: Path) -> None
     assert found.labelled.counts["examples"] == 200
 
 
+@pytest.mark.parametrize("purpose", ["test", "development"])
 @pytest.mark.parametrize("kind", ["classification", "multi_label", "tagging", "question_answering"])
-def test_what_only_the_test_would_have_is_learned_from(tmp_path: Path, kind: str) -> None:
+def test_what_only_a_part_would_have_is_learned_from(tmp_path: Path, kind: str, purpose: str) -> None:
     """And its text's other examples with it: else nothing could predict it, and the file would be refused."""
     path, keys = write(tmp_path, kind), kind_of(kind).keys
-    settings = task(kind=kind, test_frac=0.3, train=path, test=path, text_column="text")
+    settings = task(kind=kind, **{f"{purpose}_frac": 0.3}, train=path, test=path, text_column="text")
     before = read_splits(tmp_path, settings)
-    key = keys(before.test)[0]
+    key = keys(getattr(before, purpose))[0]
     number = "".join(filter(str.isdigit, key))
     common, rare = {
         "tagging": (f"사람{number} 간다\tB-PS", f"사람{number} 간다\tB-RARE"),
@@ -108,10 +111,20 @@ def test_what_only_the_test_would_have_is_learned_from(tmp_path: Path, kind: str
     assert text.count(common) == 1
     (tmp_path / path).write_text(text.replace(common, rare), encoding="utf-8")
     after = read_splits(tmp_path, settings)
-    assert key in keys(after.train) and key not in keys(after.test)
-    moved = 2 if kind == "question_answering" else 1
-    assert [one.counts["labelled file"]["moved_to_train"] for one in (before, after)] == [0, moved]
-    assert len(keys(after.test)) == len(keys(before.test)) - moved
+    assert key in keys(after.train) and key not in keys(getattr(after, purpose))
+    moved, whole = 2 if kind == "question_answering" else 1, "labelled file" if purpose == "test" else "train file"
+    assert [one.counts[whole]["moved_to_train"] for one in (before, after)] == [0, moved]
+    assert len(keys(getattr(after, purpose))) == len(keys(getattr(before, purpose))) - moved
+
+
+def test_labels_that_all_differ_leave_nothing_to_set_apart(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text(
+        "text\tlabel\n" + "".join(f"글 {i}\t이름 {i}\n" for i in range(40)), encoding="utf-8"
+    )
+    with pytest.raises(
+        ClozeError, match=r"sets 0 of 40 examples apart .* \(\d+ more have labels that no other example"
+    ):
+        read_splits(tmp_path, task(test_frac=0.3, train="a.tsv", test="a.tsv", text_column="text"))
 
 
 def write(folder: Path, kind: str) -> Path:

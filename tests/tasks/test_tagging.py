@@ -214,6 +214,12 @@ def test_a_unit_without_a_token_is_o_and_counted() -> None:
     assert aligned.tags(outputs, ("O", "B-X", "I-X")) == ["B-X", "O", "B-X"]
 
 
+def test_a_text_without_any_token_is_all_o() -> None:
+    aligned = align(["\u200b", "가"], [[(0, 1)], [(0, 1)]], Layout(wordpiece("가"), 8, 2), 128)
+    assert aligned.places.tolist() == [-1, 3] and aligned.features.counts["units_without_token"] == 1
+    assert aligned.tags(np.eye(3, dtype=np.float32)[[0, 0, 0, 1, 0]], ("O", "B-X", "I-X")) == ["O", "B-X"]
+
+
 def test_f1_of_hand_worked_tags() -> None:
     classes = ("O", "B-A", "I-A", "B-B", "I-B")
     wanted = [["B-A", "I-A", "O", "B-B"], ["B-A", "O", "O", "O"]]
@@ -236,6 +242,10 @@ def test_runs_of_tags_are_entities() -> None:
         Entity("PS", "임종석이", 0, 4),
         Entity("LC", "서울 시로", 5, 10),
     ]
+    plain = entities(text, units_of(text, "word"), ["ORG", "ORG", "O"])
+    assert plain == [Entity("ORG", "임종석이 서울", 0, 7)], (
+        "of a published model; an O is not the first letter of a name"
+    )
     tags = ["B-PS", "I-PS", "I-PS", "O", "B-LC", "I-LC", "B-LC", "O"]
     assert [e.text for e in entities(text, units_of(text, "character"), tags)] == ["임종석", "서울", "시"]
 

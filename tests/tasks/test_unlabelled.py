@@ -17,14 +17,7 @@ LONG += "말하고 싶습니다"
 OWN = {"train": ["좋았다", "둘 다"], "development": ["그저 그랬다"], "test": ["최고!!", LONG, "둘 다"]}
 
 
-@pytest.fixture
-def labelled(tmp_path: Path) -> Path:
-    path = tmp_path / "test.txt"
-    path.write_text("document\tlabel\n" + "".join(f"{text}\t1\n" for text in OWN["test"]), encoding="utf-8")
-    return path
-
-
-def test_texts_of_the_tasks_own_files_are_left_out_and_counted(tmp_path: Path, labelled: Path) -> None:
+def test_texts_of_the_tasks_own_files_are_left_out_and_counted(tmp_path: Path) -> None:
     lines = [
         *("새로운 글", "", " 최고 ", "최고라고는 못 하겠다", f"동의합니다. {LONG[3:]} 그렇죠?", "둘다"),  # the test's
         *("좋았다~", "그저 그랬다", "새로운 글!", "\t", "또 다른 글"),
@@ -32,7 +25,7 @@ def test_texts_of_the_tasks_own_files_are_left_out_and_counted(tmp_path: Path, l
     path = tmp_path / "texts.txt.gz"
     with gzip.open(path, "wt", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
-    kept, counts = read_unlabelled(path, "document", labelled, OWN)
+    kept, counts = read_unlabelled(path, "document", OWN)
     assert kept == ["새로운 글", "최고라고는 못 하겠다", "또 다른 글"]
     assert counts == {
         "found": 9,
@@ -45,10 +38,10 @@ def test_texts_of_the_tasks_own_files_are_left_out_and_counted(tmp_path: Path, l
     }
 
 
-def test_a_table_has_its_texts_in_the_tasks_column(tmp_path: Path, labelled: Path) -> None:
+def test_a_table_has_its_texts_in_the_tasks_column(tmp_path: Path) -> None:
     path = tmp_path / "texts.jsonl"
     path.write_text('{"document": "새로운\\n글"}\n{"document": 3}\n', encoding="utf-8")
-    kept, counts = read_unlabelled(path, "document", labelled, OWN)
+    kept, counts = read_unlabelled(path, "document", OWN)
     assert (kept, counts["found"], counts["malformed"]) == (["새로운\n글"], 1, 1)
 
 
@@ -61,7 +54,7 @@ def test_a_table_has_its_texts_in_the_tasks_column(tmp_path: Path, labelled: Pat
         ("page.html", "<html><body><p>글</p></body></html>", r"articles in markup \(html\)"),
     ],
 )
-def test_files_of_another_kind_are_refused(tmp_path: Path, labelled: Path, name: str, text: str, told: str) -> None:
+def test_files_of_another_kind_are_refused(tmp_path: Path, name: str, text: str, told: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(ClozeError, match=told):
-        read_unlabelled(tmp_path / name, "document", labelled, OWN)
+        read_unlabelled(tmp_path / name, "document", OWN)

@@ -12,7 +12,7 @@ anywhere in JSON, is a test text. So questions and contexts, both sentences of a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,12 +113,19 @@ def read_test_texts(files: Mapping[str, Path], settings: CleaningSettings) -> Te
 
     Raises ClozeError for a file that is missing, not UTF-8, or begins like JSON and is none.
     """
+    return prepare_test_texts(
+        {name: (string for file in files_below(path) for string in _strings(file)) for name, path in files.items()},
+        settings,
+    )
+
+
+def prepare_test_texts(sets: Mapping[str, Iterable[str]], settings: CleaningSettings) -> TestTexts:
+    """The texts of test sets, by the sets' names."""
     import numpy as np
 
     texts: list[str] = []
     set_of: list[int] = []
-    for place, path in enumerate(files.values()):
-        strings = (string for file in files_below(path) for string in _strings(file))
+    for place, strings in enumerate(sets.values()):
         found = (letters(mask(string, settings.mask_personal_data, Counts())) for string in strings)
         texts += [text for text in found if len(text) >= LEAST_LETTERS]
         set_of += [place] * (len(texts) - len(set_of))
@@ -138,7 +145,7 @@ def read_test_texts(files: Mapping[str, Path], settings: CleaningSettings) -> Te
         return _Windows(size, hashes[order], owner[wanted][order], starts)
 
     return TestTexts(
-        tuple(files),
+        tuple(sets),
         np.array(set_of, np.int32),
         windows(settings.overlap_letters, left >= settings.overlap_letters),
         windows(LEAST_LETTERS, first & ~is_long[owner]),

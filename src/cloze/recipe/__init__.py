@@ -168,6 +168,16 @@ class Recipe(Settings):
         folders = [Path(name) for name in task.teachers if name not in named]
         return [named[name] for name in task.teachers if name in named], folders
 
+    def all_teachers_of(self, task: TaskSettings) -> list[TaskSettings]:
+        """The tasks that are a task's teachers, and theirs, and so on."""
+        found: dict[str, TaskSettings] = {}
+        waiting = [task]
+        while waiting:
+            teachers, _ = self.teachers_of(waiting.pop())
+            waiting += [teacher for teacher in teachers if teacher.name not in found]
+            found |= {teacher.name: teacher for teacher in teachers}
+        return list(found.values())
+
 
 def unfit_family(model: ModelSettings, inputs: InputSettings, masking: MaskingSettings) -> list[tuple[str, str]]:
     """What a family does not learn from in rows of pretraining: (keys, message) for each, as `refuse` takes them."""

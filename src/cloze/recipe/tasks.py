@@ -157,6 +157,15 @@ class TaskSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _columns_differ(self) -> TaskSettings:
+        labels = self.label_columns or [self.label_column]
+        named = {"second_text_column": self.second_text_column, "text_column": self.text_column}
+        twice = [name for name, column in named.items() if column in labels]
+        twice += ["second_text_column text_column"] * (self.second_text_column == self.text_column)
+        refuse([(names, "two columns of a table have one name: the text, its label would be known") for names in twice])
+        return self
+
+    @model_validator(mode="after")
     def _test_is_apart(self) -> TaskSettings:
         message = f"test_frac is a share of the training file, but test names another one, {self.test}"
         refuse([("test_frac test train", message)] if self.test_frac and self.test != self.train else [])

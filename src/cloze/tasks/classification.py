@@ -47,7 +47,9 @@ def class_names(train: Examples, test: Examples) -> tuple[str, ...]:
             f"{train.path}: every one of the {len(train.labels):,} examples has the label {train.labels[0]!r}. "
             "A classifier needs two classes or more: check the labels' column, or shuffle the file before cutting it."
         )
-    classes = sorted(known, key=int) if all(_is_whole_number(name) for name in known) else sorted(known)
+    classes = sorted(known)  # So that 1 and 01, which are one number, have an order, too.
+    if all(_is_whole_number(name) for name in known):
+        classes.sort(key=int)
     refuse_unseen(train.path, test.path, zip(test.lines, test.labels, strict=True), classes)
     return tuple(classes)
 

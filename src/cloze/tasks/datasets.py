@@ -138,7 +138,7 @@ def columns_of(
 
 
 def _check_header(path: Path, header: Sequence[str], wanted: Sequence[str], faults: Faults) -> None:
-    """Raises ClozeError if a column of `wanted` is missing, or all are."""
+    """Raises ClozeError if a column of `wanted` is missing or there more than once, or if all are missing."""
     if not header:
         faults.settle(0)
     for column in wanted:
@@ -148,6 +148,11 @@ def _check_header(path: Path, header: Sequence[str], wanted: Sequence[str], faul
                 "label_column), or add a first line that names them."
             )
             raise ClozeError(f"{path} has no column {column!r}; it has {', '.join(map(repr, header))}. {advice}")
+        if header.count(column) > 1:
+            raise ClozeError(
+                f"{path} has {header.count(column)} columns {column!r}, and which one is meant can't be told. Give "
+                "each a name of its own."
+            )
 
 
 def _of_objects(

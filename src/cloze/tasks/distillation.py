@@ -224,7 +224,7 @@ def _unlabelled(recipe: Recipe, task: TaskSettings, splits: Splits) -> tuple[lis
     assert task.unlabelled is not None
     parts = {"train": splits.train, "development": splits.development, "test": splits.test}
     own = {part: examples.texts for part, examples in parts.items() if examples is not None}
-    return read_unlabelled(recipe.data / task.unlabelled, task.text_column, recipe.data / task.test, own)
+    return read_unlabelled(recipe.data / task.unlabelled, task.text_column, own)
 
 
 def _joined(first: Features, second: Features) -> Features:

@@ -303,5 +303,5 @@ def _score(shared: Prepared, classifier: Classifier | TokenClassifier, inputs: I
 def _mean(results: Sequence[StepResult]) -> Mean:
     """Loss and accuracy over the targets of some steps. Waits for the device."""
     loss, correct = torch.stack([result.sums for result in results]).sum(dim=0)[0].tolist()
-    count = sum(result.counts[0] for result in results)
-    return Mean(loss / count, correct / count, count)
+    count = sum(result.counts[0] for result in results)  # 0 of texts without a token that has a tag
+    return Mean(loss / max(1, count), correct / max(1, count), count)

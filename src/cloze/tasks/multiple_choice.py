@@ -91,7 +91,7 @@ def _read(path: Path, task: TaskSettings) -> Choices:
         _of_array(found, task)
     elif path.suffix.lower() in (".json", ".txt"):
         _of_json(found, read_text(path), "the object")
-    elif path.suffix.lower() == ".jsonl" and '"questions"' in read_lines(path)[0]:
+    elif path.suffix.lower() == ".jsonl" and '"questions"' in next(filter(str.strip, read_lines(path))):
         for number, line in enumerate(read_lines(path), start=1):
             if line.strip():
                 _of_json(found, line, f"line {number}")

@@ -8,10 +8,11 @@ Published sets have such examples, and scores are compared on all of a set, so n
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 from unicodedata import normalize
 
+from cloze.errors import ClozeError
 from cloze.tasks.task import TaskKind
 
 SIDES = (("development", "train"), ("test", "train"), ("test", "development"))
@@ -40,6 +41,31 @@ def overlaps(kind: TaskKind[Any], parts: Mapping[str, Any]) -> dict[str, dict[st
                     "counted in results.json.",
                     stacklevel=2,
                 )
+    return found
+
+
+def learned_by_teachers(kind: TaskKind[Any], parts: Mapping[str, Any], learned: Set[str]) -> dict[str, dict[str, int]]:
+    """For development and test set: `learned_by_teachers`, how many of their examples are about what is in `learned`,
+    the plain keys that a teacher was trained on or chosen by, and not in train.
+
+    A warning says how many. Raises ClozeError if they are most: the teacher would tell what is asked.
+    """
+    own = set(map(plain, kind.keys(parts["train"])))
+    found: dict[str, dict[str, int]] = {}
+    for name in ("development", "test"):
+        if (part := parts[name]) is None:
+            continue
+        keys = list(map(plain, kind.keys(part)))
+        known = sum(key.strip("\0") != "" and key in learned and key not in own for key in keys)
+        found[name] = {"learned_by_teachers": known}
+        told = f"its teachers learned from {known:,} of the {len(keys):,} {name} examples"
+        if 2 * known > len(keys):
+            raise ClozeError(
+                f"{told}, which the task itself has not learned from. Let teachers and student set the same part of "
+                "the same file apart (test_frac, development_frac), or take teachers that learned from other texts."
+            )
+        if known:
+            warnings.warn(f"{told}. They are kept, and counted in results.json.", stacklevel=2)
     return found
 
 

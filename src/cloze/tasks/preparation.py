@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from cloze.errors import ClozeError
 from cloze.files import files_below, hash_json, sha256_file
 from cloze.interop.huggingface import CONFIG_FILE, WEIGHTS_FILE, load_model
 from cloze.tasks.distillation import TAUGHT, Lesson, teach
+from cloze.tasks.overlap import learned_by_teachers, plain
 from cloze.tasks.selection import Splits, of_part, read_splits
 from cloze.tasks.task import Inputs, Labels, Layout, TaskKind, kind_of
 from cloze.training.distributed import choose_device
@@ -65,12 +67,36 @@ class Prepared:
         return max(1, round(self.settings.epochs * self.epoch_steps))
 
 
+def read_task(recipe: Recipe, task: TaskSettings) -> Splits:
+    """`read_splits`; of a task with teachers that are the recipe's, with the counts of what they learned of its parts.
+
+    Raises ClozeError also if that is much of the development or the test set.
+    """
+    splits, teachers = read_splits(recipe.data, task), recipe.all_teachers_of(task)
+    if not teachers:
+        return splits
+    kind = kind_of(task.kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # They were told when the teacher's own files were read.
+        theirs = [read_splits(recipe.data, teacher) for teacher in teachers]
+    parts = [part for of_one in theirs for part in (of_one.train, of_one.development) if part is not None]
+    learned = {plain(key) for part in parts for key in kind.keys(part)}
+    try:
+        found = learned_by_teachers(
+            kind, {"train": splits.train, "development": splits.development, "test": splits.test}, learned
+        )
+    except ClozeError as error:
+        raise ClozeError(f"task {task.name}: {error}") from None
+    counts = {name: {**of_part, **found.get(name, {})} for name, of_part in splits.counts.items()}
+    return replace(splits, counts=counts)
+
+
 def prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[Prepared, list[Prepared], dict[str, Any]]:
     """Read and tokenise the files and load the model.
 
     Returns the task, the same with each smaller share of the training examples, and the counts of what was read.
     """
-    kind, splits = kind_of(task.kind), read_splits(recipe.data, task)
+    kind, splits = kind_of(task.kind), read_task(recipe, task)
     model, tokenizer = load_model(model_folder, headless=True)
     length = task.length or recipe.inputs.length
     if length > model.encoder.config.max_length:
@@ -86,14 +112,15 @@ def prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[Pre
         for name, examples in parts.items()
         if examples is not None
     }
-    files = [recipe.data / path for path in task.files.values()]
+    files = {name: recipe.data / path for name, path in task.files.items()}
     model_files = [model_folder / name for name in (WEIGHTS_FILE, CONFIG_FILE)]  # Heads and dropout have no weights.
     decides = {
         "task": task.model_dump(exclude={"name", *task.files, "seeds", "shares", "from_random_weights", "teachers"}),
         "training": recipe.training.model_dump(include=_TRAINING_FIELDS),
         "length": length,
         "tokenizer": tokenizer.fingerprint,
-        "files": [sha256_file(file) for path in [*files, *model_files] for file in files_below(path)],
+        "files": {name: [sha256_file(file) for file in files_below(path)] for name, path in files.items()},
+        "model": [sha256_file(file) for file in model_files],
     }
     shared = Prepared(
         recipe=recipe,

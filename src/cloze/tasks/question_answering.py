@@ -110,12 +110,18 @@ def lay_out(
     texts = layout.tokenizer.encode([normalize("NFC", question.text) for question in questions])
     labels: list[tuple[int, int]] = []
     rows, tokens, may_start = [0], [], []
-    cut, unseen = 0, 0
+    counts = dict.fromkeys(("questions_cut", "answers_without_token", "answers_in_no_window", "answers_too_long"), 0)
     for question, whole in zip(questions, texts, strict=True):
         asked, (ids, spans) = whole[: reading.longest_question], read[question.context]
         answer = None if question.span is None else _tokens_of(question.span, spans)
-        cut, unseen = cut + (len(asked) < len(whole)), unseen + (question.span is not None and answer is None)
         found = windows(len(ids), layout.length - builder.specials - len(asked), reading.stride)
+        fits = answer is not None and any(start <= answer[0] and answer[1] < end for start, end in found)
+        counts["questions_cut"] += len(asked) < len(whole)
+        counts["answers_without_token"] += question.span is not None and answer is None
+        counts["answers_in_no_window"] += answer is not None and not fits
+        counts["answers_too_long"] += answer is not None and answer[1] - answer[0] >= reading.longest_answer
+        # Not "no answer": there is one, which no row shows whole.
+        unseen = question.unlocated or (question.span is not None and not fits)
         best, before = best_windows(found), builder.start_of_last_text(asked)
         for number, (start, end) in enumerate(found):
             builder.add(asked, ids[start:end])
@@ -128,9 +134,9 @@ def lay_out(
             may_start.append(may)
             inside = answer is not None and start <= answer[0] and answer[1] < end
             here = (before + answer[0] - start, before + answer[1] - start) if answer and inside else (0, 0)
-            labels.append((IGNORED, IGNORED) if question.unlocated else here)
+            labels.append((IGNORED, IGNORED) if unseen else here)
         rows.append(len(builder))
-    features = builder.features({"questions_cut": cut, "answers_without_token": unseen})
+    features = builder.features(counts)
     laid = Rows(
         features, np.array(rows), np.concatenate(tokens), np.concatenate(may_start), [spans for _, spans in read]
     )

@@ -41,6 +41,8 @@ LARGEST = float(np.finfo(np.float32).max)
 
 def number(label: str) -> float | None:
     """The number that a label is; None: it is none, or not finite in float32."""
+    if not label.isascii() or "_" in label:  # Python reads 1_000, and the digits of every script.
+        return None
     try:
         value = float(label)
     except ValueError:

@@ -63,7 +63,8 @@ def summary(kind: TaskKind[Any], runs: Sequence[Run]) -> dict[str, Any]:
 def with_interval(kind: TaskKind[Any], scores: Mapping[str, Any]) -> dict[str, Any]:
     """The scores of a test with the `interval` of the first measure in place of what it is computed from."""
     kept = {name: value for name, value in scores.items() if name != "per_example"}
-    return kept | {"interval": bootstrap(scores["per_example"], kind.resample)}
+    there_is_one = scores[kind.measures[0]] is not None
+    return kept | {"interval": bootstrap(scores["per_example"], kind.resample) if there_is_one else None}
 
 
 def examples_per_s(runs: Sequence[Run]) -> float:

@@ -1,17 +1,18 @@
 """Which examples are learned from, which choose the epoch, and which are only tested.
 
 The epoch may be chosen by a development set, never by the test set: its own file, or training examples that a hash of
-what they are about sets apart. So equal texts, and questions about one text, are on one side, and examples that are
-added later move no other. Parts of the training examples, for the question how much more of them would help, are the
-first ones of another order by hash: a larger part holds every smaller one.
+what they are about sets apart. So equal texts, questions about one text, and pairs with the same first text (a
+premise's other hypotheses would give the last one away) are on one side, and examples that are added later move no
+other. Examples whose label only the part would have, with all that are about the same, are learned from instead:
+nothing could predict it. A test set that is a part of the one labelled file is made in the same way.
 
-A test set that is a part of the one labelled file is made in the same way. There, pairs with the same first text stay
-together too, as the labels of a premise's other hypotheses would give the last one away; and examples whose label only
-the test would have, with all that are about the same, are learned from instead: nothing could predict it.
+Parts of the training examples, for the question how much more of them would help, are the first ones of another order
+by hash: a larger part holds every smaller one.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
 
 Places = NDArray[np.int64]
+
+FEW = 30
+"""Examples of a part below which a warning says that they are few: 1 is 3 points of accuracy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def read_splits(data: Path, task: TaskSettings) -> Splits:
     counts, labelled = {}, train
     if task.test_frac:
         kind.classes(labelled, labelled)  # What is wrong with the labels is told of the whole file.
-        train, test, moved = _test_apart(kind, labelled, task.test_frac, paths["train"])
+        train, test, moved = _apart(kind, labelled, task.test_frac, "test", paths["train"])
         counts["labelled file"] = {**labelled.counts, "moved_to_train": moved}
     classes = kind.classes(train, test)
     counts |= {"train": train.counts, "test": test.counts}
@@ -77,9 +81,9 @@ def read_splits(data: Path, task: TaskSettings) -> Splits:
         _refuse_test_file(task, paths)
         counts["development"] = development.counts
     elif task.development_frac:
-        counts["train file"] = train.counts
-        sides = split(kind.keys(train), task.development_frac)
-        train, development = _take(kind, train, sides, task.development_frac, "development", paths["train"])
+        whole = train.counts
+        train, development, moved = _apart(kind, train, task.development_frac, "development", paths["train"])
+        counts["train file"] = {**whole, "moved_to_train": moved}
         counts |= {"train": train.counts, "development": development.counts}
     train = kind.learnable(train)
     counts["train"] = train.counts
@@ -88,37 +92,40 @@ def read_splits(data: Path, task: TaskSettings) -> Splits:
     return Splits(labelled, train, development, test, classes, settings, counts)
 
 
-def split(keys: Sequence[str], frac: float, purpose: str = "development") -> tuple[Places, Places]:
+def split(keys: Sequence[str], frac: float, purpose: str) -> tuple[Places, Places]:
     """Places to learn from, and about `frac` of all that are set apart; equal keys are on one side."""
     apart = _drawn(keys, purpose) < frac
     return np.flatnonzero(~apart), np.flatnonzero(apart)
 
 
-def _test_apart(kind: TaskKind[Any], examples: Any, frac: float, path: Path) -> tuple[Any, Any, int]:
-    """The examples to learn from, those to test on, and how many of the former were moved there for their labels."""
+def _apart(kind: TaskKind[Any], examples: Any, frac: float, purpose: str, path: Path) -> tuple[Any, Any, int]:
+    """The examples to learn from, those set apart, and how many of the former were moved there for their labels.
+
+    Raises ClozeError if there are none of either.
+    """
     keys = [plain(key).partition("\0")[0] for key in kind.keys(examples)]
-    learned, apart = split(keys, frac, "test")
+    learned, apart = split(keys, frac, purpose)
     labels = kind.labels(examples)
     seen = {name for place in learned for name in labels[place]}
     lonely = {keys[place] for place in apart if not seen.issuperset(labels[place])}
     stays = np.array([keys[place] not in lonely for place in apart], dtype=np.bool_)
-    sides = np.sort(np.concatenate([learned, apart[~stays]])), apart[stays]
-    return *_take(kind, examples, sides, frac, "test", path), int((~stays).sum())
-
-
-def _take(
-    kind: TaskKind[Any], examples: Any, sides: tuple[Places, Places], frac: float, purpose: str, path: Path
-) -> tuple[Any, Any]:
-    """The examples of both sides of a split. Raises ClozeError if there are none of either."""
-    learned, apart = sides
+    moved = int((~stays).sum())
+    learned, apart = np.sort(np.concatenate([learned, apart[~stays]])), apart[stays]
     if not len(learned) or not len(apart):
         flag = " (--test)" if purpose == "test" else ""
+        why = f"{moved:,} more have labels that no other example has, and are learned from" if moved else ""
         raise ClozeError(
             f"{path} has too few examples for a {purpose} part: {purpose}_frac {frac:g} sets {len(apart):,} of "
-            f"{len(learned) + len(apart):,} examples apart and leaves {len(learned):,} to learn from (examples about "
-            f"one text stay together). Name a {purpose} file{flag}, or change {purpose}_frac in a recipe."
+            f"{len(keys):,} examples apart and leaves {len(learned):,} to learn from "
+            f"({why or 'examples about one text stay together'}). Name a {purpose} file{flag}, or change "
+            f"{purpose}_frac in a recipe."
         )
-    return kind.take(examples, learned.tolist()), kind.take(examples, apart.tolist())
+    if len(apart) < FEW:
+        warnings.warn(
+            f"{path}: the {purpose} part is {len(apart):,} of {len(keys):,} examples, too few to tell good from bad.",
+            stacklevel=3,
+        )
+    return kind.take(examples, learned.tolist()), kind.take(examples, apart.tolist()), moved
 
 
 def part(keys: Sequence[str], share: float) -> Places:

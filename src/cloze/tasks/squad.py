@@ -136,7 +136,7 @@ def _asked(path: Path, faults: Faults) -> Iterator[_Asked]:
     if listed and isinstance(listed[0], dict) and "context" in listed[0]:
         yield from _asked_in_rows("object", enumerate(listed, start=1), faults)
     else:
-        yield from _asked_in_articles(path, listed)
+        yield from _asked_in_articles(path, listed, faults)
 
 
 def _is_row(line: str) -> bool:
@@ -163,7 +163,7 @@ def _asked_in_rows(kind: str, rows: Iterable[tuple[int, Any]], faults: Faults) -
         yield _Asked(record, str(number if name is None else name), context, paragraph, place, place)
 
 
-def _asked_in_articles(path: Path, articles: Sequence[Any]) -> Iterator[_Asked]:
+def _asked_in_articles(path: Path, articles: Sequence[Any], faults: Faults) -> Iterator[_Asked]:
     """SQuAD's nested lists. Raises ClozeError where they are not."""
     number, paragraph_number = 0, -1
     for i, article in enumerate(articles):
@@ -172,10 +172,13 @@ def _asked_in_articles(path: Path, articles: Sequence[Any]) -> Iterator[_Asked]:
             where = f"{path}, {title}, paragraph {j}"
             context = _get(paragraph, "context", str, where)
             for record in _get(paragraph, "qas", list, where):
-                key = "guid" if isinstance(record, dict) and "id" not in record else "id"
-                name, number = str(_get(record, key, (str, int), where)), number + 1
+                number += 1
                 place = f"{title}, paragraph {j}, question {number}"
-                yield _Asked(record, name, context, paragraph_number, title, place)
+                name = record.get("id", record.get("guid")) if isinstance(record, dict) else None
+                if isinstance(name, str | int):
+                    yield _Asked(record, str(name), context, paragraph_number, title, place)
+                else:
+                    faults.add(place, f"it has no 'id' (nor 'guid'), which answers go by: {str(record)[:40]!r}")
 
 
 def count_questions(questions: Sequence[Question], contexts: Sequence[str]) -> dict[str, int]:

@@ -216,8 +216,11 @@ def align(texts: Sequence[str], units: Sequence[Sequence[Span]], layout: Layout,
         best = best_windows(cut)
         token_of, begins_of = _tokens_of_units(spans_of_units, spans.tolist())
         for token in token_of:
+            if token < 0:
+                places.append(-1)
+                continue
             window = int(best[token])
-            places.append(int(starts[window]) + 1 + token - cut[window][0] if token >= 0 else -1)
+            places.append(int(starts[window]) + 1 + token - cut[window][0])
         begins += begins_of
         for start, end in cut:
             builder.add(ids[start:end])
@@ -338,7 +341,7 @@ def entities(text: str, units: Sequence[Span], tags: Sequence[str]) -> list[Enti
     before = ""
     for (start, end), tag in zip(units, tags, strict=True):
         # A published model may have plain tags, of which equal ones in a row are one.
-        side, name = (tag[0], tag[2:]) if tag[:2] in ("B-", "I-") else ("I", tag.removeprefix("O"))
+        side, name = (tag[0], tag[2:]) if tag[:2] in ("B-", "I-") else ("I", "" if tag == "O" else tag)
         if name and side == "I" and before == name:
             found[-1][2] = end
         elif name:

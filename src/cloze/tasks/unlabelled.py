@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from cloze.corpus.contamination import read_test_texts
+from cloze.corpus.contamination import prepare_test_texts
 from cloze.corpus.counts import Counts
 from cloze.corpus.readers import open_reader
 from cloze.corpus.shingles import letters
@@ -24,9 +24,7 @@ COMPARED_TEXTS = 1_000
 """Texts that are compared with the test's at once."""
 
 
-def read_unlabelled(
-    path: Path, text_column: str, test_file: Path, own: Mapping[str, Sequence[str]]
-) -> tuple[list[str], dict[str, int]]:
+def read_unlabelled(path: Path, text_column: str, own: Mapping[str, Sequence[str]]) -> tuple[list[str], dict[str, int]]:
     """The texts of a file that are not in the task's own, in order, and the counts of all that it has.
 
     The file has lines of text (white space around them and blank ones mean nothing) or is a table with `text_column`;
@@ -34,7 +32,7 @@ def read_unlabelled(
     Counts: found; of these in_<part> for each part, repeated and kept; and malformed, records that can't be read.
     Raises ClozeError for a file that is of another kind or missing, or of which nothing is left.
     """
-    tests = read_test_texts({"test": test_file}, CleaningSettings())
+    tests = prepare_test_texts({"test": own["test"]}, CleaningSettings())
     standing = {letters(text): f"in_{part}" for part, texts in own.items() for text in texts}
     counts = dict.fromkeys(("found", *(f"in_{part}" for part in own), "repeated", "kept"), 0)
     kept, read = [], Counts()

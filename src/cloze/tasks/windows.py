@@ -24,11 +24,12 @@ TOKENISE_TEXTS = 1_000
 def windows(tokens: int, room: int, stride: int) -> list[tuple[int, int]]:
     """(start, end) of windows of at most `room` tokens, `stride` apart, over `tokens`; at least one, maybe empty.
 
-    No token is left out: a stride beyond the room is shortened to it.
+    A stride that would leave windows without overlap is shortened to half of the room.
     """
     found = [(0, min(tokens, room))]
+    step = stride if stride < room else max(1, room // 2)
     while found[-1][1] < tokens:
-        start = found[-1][0] + min(stride, room)
+        start = found[-1][0] + step
         found.append((start, min(tokens, start + room)))
     return found
 
@@ -70,7 +71,8 @@ def compose(text: str) -> Composed:
     first, joined = 0, ""
     for place, character in enumerate([*text, ""]):
         longer, alone = (unicodedata.normalize("NFC", part) for part in (joined + character, character))
-        grows = character and (unicodedata.combining(character) or longer != joined + alone)
+        # Some signs are no marks, and are composed of marks alone.
+        grows = character and (unicodedata.combining(alone[0]) or longer != joined + alone)
         if joined and not grows:
             parts.append(joined)
             origins += [(first, place)] * len(joined)
