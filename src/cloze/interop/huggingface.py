@@ -227,8 +227,8 @@ def _alone(described: Mapping[str, Any], family: Family) -> str | None:
     """The class that config.json names, if it is an encoder alone: BertModel, or ELECTRA's generator."""
     names = described.get("architectures")
     last = names[0] if isinstance(names, list) and names else None
-    of_generator = "ForMaskedLM" if _pretraining_head(family) != "ForMaskedLM" else "Model"
-    return last if isinstance(last, str) and last.endswith(("Model", of_generator)) else None
+    endings = ("Model",) if _pretraining_head(family) == "ForMaskedLM" else ("Model", "ForMaskedLM")
+    return last if isinstance(last, str) and last.endswith(endings) else None
 
 
 def _pretraining_head(family: Family) -> str:
