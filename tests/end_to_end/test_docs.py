@@ -54,7 +54,7 @@ def test_the_python_of_the_docs_runs(
 
     monkeypatch.setattr(cloze, "run", short)
     (whole_road,) = pieces(f"recipes.{end}")
-    assert (folder / run(whole_road, folder)["folder"] / "report.html").is_file()
+    assert (folder / run(whole_road, folder, __name__="__main__")["folder"] / "report.html").is_file()
 
     (report,) = pieces(f"report.{end}")
     assert (folder / run(report, folder)["path"]).is_file()

@@ -81,7 +81,7 @@ class CorpusSettings(Settings):
     create_pretraining_data.py (sentences)."""
     sentences: Literal["rules", "kiwi"] = "rules"
     """How prose is split. rules: cloze's own, for Korean and English; kiwi: the analyser kiwipiepy, for Korean, which
-    needs `pip install 'cloze[korean]'` and some 100 times as long. Unit: name. Source: benchmarks/sentences.py."""
+    needs `pip install 'cloze[korean]'` and some 150 times as long. Unit: name. Source: benchmarks/sentences.py."""
     max_documents: Count | None = None
     """Stop after this many kept documents; null: all. Unit: documents. Source: study (20,000)."""
     markup: MarkupSettings = MarkupSettings()

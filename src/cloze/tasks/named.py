@@ -16,7 +16,10 @@ from cloze.errors import ClozeError
 if TYPE_CHECKING:
     from cloze.recipe import TaskSettings
 
-KOELECTRA = "KoELECTRA, README (github.com/monologg/KoELECTRA; its code scores every checkpoint on the test set)"
+KOELECTRA = (
+    "KcELECTRA, README (github.com/Beomi/KcELECTRA), and KoELECTRA, README (github.com/monologg/KoELECTRA; its code "
+    "scores every checkpoint on the test set)"
+)
 KLUE = "KLUE, table of baselines (arXiv:2105.09680; github.com/KLUE-benchmark/KLUE)"
 ROBERTA = "RoBERTa, table 2, full sentences (arXiv:1907.11692)"
 
