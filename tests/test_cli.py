@@ -165,6 +165,15 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
+def test_a_study_is_not_started_by_torchrun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its processes would each take another cell, and add the gradients of all."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert call("study", str(REPOSITORY / "studies" / "family.yaml")) == 2
+    assert "Start it without torchrun" in " ".join(capsys.readouterr().err.split())
+
+
 def test_several_seeds_stand_behind_one_flag(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

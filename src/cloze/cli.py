@@ -136,6 +136,11 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False, so_far: bool
     from cloze.study.search import read_search
     from cloze.study.tables import cells_table
 
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ClozeError(
+            "torchrun's processes train one run together, and those of a study take a cell each. Start it without "
+            "torchrun: the same command, given in several processes, shares the cells out."
+        )
     flags = parse_overrides(overrides)
     settings, cells = read_study(file, flags)
     if settings.search is not None:
@@ -161,6 +166,7 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False, so_far: bool
 def _search(search: Search, *, dry_run: bool) -> None:
     """Run the trials of a search and show what they found; with `dry_run` only show what there is to do."""
     from rich.console import Console
+    from rich.text import Text
 
     from cloze.report.tables import as_rich
     from cloze.study.search import read_trials, run_trials
@@ -170,7 +176,7 @@ def _search(search: Search, *, dry_run: bool) -> None:
         Console().print(*map(as_rich, plan_tables(search, read_trials(search))))
         return
     tables, words = write_search_results(search, run_trials(search, make_progress()))
-    Console().print(*map(as_rich, tables), words)
+    Console().print(*map(as_rich, tables), Text(words))
     print(f"\nBest recipe: {search.folder / 'best.yaml'}\nReport: {search.folder / 'report.html'}")
 
 

@@ -29,5 +29,9 @@ class SourceDamaged(ClozeError):
     """A source ends in the middle or cannot be read any further: what came before is good."""
 
 
+class OutOfMemoryError(ClozeError):
+    """What was to be computed does not fit into memory: the same settings would not again."""
+
+
 class NotFiniteError(ClozeError):
     """A loss or gradient became NaN or infinite: the same settings would do so again."""

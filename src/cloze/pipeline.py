@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloze.errors import ClozeError
+from cloze.errors import ClozeError, OutOfMemoryError
 from cloze.files import files_below, os_errors, read_manifest, write_json, write_text
 from cloze.interop.start import load_start, tokenizer_of_start, with_sizes_of_start
 from cloze.recipe import SEGMENT_FORMATS, Recipe, TaskSettings
@@ -75,7 +75,7 @@ def _memory_errors(recipe: Recipe) -> Iterator[None]:
         if not of_memory and "can't allocate memory" not in str(error):  # A CPU's has no class of its own.
             raise
         first = str(error).partition("\n")[0][:200] or "no memory is left"
-        raise ClozeError(
+        raise OutOfMemoryError(
             f"the run {recipe.name} does not fit into memory ({first}). Set training.micro_batch_rows (or, for a task, "
             "its batch_rows) to less than now, or take shorter rows or a smaller model; what is finished is kept."
         ) from error

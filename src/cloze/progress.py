@@ -59,11 +59,12 @@ class RichProgress:
             with _bar(self._console, name, total, unit) as meter:
                 yield meter
         else:
-            meter = _LineMeter(self._console, name, total, unit, self._line_every_s)
-            yield meter
-        self._console.print(
-            f"{name}: {time.monotonic() - started_at:.1f} s", highlight=False, markup=False, soft_wrap=True
-        )
+            self._print(name)
+            yield _LineMeter(self._console, name, total, unit, self._line_every_s)
+        self._print(f"{name}: {time.monotonic() - started_at:.1f} s")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class _SilentMeter:

@@ -92,15 +92,17 @@ class Workers:
             self._closed = True
             workers = list(self._all)
         for worker in workers:
-            worker.process.kill()
+            worker.process.kill()  # All at once; the next loop waits for each.
         for worker in workers:
             worker.process.join()
 
     def _call(self, function: Callable[..., T], arguments: tuple[object, ...]) -> T:
+        unstarted: OSError | None = None
         for _ in range(ATTEMPTS):
             try:
                 worker = self._take()
-            except OSError:  # It was killed while it was started.
+            except OSError as error:  # It was killed while it was started, or the system lets none be started.
+                unstarted = error
                 continue
             try:
                 answered, answer = worker.ask(function, arguments)
@@ -115,7 +117,8 @@ class Workers:
                 result: T = answer
                 return result
             raise answer
-        raise WorkerDied(f"{ATTEMPTS} workers died of it, one after another")
+        last = "" if unstarted is None else f" (one could not be started: {unstarted.strerror or unstarted})"
+        raise WorkerDied(f"{ATTEMPTS} workers died of it, one after another{last}")
 
     def _take(self) -> _Worker:
         with suppress(IndexError):

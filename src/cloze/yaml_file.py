@@ -41,7 +41,7 @@ def load(path: Path) -> tuple[object, Problems]:
         raise RecipeError(_yaml_message(path, error)) from None
     except RecursionError:
         raise RecipeError(f"{path}: brackets or sections are nested too deeply; a recipe has three levels.") from None
-    except (ValueError, AttributeError) as error:  # A tag (`!!int x`) that its value does not fit; an endless number.
+    except (ValueError, LookupError, AttributeError) as error:  # A tag (`!!int x`) and a value that does not fit it.
         raise RecipeError(f"{path} holds a value that cannot be read: {error}.") from None
 
 

@@ -74,11 +74,11 @@ def test_archives_in_folders_are_found_by_their_endings(tmp_path: Path, make: ob
 
 
 def test_names_that_lead_out_of_the_archive_are_left_out_and_counted(tmp_path: Path) -> None:
-    names = ["../a.txt", "/b.txt", "c/../../d.txt", "C:/e.txt", "f.txt"]
+    names = ["../a.txt", "/b.txt", "c/../../d.txt", "C:/e.txt", "f.txt", "Re:zero.txt", "1:1.txt"]
     path = zipped(tmp_path / "x", {name: b"x" for name in names})
     chosen = CorpusSettings(sources=[path])
     found, counts = source_files(chosen, tmp_path), Counts()
-    assert found == [path / "f.txt"]
+    assert found == [path / "1:1.txt", path / "Re:zero.txt", path / "f.txt"]
     assert ignored_members(found, chosen, counts) == 4
     assert counts.dropped["file that leads out of its archive"].examples == [f"x: {name}" for name in names[:3]]
     with pytest.raises(ClozeError, match=r"x holds \.\./a\.txt, which leads out of it"):
@@ -94,6 +94,26 @@ def test_hidden_files_of_an_archive_are_left_out_and_counted(tmp_path: Path) -> 
     found, counts = source_files(chosen, tmp_path), Counts()
     assert found == [path / "a.txt"]
     assert ignored_members(found, chosen, counts) == 3 and not counts.dropped
+
+
+@pytest.mark.parametrize("kind", ["zip", "7z"])
+def test_links_in_an_archive_are_no_documents(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a.txt").write_text("가.", encoding="utf-8")
+    (tmp_path / "link.txt").symlink_to("a.txt")
+    path = tmp_path / f"x.{kind}"
+    if kind == "7z":
+        with py7zr.SevenZipFile(path, "w") as archive:
+            for name in ("a.txt", "link.txt"):
+                archive.write(tmp_path / name, name)
+    else:
+        with zipfile.ZipFile(path, "w") as packed:
+            packed.write(tmp_path / "a.txt", "a.txt")
+            link = zipfile.ZipInfo("link.txt")
+            link.external_attr = 0o120777 << 16
+            packed.writestr(link, "/etc/passwd")
+    chosen = CorpusSettings(sources=[path])
+    assert source_files(chosen, tmp_path) == [path / "a.txt"]
+    assert ignored_members(source_files(chosen, tmp_path), chosen, Counts()) == 1
 
 
 @pytest.mark.parametrize("name", ["./a.txt", "d//a.txt", "./d/./a.txt", "d\\a.txt"])

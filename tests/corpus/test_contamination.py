@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import tracemalloc
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,25 @@ def test_laughter_of_any_length_is_the_same(tmp_path: Path) -> None:
     tests = read(table(tmp_path, SHORT + "ㅋㅋㅋㅋㅋㅋㅋ", "ㅋ" * 100))
     assert tests.texts("t") == 1
     assert tests.find([SHORT + "ㅋㅋㅋ", "ㅋ" * 80])[0] == [True, False]
+
+
+def test_a_letter_that_is_repeated_across_two_sentences_hides_nothing(tmp_path: Path) -> None:
+    text = "정말 재미있는 영화였어요 하하. 하하 다음에도 또 보러 가고 싶습니다"
+    tests = read(table(tmp_path, text))
+    assert tests.find([text])[0] == [True]
+    first, second = text.split(". ")
+    assert tests.find([f"{first}.", second])[0] == [True, True]
+
+
+def test_a_beginning_that_all_tests_share_costs_one(tmp_path: Path) -> None:
+    """Thousands of test texts by one template, met again and again, take no memory for each pair."""
+    tests = read(table(tmp_path, *(f"{LONG} {number}" for number in range(2_000))))
+    tracemalloc.start()
+    touched, numbers = tests.find([LONG] * 50)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert touched == [True] * 50 and len(numbers) == 2_000
+    assert peak < 20_000_000
 
 
 def test_the_texts_found_are_named(tmp_path: Path) -> None:

@@ -58,6 +58,24 @@ def test_html_that_does_not_close(unit: str) -> None:
     assert ("markup that does not close, taken out roughly" in counts.changed) == (deep or unit == "<b a=")
 
 
+def test_styles_that_every_block_would_open_again_are_taken_out_roughly() -> None:
+    """The parser adds what was not closed to each block behind: fourteen kilobytes would become 400,000 elements."""
+    page = "".join(f"<font color={number}>" for number in range(1_500)) + "</p><p>가" * 1_000
+    counts = Counts()
+    assert plain_text(page, "html", MarkupSettings(), counts, "나쁜 쪽").split() == ["가"] * 1_000
+    assert "markup that does not close, taken out roughly" in counts.changed
+    assert not html.is_too_deep("<p><b>가</b> <i>나</i>" * 50_000)
+
+
+def test_wide_tables_of_short_rows_are_read_as_lines() -> None:
+    table = "|a" * 1_000 + "\n" + "|-" * 1_000 + "\n" + "|가\n" * 64 + "\n\n"
+    assert not markdown.has_endless_tables(table) and not markdown.has_endless_tables(MARKDOWN)
+    counts = Counts()
+    text = plain_text(table * 20, "markdown", MarkupSettings(), counts, "나쁜 쪽")
+    assert text.count("가") == 20 * 64
+    assert "markup that does not close, taken out roughly" in counts.changed
+
+
 def test_a_long_page_is_not_deep() -> None:
     assert not html.is_too_deep("<div><p>가<p>나<ul><li>다</ul></div>" * 10_000)
 

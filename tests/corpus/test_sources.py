@@ -134,6 +134,9 @@ def test_patterns_give_what_fits_them_once(tmp_path: Path) -> None:
     assert found("wiki/*.json", "wiki/a.json") == ["wiki/a.json", "wiki/b.json"]
     assert found("**/*.json") == ["wiki/a.json", "wiki/b.json", "wiki/deep/c.json"]
     assert found(f"{tmp_path}/wiki/[b]*") == ["wiki/b.json"]
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "d.txt").write_text("x")
+    assert found(".cache/*.txt") == [".cache/d.txt"], "whoever names a hidden folder means it"
     with pytest.raises(ClozeError, match=r"wiki/\*\.xml fits nothing in .*/wiki, which holds .hidden.json, a.json"):
         found("wiki/*.xml")
     with pytest.raises(ClozeError, match=r"a pattern with `\.\.`"):
@@ -162,6 +165,19 @@ def test_what_comes_before_a_cut_is_kept(tmp_path: Path, pack: Pack, kind: str) 
     whole = len(lines.encode())
     lost = 1_000_000 if pack is bz2.compress else 200_000
     assert len(read) > len(texts) * (1 - lost / whole)
+
+
+def test_of_a_document_that_is_cut_what_came_before_is_kept(tmp_path: Path) -> None:
+    """A file without blank lines is one long document."""
+    lines = [f"문장 {number} {os.urandom(20).hex()}." for number in range(5_000)]
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode())[:-20_000])
+    read: list[str] = []
+    with pytest.raises(SourceDamaged):
+        for document in open_reader(path, CorpusSettings(sources=[path])).read(Counts()):
+            read.append(document.text)
+    (text,) = read
+    assert 3_000 < len(text.splitlines()) < 5_000
 
 
 def test_shards_do_not_make_a_large_file_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import cloze.pipeline
-from cloze.errors import ClozeError, DamagedError
+from cloze.errors import ClozeError, DamagedError, OutOfMemoryError
 from cloze.files import write_text
 from cloze.progress import Progress, Silent
 from cloze.recipe import Recipe
@@ -207,6 +207,15 @@ def test_values_that_do_not_go_together_are_a_trial_without_an_objective(folder:
     trials = run_trials(read(), Silent())
     assert any("is not a multiple of heads" in trial.failure for trial in trials)
     assert all(trial.finished for trial in trials)
+
+
+def test_a_trial_that_does_not_fit_into_memory_ends_itself_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lack(*_: object) -> Path:
+        raise OutOfMemoryError("the run does not fit into memory")
+
+    monkeypatch.setattr("cloze.pipeline.run", lack)
+    trials = run_trials(read_with_trials(2), Silent())
+    assert [trial.failure for trial in trials] == ["the run does not fit into memory"] * 2
 
 
 def test_a_killed_search_gives_the_same_trials(folder: Path) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import lzma
 import queue
+import re
+import stat
 import struct
 import threading
 import zipfile
@@ -37,6 +39,7 @@ _METHODS = {
 }
 """Methods of packing in a .7z whose damaged streams give errors. Those of PPMd end the process or never end (pyppmd
 1.3.1; github.com/miurahr/py7zr/issues/733), and the other methods are rare."""
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _SIGNATURE_BYTES, _PACKED_HEADER = 32, b"\x17"
 _CHUNK_BYTES = 1 << 20
 _WAITING_CHUNKS = 4
@@ -55,7 +58,7 @@ class Members:
     files: list[Path]
     """Paths below the archive, sorted."""
     hidden: list[str]
-    """Names that begin with a dot, and what macOS adds to a .zip; not among the files."""
+    """Names that begin with a dot, links, and what macOS adds to a .zip; not among the files."""
     outside: list[str]
     """Names that lead out of the archive; not among the files."""
 
@@ -67,11 +70,15 @@ def members(path: Path) -> Members | None:
     if magic.startswith(ZIP):
         kind, command = "zip", "unzip"
         with _zip_errors(path), zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+            infos = [info for info in archive.infolist() if not info.is_dir()]
+            names = [info.filename for info in infos]
+            links = {info.filename for info in infos if stat.S_ISLNK(info.external_attr >> 16)}
     elif magic == SEVEN_ZIP:
         kind, command = "7z", "7z x"
         with _seven_zip(path) as archive:
-            names = [info.filename for info in archive.list() if not info.is_directory]
+            listed = [info for info in archive.list() if not info.is_directory]
+            names = [info.filename for info in listed]
+            links = {info.filename for info in listed if info.is_symlink}
     else:
         return None
     if len(names) > MOST_MEMBERS[kind]:
@@ -80,8 +87,8 @@ def members(path: Path) -> Members | None:
             f"Unpack it first: {command} {path.name}"
         )
     outside = [name for name in names if not _is_inside(name)]
-    hidden = [name for name in names if _is_inside(name) and _is_hidden(name)]
-    files = [path / name for name in names if _is_inside(name) and not _is_hidden(name)]
+    hidden = [name for name in names if _is_inside(name) and (_is_hidden(name) or name in links)]
+    files = [path / name for name in names if _is_inside(name) and not _is_hidden(name) and name not in links]
     if len(set(files)) < len(files):
         raise ClozeError(f"{path} holds two files of one name. Unpack it first, and keep what you want of them.")
     return Members(sorted(files), hidden, outside)
@@ -136,7 +143,7 @@ def _stored_name(names: list[str], archive: Path, path: Path) -> str:
 def _is_inside(name: str) -> bool:
     """Whether a name stays below its archive."""
     path = PurePosixPath(name.replace("\\", "/"))
-    return not path.is_absolute() and ".." not in path.parts and ":" not in name[:3]
+    return not path.is_absolute() and ".." not in path.parts and not _DRIVE.match(name)
 
 
 def _is_hidden(name: str) -> bool:

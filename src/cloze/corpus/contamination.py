@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from cloze.corpus.counts import Counts
 from cloze.corpus.csv_rows import csv_rows
 from cloze.corpus.personal import mask
-from cloze.corpus.shingles import letters, window_hashes
+from cloze.corpus.shingles import joined_letters, letters, window_hashes
 from cloze.errors import ClozeError
 from cloze.files import files_below
 from cloze.recipe import CleaningSettings
@@ -45,18 +45,22 @@ class _Windows:
     starts: NDArray[np.bool_]
     """[a power of two] Whether there is a hash that begins with these bits: most sequences need no closer look."""
 
-    def find(self, text: str) -> list[tuple[int, int]]:
-        """(place in `text`, number of the test text) for each sequence of `text` that is one of these."""
+    def find(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Places in `text` of sequences that are one of these, [N], and the equal ones here, from and to, [N, 2]."""
         import numpy as np
 
         hashes = window_hashes(text, self.size)
         places = np.flatnonzero(self.starts[_first_bits(hashes, len(self.starts))])
-        first, last = (np.searchsorted(self.hashes, hashes[places], side) for side in ("left", "right"))
-        return [
-            (place, number)
-            for place, start, end in zip(places.tolist(), first.tolist(), last.tolist(), strict=True)
-            for number in self.text_of[start:end].tolist()
-        ]
+        equal = np.stack([np.searchsorted(self.hashes, hashes[places], side) for side in ("left", "right")], axis=1)
+        there = equal[:, 0] < equal[:, 1]
+        return places[there], equal[there]
+
+    def texts_of(self, equal: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The test texts, sorted, that sequences (from and to, [N, 2]) stand in: a template stands in thousands."""
+        import numpy as np
+
+        parts = [self.text_of[start:end] for start, end in np.unique(equal, axis=0).tolist()]
+        return np.unique(np.concatenate([np.zeros(0, np.int32), *parts]))
 
 
 def _first_bits(hashes: NDArray[np.uint64], values: int) -> NDArray[np.int64]:
@@ -91,21 +95,21 @@ class TestTexts:
         """Whether each sentence overlaps with a test text, and the numbers of these texts, sorted."""
         import numpy as np
 
-        parts = [letters(sentence) for sentence in sentences]
-        text = "".join(parts)
-        found = [(place, number, self.long.size) for place, number in self.long.find(text)]
-        for place, number in self.short.find(text):
-            if text.startswith(short := self.short_texts[number], place):
-                found.append((place, number, len(short)))
-        touched = np.zeros(len(parts), bool)
-        if found:
-            covered = np.zeros(len(text) + 1, np.int32)  # +1 where an overlap begins, -1 behind its end
-            for place, _, length in found:
-                covered[place] += 1
-                covered[place + length] -= 1
-            owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-            touched[owner[np.cumsum(covered)[:-1] > 0]] = True
-        return touched.tolist(), np.unique(np.array([number for _, number, _ in found], np.int32))
+        text, owner = joined_letters(sentences)
+        places, equal = self.long.find(text)
+        covered = np.zeros(len(text) + 1, np.int64)  # +1 where an overlap begins, -1 behind its end
+        np.add.at(covered, places, 1)
+        np.add.at(covered, places + self.long.size, -1)
+        numbers = {*self.long.texts_of(equal).tolist()}
+        for place, (start, end) in zip(*map(np.ndarray.tolist, self.short.find(text)), strict=True):
+            for number in self.short.text_of[start:end].tolist():
+                if text.startswith(short := self.short_texts[number], place):
+                    covered[place] += 1
+                    covered[place + len(short)] -= 1
+                    numbers.add(number)
+        touched = np.zeros(len(sentences), np.bool_)
+        touched[owner[np.cumsum(covered)[:-1] > 0]] = True
+        return touched.tolist(), np.array(sorted(numbers), np.int32)
 
 
 def read_test_texts(files: Mapping[str, Path], settings: CleaningSettings) -> TestTexts:
@@ -178,10 +182,10 @@ def _strings(path: Path) -> Iterator[str]:
 def _values(path: Path, text: str) -> Iterator[str]:
     try:
         waiting = [json.loads(text)]
-    except ValueError:
+    except (ValueError, RecursionError):
         try:
             waiting = [json.loads(line) for line in text.split("\n") if line.strip()]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ClozeError(
                 f"The test file {path} begins like JSON and is none ({error}). Expected one JSON value, or one a line."
             ) from None

@@ -100,6 +100,12 @@ _NESTING_TAG = re.compile(
     r"<(/?)(?!(?:p|li|d[td]|t[drh]|br|hr|img|input|link|meta|wbr|option)[\s/>])[a-z]", re.IGNORECASE
 )
 """Beginning and end of elements that hold others of their own kind."""
+_OPENED_AGAIN = 1_000_000
+_STYLE_OR_BLOCK = re.compile(
+    r"<(/?)(?:(a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)|p|div|li|d[dt]|t[dhr]|h[1-6])[\s/>]",
+    re.IGNORECASE,
+)
+"""Beginning and end of the elements that the parser opens again where they were not closed, and of blocks."""
 _ANY_TAG = re.compile(r"</?[a-z][^<>]*>?", re.IGNORECASE)
 
 
@@ -117,13 +123,25 @@ def plain_text(markup: str, options: MarkupSettings = _DEFAULTS) -> str:
 
 
 def is_too_deep(markup: str) -> bool:
-    """Whether a page opens thousands of elements and does not close them; then its tags are only line breaks."""
+    """Whether a page opens thousands of elements and does not close them, or styles that a million blocks would have;
+    then its tags are only line breaks."""
     depth = 0
     for match in _NESTING_TAG.finditer(markup):
         depth = max(0, depth - 1) if match[1] else depth + 1
         if depth > _DEPTH:
             return True
-    return False
+    return _opened_again(markup) > _OPENED_AGAIN
+
+
+def _opened_again(markup: str) -> int:
+    """How many elements the parser adds, at most: a style that is not closed is opened again in every block behind."""
+    styles = added = 0
+    for match in _STYLE_OR_BLOCK.finditer(markup):
+        if not match[2]:
+            added += styles
+        else:
+            styles = max(0, styles - 1) if match[1] else styles + 1
+    return added
 
 
 def title(markup: str) -> str:

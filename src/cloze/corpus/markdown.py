@@ -18,21 +18,37 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _DEFAULTS = MarkupSettings()
+_CELLS = 1_000_000
+_DELIMITERS = re.compile(r"[|:\- \t]*-[|:\- \t]*\|[|:\- \t]*|\|[|:\- \t]*-[|:\- \t]*")
+"""The row below a table's header."""
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(?:(?!\1[ \t]*$).*\n)*?\1[ \t]*(?:\n|\Z)", re.MULTILINE)
 
 
 def plain_text(markup: str, options: MarkupSettings = _DEFAULTS) -> str:
     """The text of a document: lines, none empty, joined by line breaks. Takes any string."""
-    text = _Tokens(options).text(_parser().parse(_FRONT_MATTER.sub("", markup)))
+    text = _Tokens(options).text(_parser(tables=not has_endless_tables(markup)).parse(_FRONT_MATTER.sub("", markup)))
     return "\n".join(stripped for line in text.split("\n") if (stripped := line.strip()))
 
 
+def has_endless_tables(markup: str) -> bool:
+    """Whether short rows under wide headers would be filled up to a million cells; then tables are read as lines."""
+    cells = columns = 0
+    for line in markup.split("\n"):
+        row = line.strip()
+        if _DELIMITERS.fullmatch(row):
+            columns = row.count("|") + 1
+        elif not row:
+            columns = 0
+        cells += columns
+    return cells > _CELLS
+
+
 @cache
-def _parser() -> MarkdownIt:
+def _parser(*, tables: bool) -> MarkdownIt:
     """Making one takes a millisecond; it keeps nothing of what it parsed."""
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    return MarkdownIt("commonmark").enable(["table", "strikethrough"] if tables else ["strikethrough"])
 
 
 class _Tokens:

@@ -24,9 +24,11 @@ def plain_text(text: str, markup: Markup, options: MarkupSettings, counts: Count
                 counts.change(_ROUGHLY, documents=1, characters=len(text), example=where)
             return html.plain_text(text, options)
         case "markdown":
-            from cloze.corpus.markdown import plain_text as from_markdown
+            from cloze.corpus import markdown
 
-            return from_markdown(text, options)
+            if markdown.has_endless_tables(text):
+                counts.change(_ROUGHLY, documents=1, characters=len(text), example=where)
+            return markdown.plain_text(text, options)
         case _:
             return text
 

@@ -166,7 +166,8 @@ class _Parser:
 
     def _end_line(self, end: int) -> None:
         markup, stack = self._markup, self._stack
-        while stack[-1].kind == "link" or (stack[-1].kind == "footnote" and syntax.PARAGRAPH_END.match(markup, end)):
+        footnotes_end = len(stack) > 1 and syntax.PARAGRAPH_END.match(markup, end)
+        while stack[-1].kind == "link" or (stack[-1].kind == "footnote" and footnotes_end):
             self._abandon()
         if self._row is not None:
             if self._cell >= 0 and not markup[self._cell : end].strip():

@@ -41,9 +41,12 @@ def mask(text: str, kinds: Collection[str], counts: Counts) -> str:
         before = text
         for kind, (name, pattern, is_one) in _KINDS.items():
             if kind in kinds and ("@" in text if kind == "email" else _DIGITS.search(text)):
-                for match in reversed([match for match in pattern.finditer(text) if is_one(match)]):
-                    text = text[: match.start()] + name + text[match.end() :]
-                    masked[name] = masked.get(name, 0) + len(match.group())
+                found = [match for match in pattern.finditer(text) if is_one(match)]
+                ends = [0, *(match.end() for match in found)]
+                between = [text[end : match.start()] for end, match in zip(ends, found, strict=False)]
+                if found:
+                    text = name.join([*between, text[ends[-1] :]])
+                    masked[name] = masked.get(name, 0) + sum(len(match.group()) for match in found)
     for name, characters in masked.items():
         counts.change(f"masked {name}", characters=characters, example=text)
     return text

@@ -7,6 +7,7 @@ punctuation. A hash is a polynomial in the code points, mixed, in 64-bit arithme
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,19 @@ _MIXER = 0xFF51AFD7ED558CCD
 def letters(text: str) -> str:
     """The letters and digits of `text`, in lower case; of a letter that is repeated (ㅋㅋㅋㅋ, 와아아아) two."""
     return _REPEATED.sub(r"\1\1", _NO_LETTER.sub("", text.lower()))
+
+
+def joined_letters(texts: Sequence[str]) -> tuple[str, NDArray[np.int64]]:
+    """`letters` of the texts as one, and the place among them of the text that each letter is of."""
+    import numpy as np
+
+    parts = [_NO_LETTER.sub("", text.lower()) for text in texts]
+    joined = "".join(parts)
+    kept = np.ones(len(joined), np.bool_)
+    for match in _REPEATED.finditer(joined):
+        kept[match.start() + 2 : match.end()] = False
+    owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    return _REPEATED.sub(r"\1\1", joined), owner[kept]
 
 
 def window_hashes(text: str, size: int) -> NDArray[np.uint64]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cloze.corpus.archives import archive_of, members
 from cloze.corpus.counts import Counts
@@ -18,9 +17,6 @@ from cloze.corpus.streams import is_hub, source_name, unreadable
 from cloze.errors import ClozeError, SourceDamaged, some
 from cloze.files import hash_json, sha256_file
 from cloze.recipe import CorpusSettings
-
-if TYPE_CHECKING:
-    pass
 
 ENDINGS = (
     *(".txt", ".json", ".jsonl", ".csv", ".tsv", ".parquet", ".arrow"),
@@ -120,9 +116,9 @@ def _matches(data: Path, source: Path) -> list[Path]:
         raise ClozeError(
             f"The corpus source {source} is no pattern ({error}). For files at any depth write `**/*.txt`, say."
         ) from None
-    found = sorted(match for match in matches if not _hidden(match, root))
+    inside = data / Path(*itertools.takewhile(lambda part: _PATTERN.isdisjoint(part), source.parts))
+    found = sorted(match for match in matches if not _hidden(match, inside))
     if not found:
-        inside = data / Path(*itertools.takewhile(lambda part: _PATTERN.isdisjoint(part), source.parts))
         raise ClozeError(
             f"The corpus source {source} fits nothing in {inside}, which {_listed(inside)}. Check corpus.sources; a "
             "relative one starts from `data`."
@@ -194,6 +190,7 @@ def _files(folder: Path) -> list[Path]:
     waiting = [folder]
     while waiting:
         for place, folders, names in os.walk(waiting.pop(0), onerror=refuse):
+            folders.sort()  # A folder that several links lead to is found at the first.
             status = os.stat(place)
             if (status.st_dev, status.st_ino) in known:  # A link may lead back to where it stands.
                 folders.clear()

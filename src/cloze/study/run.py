@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from cloze.errors import ClozeError
 from cloze.files import open_lock
+from cloze.progress import Silent
 from cloze.stages import Stage, is_whole, plan_stages
 from cloze.study.grid import Cell, StudySettings
 
@@ -58,7 +59,7 @@ def run_cells(folder: Path, cells: Sequence[Cell], progress: Progress) -> dict[s
     from cloze.pipeline import run
     from cloze.training.signals import Stopped
 
-    waiting, failures = list(cells), dict[str, str]()
+    waiting, failures, told = list(cells), dict[str, str](), 0
     while waiting:
         taken = []
         for cell in waiting:
@@ -74,8 +75,10 @@ def run_cells(folder: Path, cells: Sequence[Cell], progress: Progress) -> dict[s
                     except ClozeError as error:
                         failures[cell.recipe.name] = str(error)
         if len(taken) == len(waiting):
-            with progress.stage(f"waiting for {len(taken)} cells, which other processes run"):
+            shown = Silent() if told == len(taken) else progress
+            with shown.stage(f"waiting for {len(taken)} cells, which other processes run"):
                 time.sleep(LOOK_AGAIN_S)
+            told = len(taken)
         waiting = taken
     return {cell.recipe.name: failures[cell.recipe.name] for cell in cells if _failed(cell, failures)}
 

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cloze.errors import ClozeError, DamagedError, NotFiniteError, RecipeError
+from cloze.errors import ClozeError, DamagedError, NotFiniteError, OutOfMemoryError, RecipeError
 from cloze.files import open_lock, os_errors, write_json
+from cloze.progress import Silent
 from cloze.recipe import SEGMENT_FORMATS, Recipe
 from cloze.report.run import RunData, TaskRun, dig, number, read_run
 from cloze.report.task_tables import measures
@@ -155,11 +156,13 @@ def _no_validation_loss(search: Search) -> str:
 def run_trials(search: Search, progress: Progress) -> list[Trial]:
     """Run trials until all are finished, by this process or others; returns them.
 
-    A trial whose settings are no recipe, or whose loss is not finite, ends without an objective. Anything else that
-    fails ends the search (ClozeError; Stopped after a signal): the same command takes that trial up again.
+    A trial whose settings are no recipe, do not fit into memory or end in a loss that is not finite has no objective.
+    Anything else that fails ends the search (ClozeError; Stopped after a signal): the same command takes that trial up
+    again.
     """
     import_optuna()
     _refuse_another_search(search)
+    told = 0
     while True:
         with ExitStack() as held:
             trial = _claim(search, held)
@@ -170,8 +173,10 @@ def run_trials(search: Search, progress: Progress) -> list[Trial]:
         begun = sum(not trial.finished for trial in trials)
         if not begun:
             return trials
-        with progress.stage(f"waiting for {begun} trials, which other processes run"):
+        shown = Silent() if told == begun else progress
+        with shown.stage(f"waiting for {begun} trials, which other processes run"):
             time.sleep(LOOK_AGAIN_S)
+        told = begun
 
 
 def read_trials(search: Search) -> list[Trial]:
@@ -237,7 +242,7 @@ def _carried_out(search: Search, trial: Trial, progress: Progress) -> Trial:
 
     try:
         return replace(trial, objective=_objective(search, read_run(run(search.recipe(trial), progress))))
-    except (RecipeError, NotFiniteError) as error:
+    except (RecipeError, NotFiniteError, OutOfMemoryError) as error:
         return replace(trial, failure=str(error))
 
 

@@ -80,9 +80,9 @@ def read_variants(cells: Sequence[Cell], failed: Collection[str] = ()) -> list[V
 
     `failed` names runs that did not, whatever an earlier recipe of the same name has left in their folders.
     """
-    found: dict[str, Variant] = {}
+    found: dict[tuple[str, ...], Variant] = {}
     for cell in cells:
-        variant = found.setdefault(cell.variant, Variant(cell.values, cell.recipe))
+        variant = found.setdefault(tuple(cell.values.values()), Variant(cell.values, cell.recipe))
         folder = cell.recipe.output / cell.recipe.name
         if (folder / "run.json").is_file() and cell.recipe.name not in failed:
             variant.runs[cell.seed] = read_run(folder)

@@ -200,6 +200,41 @@ def test_a_row_that_goes_on_and_on_is_given_up(read: Read, monkeypatch: pytest.M
     assert "more than 50 characters, or a quote" in counts.dropped["malformed record"].examples[0]
 
 
+def test_rows_behind_one_that_is_given_up_are_given_up_sooner(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a file without outer quotes every row would go on to the bound."""
+    monkeypatch.setattr(table_reader, "MAX_ROW_CHARACTERS", 1_000)
+    monkeypatch.setattr(table_reader, "MAX_CHARACTERS_BEHIND", 50)
+    _, counts = read(b"text,label\n" + b'a","b\n' * 301, name="a.csv")
+    told = counts.dropped["malformed record"]
+    assert told.documents >= 300 and "more than 1,000 characters" in told.examples[0]
+    assert "more than 50 characters" in told.examples[1]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.arrow", "a.parquet"])
+def test_columns_of_one_name_are_refused(name: str, read: Read) -> None:
+    columns = pa.table([["a."], ["b."]], names=["text", "text"])
+    file = io.BytesIO(b"text,text\na.,b.\n")
+    if name == "a.parquet":
+        parquet.write_table(columns, file := io.BytesIO())
+    elif name == "a.arrow":
+        with pa.ipc.new_file(file := io.BytesIO(), columns.schema) as writer:
+            writer.write_table(columns)
+    with pytest.raises(ClozeError, match=r"has 2 columns 'text'\. Give each a name of its own"):
+        read(file.getvalue(), name=name)
+
+
+def test_a_column_may_be_title_and_text(read: Read) -> None:
+    with pa.ipc.new_file(file := io.BytesIO(), pa.schema({"text": pa.string()})) as writer:
+        writer.write_table(pa.table({"text": ["가."]}))
+    documents, _ = read(file.getvalue(), name="a.arrow", title_column="text")
+    assert (documents[0].title, documents[0].sentences) == ("가.", ["가."])
+
+
+def test_a_header_that_cannot_be_read_is_told(read: Read) -> None:
+    with pytest.raises(ClozeError, match=r"a\.csv, line 1: the names of the columns can't be read \(unexpected end"):
+        read(b'text,"b\nx,y\n', name="a.csv")
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
 def test_a_line_of_a_table_that_is_too_long_is_left_out(name: str, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_reader, "MAX_DOCUMENT_BYTES", 40)

@@ -129,6 +129,19 @@ def test_entities_are_not_expanded(read: Read, bomb: str) -> None:
         read(data, kind="wikipedia")
 
 
+@pytest.mark.parametrize("encoding", ["euc-kr", "nothing-known"])
+def test_an_encoding_that_is_not_read_is_told(read: Read, encoding: str) -> None:
+    data = f'<?xml version="1.0" encoding="{encoding}"?>'.encode() + dump(page("가", "나"))
+    with pytest.raises(ClozeError, match=r"declares an encoding that is not read .* Convert the file to UTF-8"):
+        read(data, kind="wikipedia")
+
+
+def test_a_dump_in_utf_16_is_read(read: Read) -> None:
+    data = '<?xml version="1.0" encoding="utf-16"?>' + dump(page("가", "나")).decode()
+    documents, _ = read(data.encode("utf-16"), kind="wikipedia")
+    assert (documents[0].title, documents[0].sentences) == ("가", ["나"])
+
+
 def test_another_xml_is_no_dump(read: Read) -> None:
     with pytest.raises(ClozeError, match=r"begins with <rss>\. Expected a dump of MediaWiki"):
         read(b"<rss></rss>", kind="wikipedia")

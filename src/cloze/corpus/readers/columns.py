@@ -108,12 +108,15 @@ class ParquetReader:
                     f"{self.path} has no column {column!r}; it has {', '.join(map(repr, schema.names))}. Set "
                     f"corpus.{key} to one of these."
                 )
+            if schema.names.count(column) > 1:
+                count = schema.names.count(column)
+                raise ClozeError(f"{self.path} has {count} columns {column!r}. Give each a name of its own.")
             kind = schema.field(column).type
             kind = kind.value_type if pa.types.is_dictionary(kind) else kind
             if kind not in (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary()):
                 raise ClozeError(f"{self.path}: column {column!r} holds {kind}, expected text. Set corpus.{key}.")
             columns.append(column)
-        return columns
+        return list(dict.fromkeys(columns))  # One may be title and text.
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

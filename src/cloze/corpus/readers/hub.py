@@ -67,14 +67,11 @@ class HubReader:
                     continue
                 title = row.get(self.settings.title_column) if self.settings.title_column else ""
                 markup = markup_of_column(self.settings)
-                yield RawDocument(f"{self._name()}:{number}", str(title or ""), text, markup)
+                yield RawDocument(f"{self.path}:{number}", str(title or ""), text, markup)
         except ClozeError:
             raise
         except Exception as error:  # The library lets those of its file formats and HTTP clients through.
             raise _unreachable(self.path, error, f" after row {number:,}") from error
-
-    def _name(self) -> str:
-        return str(self.path)
 
     def _check(self, row: dict[str, object]) -> None:
         for key, column in (

@@ -23,6 +23,8 @@ from cloze.recipe import CorpusSettings
 
 MAX_ROW_CHARACTERS = 1 << 24
 """A longer row of CSV is one whose quotes do not close."""
+MAX_CHARACTERS_BEHIND = 1 << 16
+"""Behind such a row: each further one would be read so far for nothing."""
 
 
 class JsonLinesReader:
@@ -72,7 +74,12 @@ class CsvReader:
         csv.field_size_limit(MAX_DOCUMENT_BYTES)
         with open_source(self.path, counts, self.settings) as file:
             rows = self._rows(file, counts)
-            header = next(rows, (1, [], ""))[1]
+            line_number, header, problem = next(rows, (1, [], ""))
+            if problem:
+                raise ClozeError(
+                    f"{self.path}, line {line_number}: the names of the columns can't be read ({problem}); expected "
+                    f"{self._expected}."
+                )
             _check_columns(self.path, header, self.settings)
             for number, (line_number, row, problem) in enumerate(rows, start=1):
                 if problem:
@@ -126,6 +133,7 @@ class _Lines:
         self._again: deque[str | None] = deque()
         self._row: list[str | None] = []
         self._row_characters = 0
+        self._longest = MAX_ROW_CHARACTERS
         self.row_begins = 1
         """Number of the row's first line."""
 
@@ -133,8 +141,8 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        if self._row_characters > MAX_ROW_CHARACTERS:
-            raise csv.Error(f"more than {MAX_ROW_CHARACTERS:,} characters, or a quote that does not close")
+        if self._row_characters > self._longest:
+            raise csv.Error(f"more than {self._longest:,} characters, or a quote that does not close")
         line = self._again.popleft() if self._again else next(self._lines)
         self._row.append(line)
         if line is None:
@@ -149,6 +157,7 @@ class _Lines:
 
     def step_back(self) -> None:
         """All but the first line of the row come again."""
+        self._longest = MAX_CHARACTERS_BEHIND
         self._again.extendleft(reversed(self._row[1:]))
         self._row = self._row[:1]
 
@@ -186,6 +195,8 @@ def _check_columns(path: Path, found: list[str], settings: CorpusSettings) -> No
                 f"{path} has no column {column!r}; it has {', '.join(map(repr, found)) or 'none'}. Set corpus.{key} to "
                 "one of these."
             )
+        if column is not None and found.count(column) > 1:
+            raise ClozeError(f"{path} has {found.count(column)} columns {column!r}. Give each a name of its own.")
 
 
 def _columns(record: dict[str, Any], settings: CorpusSettings) -> tuple[str, Any]:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from cloze.corpus.chunks import BREAKS
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import Markup, RawDocument
 from cloze.corpus.encoding import decode
@@ -60,7 +61,16 @@ class TextReader:
         line_number = 0
         lines: list[bytes] = []
         size = 0
-        for line in iter(lambda: file.readline(MAX_BYTES), b""):
+        broken: list[Exception] = []
+
+        def next_line() -> bytes:
+            try:
+                return file.readline(MAX_BYTES)
+            except BREAKS as error:
+                broken.append(error)
+                return b""
+
+        for line in iter(next_line, b""):
             blank = _is_blank(line)
             full = len(lines) == MAX_LINES or size + len(line) > MAX_BYTES
             if len(line) == MAX_BYTES and not line.endswith(b"\n"):
@@ -85,6 +95,8 @@ class TextReader:
                 size += len(line)
         if lines:
             yield self._decode(b"".join(lines), line_number, counts)
+        if broken:  # Only now: of a file that is cut off, the document under way counts as far as it goes.
+            raise broken[0]
 
     def _decode(self, data: bytes, line_number: int, counts: Counts) -> str:
         """A document's text: as a whole, or line by line where its lines are of different encodings."""

@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from xml.parsers import expat
 
 from cloze.corpus.chunks import Readable, read_chunk
 from cloze.corpus.counts import Counts
 from cloze.corpus.document import RawDocument
+from cloze.corpus.encoding import Recoded
 from cloze.corpus.pages import NOT_AN_ARTICLE, Namespaces
 from cloze.corpus.readers.record import drop_record
 from cloze.corpus.streams import open_source, source_name
@@ -55,8 +57,8 @@ class WikipediaReader:
 
     def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its articles. Raises ClozeError for XML that is cut, damaged or no dump, naming the place."""
-        with open_source(self.path, counts) as file:
-            dump = _Dump(self.path)
+        with open_source(self.path, counts, self.settings) as file:
+            dump = _Dump(self.path, recoded=isinstance(cast(object, file.raw), Recoded))
             for number, page in enumerate(dump.pages(file), start=1):
                 if (raw := self._document(page, number, dump.namespaces, counts)) is not None:
                     yield raw
@@ -98,13 +100,16 @@ def _namespace_of(title: str, names: dict[str, str]) -> str:
 
 
 class _Dump:
-    """Events of the parser to pages."""
+    """Events of the parser to pages.
 
-    def __init__(self, path: Path) -> None:
+    `recoded`: the bytes are UTF-8, whatever their declaration says.
+    """
+
+    def __init__(self, path: Path, *, recoded: bool = False) -> None:
         self._path = path
         self.namespaces: dict[str, str] = {}
         """Number -> name; the articles' has none."""
-        self._parser = expat.ParserCreate()
+        self._parser = expat.ParserCreate("utf-8" if recoded else None)
         self._parser.buffer_text = True
         self._parser.buffer_size = 1 << 16
         self._parser.StartElementHandler = self._start
@@ -127,6 +132,11 @@ class _Dump:
             ended, damage = not chunk, ""
             try:
                 self._parser.Parse(chunk, ended)
+            except (ValueError, LookupError) as error:  # of Python, which expat asks for encodings that it lacks
+                raise ClozeError(
+                    f"{self._path} declares an encoding that is not read ({error}). Convert the file to UTF-8, and "
+                    'take encoding="..." out of its first line.'
+                ) from None
             except expat.ExpatError as error:
                 damage = "ends in the middle: it was cut off" if ended else f"is no valid XML ({error})"
             yield from self._done  # also those before the damage
