@@ -59,8 +59,7 @@ def randomise(model: torch.nn.Module) -> None:
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
 
 
-@pytest.fixture(scope="session")
-def tokenizer() -> Tokenizer:
+def make_tokenizer() -> Tokenizer:
     """WordPiece of VOCABULARY entries."""
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(chr(0xAC00 + i) for i in range(VOCABULARY - 5))]
     library = Library(models.WordPiece({name: i for i, name in enumerate(names)}, unk_token="[UNK]"))
@@ -68,6 +67,11 @@ def tokenizer() -> Tokenizer:
     library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     library.add_special_tokens(names[:5])
     return Tokenizer(library.to_str())
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return make_tokenizer()
 
 
 @pytest.fixture
