@@ -129,7 +129,7 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False, so_far: bool
     from rich.console import Console
     from rich.text import Text
 
-    from cloze.report.tables import as_rich
+    from cloze.report.terminal import as_rich
     from cloze.study.grid import read_study
     from cloze.study.results import write_results
     from cloze.study.run import folder_of, others_runs, run_cells, to_be_made
@@ -168,7 +168,7 @@ def _search(search: Search, *, dry_run: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from cloze.report.tables import as_rich
+    from cloze.report.terminal import as_rich
     from cloze.study.search import read_trials, run_trials
     from cloze.study.search_results import plan_tables, write_search_results
 

@@ -185,7 +185,8 @@ def finetune(
     from rich.console import Console
 
     from cloze.finetune import default_folder, finetune_file, finetune_named
-    from cloze.report.tables import as_rich, terminal_tables
+    from cloze.report.tables import terminal_tables
+    from cloze.report.terminal import as_rich
 
     settings: dict[str, Any] = {"epochs": epochs, "batch_rows": batch_rows}
     settings["peak_learning_rate"] = peak_learning_rate
@@ -259,7 +260,7 @@ def evaluate(
 
     from cloze.evaluate import evaluate_file, evaluate_named, write_evaluation
     from cloze.report.evaluation_tables import evaluation_tables
-    from cloze.report.tables import as_rich
+    from cloze.report.terminal import as_rich
 
     settings = {key: value for key, value in (("length", length), ("answer_rules", answer_rules)) if value is not None}
     if task is not None:

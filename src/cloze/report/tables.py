@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cloze.report.cells import Figure, Table, as_list, as_object, cell, flat, is_object, sentences, side_by_side
 from cloze.report.run import STAGES, Json, RunData, dig, number, read_run
 from cloze.report.task_tables import finetuning_tables, gain, references_table, task_figure
+from cloze.report.terminal import as_rich
 from cloze.report.wording import (
     MISSING,
     OBJECTIVES,
@@ -28,7 +29,6 @@ from cloze.report.wording import (
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table as RichTable
 
 
 def headline(run: RunData) -> list[Figure]:
@@ -184,21 +184,6 @@ def terminal_tables(run_folder: Path) -> RenderableType:
         parts += [Text(gain(task))] if gain(task) else []
     parts += [Text(line, style="yellow") for line in run.unfinished + run.problems]
     return Group(*parts)
-
-
-def as_rich(table: Table) -> RichTable:
-    """A table for the terminal; what a narrow one has no room for goes on in the next line."""
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    rich = RichTable(box=box.SIMPLE_HEAD, title=Text(table.title), title_justify="left", title_style="bold")
-    rich.caption, rich.caption_justify = Text(table.note, style="dim"), "left"
-    for i, column in enumerate(table.columns):
-        rich.add_column(Text(column), justify="right" if i else "left", overflow="fold")
-    for row in table.rows:
-        rich.add_row(*(Text(cell) for cell in row))
-    return rich
 
 
 def _loss_and_accuracy(line: Mapping[str, object], objective: str) -> tuple[str, str]:
