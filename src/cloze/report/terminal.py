@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rich.measure import Measurement
     from rich.table import Table as RichTable
 
+ANY_WIDTH = 1_000_000
+
 
 def as_rich(table: Table) -> Fitted:
     """A table for the terminal; in one that is too narrow for the words of its columns each row becomes a list."""
@@ -29,7 +31,8 @@ class Fitted:
         from rich.text import Text
 
         rich = _as_table(self.table)
-        if Measurement.get(console, options, rich).minimum <= options.max_width:
+        boundless = options.update(max_width=ANY_WIDTH)  # rich measures no wider than it has room
+        if Measurement.get(console, boundless, rich).minimum <= options.max_width:
             yield rich
             return
         yield Text(self.table.title, style="bold")
