@@ -146,6 +146,14 @@ def test_a_wrong_study_is_told(folder: Path, old: str, new: str, told: str | Non
     assert "study.yaml" in str(caught.value) and told in str(caught.value)
 
 
+def test_variants_of_one_name_are_refused(folder: Path) -> None:
+    """Names are joined by commas; Korean ones leave nothing of themselves in the names of runs."""
+    text = STUDY.replace("one copy:", '"가, 나":').replace("dynamic:", '"가":')
+    path = write(folder, text.replace("15%:", '"다":').replace("30%:", '"나, 다":'))
+    with pytest.raises(ClozeError, match="two variants would be called '가, 나, 다'; give their values names without"):
+        read_study(path)
+
+
 def test_a_value_may_be_named_by_a_number(folder: Path) -> None:
     text = "name: a\nbase: base.yaml\nbudget: equal steps\n"
     text += "axes: {rate: {1e-3: {training.peak_learning_rate: 1e-3}, 2: {}}}\n"

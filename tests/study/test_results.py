@@ -51,7 +51,7 @@ def test_one_axis(study: Study, tmp_path: Path) -> None:
     table = results.table
     assert table.title == "s: 1,000 steps a cell"
     measured = ("Parameters", "Tokens", "Characters", "Minutes", "Tokens/s", "Bits/character", "MLM loss")
-    assert table.columns == ("", *measured, "t, Accuracy")
+    assert table.columns == ("", "t, Accuracy", *measured)
     assert table.rows[0][:-1] == ("plain", "1.00 M", "6.00 M", "9.00 M", "2.0", "50,000", "4.250", "5.500")
     assert table.rows[1][-1].startswith("91.13 [") and table.rows[1][-1].endswith("] *")
     assert not table.rows[2][-1].endswith("*")
@@ -74,7 +74,7 @@ def test_what_nothing_was_measured_of_is_no_column_but_a_task_stays(study: Study
         metrics.unlink()
     results = write_results(tmp_path / "s", *study)
     table = results.table
-    assert table.columns == ("", "Parameters", "Tokens", "Characters", "Minutes", "Tokens/s", "t, Accuracy")
+    assert table.columns == ("", "t, Accuracy", "Parameters", "Tokens", "Characters", "Minutes", "Tokens/s")
     assert "Characters are those read" in table.note
     assert "Losses" not in table.note and "Bits a character" not in table.note
     assert table.rows[2][-1] == "– (no score in 2 of 2)"

@@ -143,6 +143,9 @@ def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tup
             )
     if twice := sorted({name for name in runs if runs.count(name) > 1}):
         raise ClozeError(f"{path}: two cells would share the run {twice[0]}; give their values names that differ more.")
+    of_name = {cell.variant: tuple(cell.values.values()) for cell in cells}
+    if merged := [cell.variant for cell in cells if of_name[cell.variant] != tuple(cell.values.values())]:
+        raise ClozeError(f"{path}: two variants would be called {merged[0]!r}; give their values names without commas.")
     if len(study.seeds) > 1 and (alike := [cell.recipe.name for cell in cells if cell.recipe.only_tasks]):
         raise ClozeError(
             f"{path}: seeds are those of pretraining, and {alike[0]} pretrains nothing: its runs would be one and the "

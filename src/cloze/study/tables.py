@@ -58,7 +58,7 @@ def study_table(
         ]
         for task, measure in tasks.items()
     }
-    columns = {"": [variant.name for variant in variants], **measured, **scored}
+    columns = {"": [variant.name for variant in variants], **scored, **measured}
     done = sum(len(variant.runs) for variant in variants)
     cells = done + sum(len(variant.missing) for variant in variants)
     note = f"{budget.name}; {done} of {cells} cells. {_intervals(variants, scores, study.within)} "
