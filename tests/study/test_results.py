@@ -52,9 +52,9 @@ def test_one_axis(study: Study, tmp_path: Path) -> None:
     assert table.title == "s: 1,000 steps a cell"
     measured = ("Parameters", "Tokens", "Characters", "Minutes", "Tokens/s", "Bits/character", "MLM loss")
     assert table.columns == ("", "t, Accuracy", *measured)
-    assert table.rows[0][:-1] == ("plain", "1.00 M", "6.00 M", "9.00 M", "2.0", "50,000", "4.250", "5.500")
-    assert table.rows[1][-1].startswith("91.13 [") and table.rows[1][-1].endswith("] *")
-    assert not table.rows[2][-1].endswith("*")
+    assert (table.rows[0][0], *table.rows[0][2:]) == ("plain", "1.00 M", "6.00 M", "9.00 M", "2.0", "50,000", "4.250", "5.500")
+    assert table.rows[1][1].startswith("91.13 [") and table.rows[1][1].endswith("] *")
+    assert not table.rows[2][1].endswith("*")
     assert "equal steps; 3 of 3 cells" in table.note and "differs from the first row" in table.note
     assert results.grids == []
     assert results.differences and results.differences.columns[:2] == ("", "Task")
@@ -77,7 +77,7 @@ def test_what_nothing_was_measured_of_is_no_column_but_a_task_stays(study: Study
     assert table.columns == ("", "t, Accuracy", "Parameters", "Tokens", "Characters", "Minutes", "Tokens/s")
     assert "Characters are those read" in table.note
     assert "Losses" not in table.note and "Bits a character" not in table.note
-    assert table.rows[2][-1] == "– (no score in 2 of 2)"
+    assert table.rows[2][1] == "– (no score in 2 of 2)"
     assert results.runs.columns == ("Run", "State", "Steps", "Tokens", "Minutes", "t, Accuracy")
     for manifest in Path("runs").glob("*/pretraining/manifest.json"):
         manifest.unlink()
@@ -172,7 +172,7 @@ def test_what_is_missing_is_shown(make_study: MakeStudy, tmp_path: Path) -> None
     study, cells = make_study({"x": ["a", "b", "c", "d"]}, seeds=[1, 2])
     write_runs(cells, {"a": [[0.8], [0.82]], "b": [[0.9], []], "c": [[], []], "d": [[0.7], [float("nan")]]})
     results = write_results(tmp_path / "s", study, cells, failures={"s-b-2": "the loss is not <finite>"})
-    shown = {row[0]: row[-1] for row in results.table.rows}
+    shown = {row[0]: row[1] for row in results.table.rows}
     assert shown["b"] == "90.00 (1 of 2 cells)"
     assert shown["c"] == "– (0 of 2 cells)"
     assert shown["d"] == "– (no score in 1 of 2)"

@@ -120,7 +120,7 @@ def test_scores_may_be_of_the_development_sets(make_study: MakeStudy, tmp_path: 
         write_json(path, results)
     asked = settings.model_copy(update={"split": "development", "budget": "varies"})
     results = write_results(tmp_path / "s", asked, cells)
-    assert [row[-1].split()[0] for row in results.table.rows] == ["70.00", "90.00"]
+    assert [row[1].split()[0] for row in results.table.rows] == ["70.00", "90.00"]
     assert results.table.title == "s" and results.table.note.startswith("The budget varies; 2 of 2 cells.")
     assert "Scores are of the development sets." in results.table.note
     scores = (tmp_path / "s" / "scores.csv").read_text(encoding="utf-8")
