@@ -70,6 +70,7 @@ def test_styles_that_every_block_would_open_again_are_taken_out_roughly() -> Non
 def test_wide_tables_of_short_rows_are_read_as_lines() -> None:
     table = "|a" * 1_000 + "\n" + "|-" * 1_000 + "\n" + "|가\n" * 64 + "\n\n"
     assert not markdown.has_endless_tables(table) and not markdown.has_endless_tables(MARKDOWN)
+    assert not markdown.has_endless_tables("-" * 1_000_000 + "x"), "a long line of hyphens takes no time"
     counts = Counts()
     text = plain_text(table * 20, "markdown", MarkupSettings(), counts, "나쁜 쪽")
     assert text.count("가") == 20 * 64

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloze.training.cpu import dtype_name
+from cloze.training.checkpoint import settings_of
+from cloze.training.cpu import choose_dtype, dtype_name
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +22,18 @@ MAY_CHANGE = frozenset(
     )
 )
 """Settings that a run may go on under with another value: they change how it is computed or watched, not what."""
+
+
+log = logging.getLogger(__name__)
+
+
+def dtype_of_run(saved: Path | None, precision: str, device: torch.device) -> torch.dtype:
+    """The precision of a recipe; under `auto` that of the checkpoint it goes on from, whichever machine began it."""
+    here = choose_dtype(precision, device)
+    begun = settings_of(saved).get("training.precision") if saved and precision == "auto" else None
+    if begun not in (None, dtype_name(here)):
+        log.warning("This run began in %s and goes on in it; begun here, it would be %s.", begun, dtype_name(here))
+    return here if begun is None else choose_dtype(begun, device)
 
 
 def identity(recipe: Recipe, rows: str, dtype: torch.dtype) -> dict[str, Any]:

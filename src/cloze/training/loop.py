@@ -26,18 +26,12 @@ from cloze.errors import ClozeError, NotFiniteError, some
 from cloze.progress import Silent
 from cloze.training.alarms import raised
 from cloze.training.averaging import WeightAverage
-from cloze.training.checkpoint import (
-    checkpoint_folder,
-    latest_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-    settings_of,
-)
-from cloze.training.cpu import choose_dtype, dtype_name, prepare_cpu
+from cloze.training.checkpoint import checkpoint_folder, latest_checkpoint, load_checkpoint, save_checkpoint
+from cloze.training.cpu import dtype_name, prepare_cpu
 from cloze.training.cursor import Cursor, History, Window, peak_memory_mb
 from cloze.training.distributed import Ranks, open_ranks
 from cloze.training.flops import measure_peak, training_flops
-from cloze.training.identity import identity
+from cloze.training.identity import dtype_of_run, identity
 from cloze.training.optimizer import make_optimizer
 from cloze.training.schedule import learning_rate, total_steps, warmup_steps
 from cloze.training.signals import Stopped, StopRequest, stop_requests
@@ -110,14 +104,13 @@ class _Run:
     ) -> None:
         assert isinstance(model, nn.Module), "a family is an nn.Module"
         _refuse_ranks(recipe, ranks)
-        self.settings, self.ranks, self.model = recipe.training, ranks, model
+        self.settings, self.ranks, self.model = (settings := recipe.training), ranks, model
         self.train_rows, self.validation_rows = train_rows, validation_rows
         self.tracker = (tracker or FolderTracker(folder)) if ranks.main else None
         self.on_validation = on_validation
         self.checkpoints = folder / "checkpoints"
-        settings = self.settings
         self.saved = latest_checkpoint(self.checkpoints)
-        dtype = self._dtype()
+        dtype = dtype_of_run(self.saved, settings.precision, ranks.device)
         self.identity = identity(recipe, train_rows.fingerprint, dtype)
         optimizer = make_optimizer(
             model.to(ranks.device),
@@ -138,8 +131,7 @@ class _Run:
         self.warmup_steps = warmup_steps(settings, self.total_steps)
         self.step_rows = train_rows.rows_per_step(settings.batch_rows)
         self.micro_rows = train_rows.rows_per_step(settings.micro_batch_rows or settings.batch_rows)
-        on_gpu = ranks.device.type == "cuda"
-        compiled = settings.compile == "yes" or (settings.compile == "auto" and on_gpu)
+        compiled = settings.compile == "yes" or (settings.compile == "auto" and ranks.device.type == "cuda")
         # After all that asks for the first epoch: `Rows` keeps the plan of one.
         weights = _weights(model, train_rows.batch(self.cursor.epoch, np.zeros(1, dtype=np.int64)))
         self.learner = Learner(
@@ -182,15 +174,6 @@ class _Run:
                 if over or stopping or cursor.step % settings.checkpoint_every_steps == 0 or self._halts(stop_after):
                     self._save()
         return self.ranks.any(request.number is not None)  # also of a signal in the last validation
-
-    def _dtype(self) -> torch.dtype:
-        """The recipe's precision; under `auto` the one that the checkpoint has, whichever machine began the run."""
-        precision, device = self.settings.precision, self.ranks.device
-        here = choose_dtype(precision, device)
-        begun = settings_of(self.saved).get("training.precision") if self.saved and precision == "auto" else None
-        if begun not in (None, dtype_name(here)):
-            log.warning("This run began in %s and goes on in it; begun here, it would be %s.", begun, dtype_name(here))
-        return here if begun is None else choose_dtype(begun, device)
 
     def history(self) -> History:
         """What this run has come to."""
