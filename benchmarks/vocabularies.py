@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import resource
+import re
 import tempfile
 import time
 from dataclasses import dataclass
@@ -45,6 +45,12 @@ class Measured:
     """What the process holds at most, less what it held before training."""
 
 
+def most_memory_bytes() -> int:
+    """What this process has held at most. `ru_maxrss` would count the process that started it, too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0])
+
+
 def measure(folder: Path, kind: Literal["wordpiece", "byte-bpe", "unigram"]) -> Measured:
     """Train one kind on the corpus in `folder`."""
     corpus, settings = Corpus(folder), TokenizerSettings(kind=kind)
@@ -55,7 +61,7 @@ def measure(folder: Path, kind: Literal["wordpiece", "byte-bpe", "unigram"]) -> 
     with tempfile.TemporaryDirectory() as name:
         counts = train_tokenizer(corpus, settings, Path(name), Silent())
         elapsed_s = time.process_time() - began_s
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # of Linux: KiB
+        most = most_memory_bytes()
         found = quality(Tokenizer.load(Path(name)), corpus)
     return Measured(counts, found["validation"], elapsed_s, most - before)
 

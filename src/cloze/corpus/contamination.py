@@ -11,6 +11,7 @@ anywhere in JSON, is a test text. So questions and contexts, both sentences of a
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -172,8 +173,8 @@ def _strings(path: Path) -> Iterator[str]:
     if text.lstrip()[:1] in ("{", "["):
         yield from _values(path, text)
     elif path.suffix.lower() == ".csv":
-        for _, fields, _ in csv_rows(text):
-            yield from fields
+        for row in csv_rows(io.StringIO(text, newline="")):
+            yield from row.fields
     else:
         for line in text.split("\n"):
             yield from line.split("\t")

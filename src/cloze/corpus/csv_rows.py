@@ -1,10 +1,11 @@
-"""Rows of a CSV, in which a quote that never closes costs its own row and no other."""
+"""Rows of a CSV, read as a stream, in which a quote that never closes costs its own row and no other."""
 
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 LONGEST_FIELD = 2**31 - 1
 """In characters: Python's own limit, 131,072, is less than a long text."""
@@ -14,32 +15,70 @@ LONGEST_BEHIND = 1 << 16
 """Behind such a row: each further one would be read so far for nothing."""
 
 
-def csv_rows(text: str) -> Iterator[tuple[int, list[str], str]]:
-    """(the line that a row ends on, its fields, what is wrong with it), from 1; empty rows are none.
+class Row(NamedTuple):
+    """One row; a blank line is a row without fields."""
 
-    Behind a quote that never closes all text would be one field: the row behind its first line is a new one, and that
-    line is cut at its commas.
+    begins: int
+    """Number of its first line, from 1."""
+    ends: int
+    """Number of its last line; of a row that can't be read, of its first."""
+    fields: list[str]
+    problem: str
+    """What is wrong with it; then its fields are those of its first line, cut at commas."""
+
+
+def csv_rows(lines: Iterable[str | None], dialect: type[csv.Dialect] = csv.excel) -> Iterator[Row]:
+    """The rows of lines with their ends; None stands for a line that is too long to be held.
+
+    Behind a quote that never closes all text would be one field: the row behind its first line is a new one.
     """
     csv.field_size_limit(LONGEST_FIELD)
-    lines = io.StringIO(text, newline="").readlines()
-    begins, longest = 0, LONGEST_ROW  # begins: place of the line that the row under way begins with
-
-    def rest() -> Iterator[str]:
-        characters = 0
-        for place in range(begins, len(lines)):
-            characters = len(lines[place]) + (0 if place == begins else characters)
-            if place > begins and characters > longest:
-                raise csv.Error("a quote that does not close")
-            yield lines[place]
-
-    while begins < len(lines):
-        reader, first = csv.reader(rest(), strict=True), begins
+    source = _Lines(iter(lines))
+    while True:
         try:
-            for fields in reader:
-                begins = first + reader.line_num
-                if fields:
-                    yield begins, fields, ""
+            for fields in csv.reader(source, dialect, strict=True):
+                yield Row(source.begins, source.begins + len(source.row) - 1, fields, "")
+                source.begin_row()
             return
         except csv.Error as error:
-            yield begins + 1, lines[begins].rstrip("\r\n").split(","), str(error)
-            begins, longest = begins + 1, LONGEST_BEHIND
+            first = source.step_back()
+            yield Row(source.begins, source.begins, first.rstrip("\r\n").split(","), str(error))
+            source.begin_row()
+
+
+class _Lines:
+    """Lines that can be given once more, from the second one of the row that was begun last."""
+
+    def __init__(self, lines: Iterator[str | None]) -> None:
+        self._lines = lines
+        self._again: deque[str | None] = deque()
+        self._longest, self._characters = LONGEST_ROW, 0
+        self.begins = 1
+        """Number of the row's first line."""
+        self.row: list[str | None] = []
+        """Its lines so far."""
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        if self._characters > self._longest:
+            raise csv.Error(f"more than {self._longest:,} characters, or a quote that does not close")
+        line = self._again.popleft() if self._again else next(self._lines)
+        self.row.append(line)
+        if line is None:
+            raise csv.Error("a line that is too long to be held")
+        self._characters += len(line)
+        return line
+
+    def begin_row(self) -> None:
+        """What was given so far is done with."""
+        self.begins += len(self.row)
+        self.row, self._characters = [], 0
+
+    def step_back(self) -> str:
+        """All but the first line of the row come again; that line."""
+        self._longest = LONGEST_BEHIND
+        self._again.extendleft(reversed(self.row[1:]))
+        self.row = self.row[:1]
+        return self.row[0] or ""

@@ -9,6 +9,7 @@ are left out, named and counted (`faults`).
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import unicodedata
@@ -225,11 +226,11 @@ def _tsv_rows(path: Path) -> list[tuple[int, list[str]]]:
 
 def _csv_rows(path: Path, faults: Faults) -> list[tuple[int, list[str]]]:
     rows: list[tuple[int, list[str]]] = []
-    for number, fields, problem in csv_rows(read_text(path)):
-        if problem:
-            faults.add(f"line {number}", f"{problem}, in the row that begins here: check its quotes")
-        else:
-            rows.append((number, fields))
+    for row in csv_rows(io.StringIO(read_text(path), newline="")):
+        if row.problem:
+            faults.add(f"line {row.begins}", f"{row.problem}, in the row that begins here: check its quotes")
+        elif row.fields:
+            rows.append((row.ends, row.fields))
     return rows
 
 

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from cloze.corpus import csv_rows
 from cloze.corpus.counts import Counts
 from cloze.corpus.readers import columns, open_reader
 from cloze.corpus.readers import table as table_reader
@@ -194,7 +195,7 @@ def test_a_quote_that_does_not_close_costs_its_row_only(read: Read, before: int)
 
 
 def test_a_row_that_goes_on_and_on_is_given_up(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_reader, "MAX_ROW_CHARACTERS", 50)
+    monkeypatch.setattr(csv_rows, "LONGEST_ROW", 50)
     documents, counts = read(b'text,label\n"lost,1\n' + b"b.,2\n" * 100, name="a.csv")
     assert len(documents) == 100
     assert "more than 50 characters, or a quote" in counts.dropped["malformed record"].examples[0]
@@ -202,8 +203,8 @@ def test_a_row_that_goes_on_and_on_is_given_up(read: Read, monkeypatch: pytest.M
 
 def test_rows_behind_one_that_is_given_up_are_given_up_sooner(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a file without outer quotes every row would go on to the bound."""
-    monkeypatch.setattr(table_reader, "MAX_ROW_CHARACTERS", 1_000)
-    monkeypatch.setattr(table_reader, "MAX_CHARACTERS_BEHIND", 50)
+    monkeypatch.setattr(csv_rows, "LONGEST_ROW", 1_000)
+    monkeypatch.setattr(csv_rows, "LONGEST_BEHIND", 50)
     _, counts = read(b"text,label\n" + b'a","b\n' * 301, name="a.csv")
     told = counts.dropped["malformed record"]
     assert told.documents >= 300 and "more than 1,000 characters" in told.examples[0]

@@ -9,22 +9,17 @@ import codecs
 import csv
 import io
 import json
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cloze.corpus.counts import Counts
+from cloze.corpus.csv_rows import Row, csv_rows
 from cloze.corpus.document import RawDocument
 from cloze.corpus.readers.record import MAX_DOCUMENT_BYTES, decode_line, drop_record, json_type, markup_of_column
 from cloze.corpus.streams import open_source, source_name
 from cloze.errors import ClozeError
 from cloze.recipe import CorpusSettings
-
-MAX_ROW_CHARACTERS = 1 << 24
-"""A longer row of CSV is one whose quotes do not close."""
-MAX_CHARACTERS_BEHIND = 1 << 16
-"""Behind such a row: each further one would be read so far for nothing."""
 
 
 class JsonLinesReader:
@@ -64,24 +59,23 @@ class JsonLinesReader:
 class CsvReader:
     """Comma-separated, quoted as spreadsheets do it; the first row names the columns."""
 
-    dialect: Any = csv.excel
+    dialect: type[csv.Dialect] = csv.excel
 
     def __init__(self, path: Path, settings: CorpusSettings) -> None:
         self.path, self.settings = path, settings
 
     def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its rows. Raises ClozeError for a missing column."""
-        csv.field_size_limit(MAX_DOCUMENT_BYTES)
         with open_source(self.path, counts, self.settings) as file:
-            rows = self._rows(file, counts)
-            line_number, header, problem = next(rows, (1, [], ""))
+            rows = csv_rows(self._lines(file, counts), self.dialect)
+            line_number, _, header, problem = next(rows, Row(1, 1, [], ""))
             if problem:
                 raise ClozeError(
                     f"{self.path}, line {line_number}: the names of the columns can't be read ({problem}); expected "
                     f"{self._expected}."
                 )
             _check_columns(self.path, header, self.settings)
-            for number, (line_number, row, problem) in enumerate(rows, start=1):
+            for number, (line_number, _, row, problem) in enumerate(rows, start=1):
                 if problem:
                     problem = f"{problem}, from line {line_number:,}; expected {self._expected}"
                     drop_record(counts, self.settings, self.path, number, problem)
@@ -94,24 +88,6 @@ class CsvReader:
                         f"{source_name(self.path)}:{number}", title, text, markup_of_column(self.settings)
                     )
 
-    def _rows(self, file: io.BufferedReader, counts: Counts) -> Iterator[tuple[int, list[str], str]]:
-        """The number of a row's first line, its fields, and what is wrong with it.
-
-        A quote that never closes would swallow all that follows. Behind its row's first line a new row begins.
-        """
-        lines = _Lines(self._lines(file, counts))
-        while True:
-            rows = csv.reader(lines, self.dialect, strict=True)
-            try:
-                lines.begin_row()
-                for row in rows:
-                    yield lines.row_begins, row, ""
-                    lines.begin_row()
-                return
-            except csv.Error as error:
-                yield lines.row_begins, [], str(error)
-                lines.step_back()
-
     def _lines(self, file: io.BufferedReader, counts: Counts) -> Iterator[str | None]:
         """None in the place of a line that is too long."""
         for number, line in enumerate(iter(lambda: file.readline(MAX_DOCUMENT_BYTES), b""), start=1):
@@ -123,43 +99,6 @@ class CsvReader:
             yield text.removeprefix("\ufeff") if number == 1 else text
 
     _expected = "comma-separated fields, in double quotes where they hold commas or line breaks"
-
-
-class _Lines:
-    """Lines that can be given once more, from the second one of the row that was begun last."""
-
-    def __init__(self, lines: Iterator[str | None]) -> None:
-        self._lines = lines
-        self._again: deque[str | None] = deque()
-        self._row: list[str | None] = []
-        self._row_characters = 0
-        self._longest = MAX_ROW_CHARACTERS
-        self.row_begins = 1
-        """Number of the row's first line."""
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        if self._row_characters > self._longest:
-            raise csv.Error(f"more than {self._longest:,} characters, or a quote that does not close")
-        line = self._again.popleft() if self._again else next(self._lines)
-        self._row.append(line)
-        if line is None:
-            raise csv.Error(f"a line of {MAX_DOCUMENT_BYTES:,} bytes or more")
-        self._row_characters += len(line)
-        return line
-
-    def begin_row(self) -> None:
-        """What was given so far is done with."""
-        self.row_begins += len(self._row)
-        self._row, self._row_characters = [], 0
-
-    def step_back(self) -> None:
-        """All but the first line of the row come again."""
-        self._longest = MAX_CHARACTERS_BEHIND
-        self._again.extendleft(reversed(self._row[1:]))
-        self._row = self._row[:1]
 
 
 class _Tabs(csv.Dialect):
