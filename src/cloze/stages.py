@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cloze.progress import Progress
     from cloze.recipe import Recipe
 
-VERSIONS = {"corpus": 3, "tokenizer": 2, "store": 2, "pretraining": 3, "task": 5}
+VERSIONS = {"corpus": 3, "tokenizer": 2, "store": 2, "pretraining": 4, "task": 6}
 """Raise a stage's number when the same settings would now give something else: its folders are then made again."""
 HASH_DIGITS = 12
 """Of a stage's identity in its folder's name."""

@@ -105,6 +105,10 @@ def test_another_architecture(model_type: Any, bert: Path) -> None:
         ({"vocab_size": True}, "vocab_size is True"),
         ({"num_attention_heads": 3}, "num_attention_heads 3 doesn't divide 8"),
         ({"layer_norm_eps": "small"}, "layer_norm_eps is 'small', expected a number"),
+        ({"layer_norm_eps": float("nan")}, "layer_norm_eps is nan, expected a number"),
+        ({"layer_norm_eps": float("inf")}, "layer_norm_eps is inf, expected a number"),
+        ({"hidden_dropout_prob": 1.5}, r"hidden_dropout_prob is 1\.5, expected a share below 1"),
+        ({"attention_probs_dropout_prob": 1}, "attention_probs_dropout_prob is 1, expected a share below 1"),
         ({"hidden_act": "swish"}, "hidden_act is 'swish', expected one of gelu_new, "),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
         ({"tie_word_embeddings": False}, "tie_word_embeddings is False"),
@@ -164,6 +168,18 @@ def test_a_stored_matrix_that_is_not_the_table_it_is_tied_to_is_told(bert: Path)
     change(bert, lambda tensors: tensors.update({decoder: tensors[WORDS] + 1}))
     with pytest.warns(UserWarning, match=f"{decoder} differs from the table of tokens"):
         load_model(bert)
+
+
+def test_a_stored_bias_that_is_not_the_one_it_is_tied_to_is_told(bert: Path) -> None:
+    bias, decoder = "cls.predictions.bias", "cls.predictions.decoder.bias"
+    change(bert, lambda tensors: tensors.update({decoder: tensors[bias] + 1}))
+    with pytest.warns(UserWarning, match=f"{decoder} differs from {bias}, .* {decoder} is left out"):
+        model, _ = load_model(bert)
+    change(bert, lambda tensors: tensors.update({decoder: tensors[bias].clone()}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again, _ = load_model(bert)
+    assert torch.equal(model.state_dict()["masked_tokens.bias"], again.state_dict()["masked_tokens.bias"])
 
 
 def test_transformers_cuts_where_the_model_ends(folder: Path, tokenizer: Tokenizer) -> None:

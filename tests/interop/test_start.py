@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from cloze.errors import ClozeError
 from cloze.files import write_folder, write_json
@@ -71,8 +73,9 @@ def test_the_resolved_recipe_is_one_that_can_be_run_again(
     settings = ModelSettings.model_validate({**SIZES, **own})
     model = build(settings, vocabulary_size=tokenizer.vocabulary_size, length=24, pad_id=0, pairs=pairs, seed=3)
     save_model(folder, model, tokenizer)
-    found = with_sizes_of_start(recipe(folder)).model
-    assert ModelSettings.model_validate(found.model_dump()) == found
+    resolved = with_sizes_of_start(recipe(folder))
+    assert Recipe.model_validate(resolved.model_dump()) == resolved
+    found = resolved.model
     assert {name: getattr(found, name) for name in own} == own
 
 
@@ -91,6 +94,48 @@ def test_a_dropout_that_the_recipe_names_is_the_recipes(folder: Path, tokenizer:
     assert with_sizes_of_start(asked).model.dropout == 0.5
     config = load_start(with_sizes_of_start(asked), tokenizer, pairs=False, seed=1)[0].encoder.config
     assert (config.dropout, config.attention_dropout) == (0.5, load_model(folder)[0].encoder.config.attention_dropout)
+
+
+def test_what_cannot_be_pretrained_is_refused_before_the_corpus_is_made(folder: Path, tokenizer: Tokenizer) -> None:
+    """Only config.json is needed to know."""
+    saved(folder, tokenizer)
+    described = json.loads((folder / "config.json").read_bytes())
+    for architecture, told in (
+        ("BertModel", "was saved as BertModel, without the head"),
+        ("BertForSequenceClassification", "holds a fine-tuned classifier"),
+    ):
+        write_json(folder / "config.json", described | {"architectures": [architecture]})
+        with pytest.raises(ClozeError, match=told):
+            with_sizes_of_start(recipe(folder))
+    task = {"name": "t", "train": "a", "test": "b"}
+    write_json(folder / "config.json", described | {"architectures": ["BertModel"]})
+    assert with_sizes_of_start(recipe(folder, tasks=[task])).only_tasks  # type: ignore[arg-type]
+
+
+def test_electra_goes_on_with_its_generator_and_not_without(folder: Path, tokenizer: Tokenizer) -> None:
+    settings = ModelSettings.model_validate({**SIZES, "family": "electra", "generator_frac": 0.5})
+    model = build(settings, vocabulary_size=tokenizer.vocabulary_size, length=24, pad_id=0, pairs=False, seed=3)
+    save_model(folder, model, tokenizer)
+    assert with_sizes_of_start(recipe(folder)).model.generator_frac == 0.5
+    weights = folder / "generator" / "model.safetensors"
+    tensors = load_file(weights)
+    table = next(tensor for name, tensor in tensors.items() if name.endswith("word_embeddings.weight"))
+    save_file(tensors | {"generator_lm_head.weight": table + 1}, weights)
+    with pytest.warns(
+        UserWarning, match=r"generator.model\.safetensors: generator_lm_head\.weight differs from the table"
+    ):
+        load_model(folder)
+    shutil.rmtree(folder / "generator")
+    with pytest.raises(ClozeError, match="has no folder generator/, and electra is pretrained with a generator"):
+        with_sizes_of_start(recipe(folder))
+
+
+def test_batch_norm_of_the_folder_and_an_average_of_the_recipe(folder: Path, tokenizer: Tokenizer) -> None:
+    settings = ModelSettings.model_validate({**SIZES, "norm": "batch"})
+    model = build(settings, vocabulary_size=tokenizer.vocabulary_size, length=24, pad_id=0, pairs=False, seed=3)
+    save_model(folder, model, tokenizer)
+    with pytest.raises(ClozeError, match=r"has BatchNorm: training\.average_decay 0\.9 averages weights"):
+        with_sizes_of_start(recipe(folder, training={"average_decay": 0.9}))
 
 
 def test_a_task_may_be_as_long_as_the_folder_reads(folder: Path, tokenizer: Tokenizer) -> None:

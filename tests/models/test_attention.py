@@ -86,6 +86,15 @@ def test_padded_equals_explicit_within_a_window(lengths: list[int], window: int,
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("window", [2, 3, 13])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_within_a_window_has_finite_gradients(dtype: torch.dtype, window: int) -> None:
+    q, k, v, layout = inputs(FAR)
+    y = padded(q.to(dtype), k.to(dtype), v.to(dtype), within_window(layout, window), Dropout(0.0))
+    y.float().square().sum().backward()  # type: ignore[no-untyped-call]
+    assert all(x.grad is not None and x.grad.isfinite().all() and x.grad.any() for x in (q, k, v))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_one_mask_holds_rows_and_window_for_other_devices(dtype: torch.dtype) -> None:
     """What `padded` gives to torch's own kernel where there is no blocked way."""

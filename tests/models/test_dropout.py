@@ -21,6 +21,26 @@ def test_share_and_scale(share: float) -> None:
     assert len(y.unique()) == 2
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_the_scale_is_no_number_of_half_precision(dtype: torch.dtype) -> None:
+    """256 / 230 is between two of bfloat16; values of many digits show which one they are multiplied by."""
+    dropout = Dropout(0.1)
+    seed_dropout(dropout.modules(), 1, 0)
+    x = (torch.rand(100_000, generator=torch.Generator().manual_seed(1)) + 0.5).to(dtype)
+    y = dropout(x)
+    assert y.dtype == dtype
+    kept = y != 0
+    assert (y[kept].double() / x[kept].double()).mean().item() == pytest.approx(dropout.scale, rel=2e-4)
+
+
+def test_a_share_near_one_leaves_one_value_of_256() -> None:
+    dropout = Dropout(0.9985)
+    seed_dropout(dropout.modules(), 1, 0)
+    y = dropout(torch.ones(256_000))
+    assert abs((y != 0).float().mean().item() - 1 / 256) < 5e-4 and y.max() == dropout.scale == 256.0
+    assert dropout.kept(10).dtype == torch.uint8
+
+
 def test_masks_depend_on_seed_step_micro_and_site_alone() -> None:
     model = nn.ModuleList([Dropout(0.5), Dropout(0.5)])
 

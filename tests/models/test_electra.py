@@ -102,7 +102,7 @@ def test_sums_and_gradients_do_not_depend_on_how_a_batch_is_cut() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_draws_from_the_whole_vocabulary(dtype: torch.dtype) -> None:
-    """Tokens of one in a million are drawn in float32, whatever the products ran in."""
+    """Shares are those of the softmax, whatever the products ran in."""
     model, rows = electra(), batch()
     where = torch.arange(rows.tokens).repeat(2_000)
     target = replace(rows.targets["masked_tokens"], positions=where, labels=torch.zeros_like(where))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -213,6 +214,28 @@ def test_tokens_behind_the_batch_change_nothing(changes: dict[str, Any], monkeyp
 
     bare, filled_up = states_and_gradients(1), states_and_gradients(64)
     torch.testing.assert_close(filled_up, bare, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("norm_position", ["post", "pre"])
+@pytest.mark.parametrize("embedding_width", [None, 8])
+def test_residual_sums_stay_float32_where_products_are_bfloat16(
+    norm_position: str, embedding_width: int | None
+) -> None:
+    """A projection behind the embeddings gives bfloat16, and all sums above it would be, to the last layer."""
+    model = encoder(norm_position=norm_position, embedding_width=embedding_width)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert {state.dtype for state in model.hidden_states(batch())} == {torch.float32}
+
+
+def test_the_last_state_alone_is_held_where_no_other_is_asked_for() -> None:
+    model, alive = encoder(), []
+    for layer in model.layers:
+        layer.register_forward_hook(lambda module, given, state: alive.append(weakref.ref(state)))
+    with torch.no_grad():
+        model(batch())
+        assert sum(one() is not None for one in alive) == 0
+        states = model.hidden_states(batch())
+    assert len(states) == len(model.layers) + 1
 
 
 def test_evaluation_draws_nothing() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from scipy.stats import chisquare
 
 from cloze.inputs.batch import Batch
 from cloze.inputs.hashing import uniform
+from cloze.objectives.cross_entropy import sampled_cross_entropy
 from cloze.objectives.sampling import BLOCK, Noise, draw, seed_noise
 
 
@@ -56,13 +59,18 @@ def test_the_ends_of_the_unit_interval_are_tokens() -> None:
     assert draw(share, torch.tensor([0.0, 1.0 - 2.0**-53], dtype=torch.float64)).tolist() == [3, 598]
 
 
-def test_shares_that_half_precision_loses_are_drawn() -> None:
-    """60,000 tokens of 1e-5 each share the rest: in float16 they would be subnormal, or nothing."""
-    share = torch.full((4_000, 60_000), 1e-5)
-    share[:, 0] = 0.4
-    found = draw(share, uniforms(4_000))
-    assert (found > 0).float().mean().item() == pytest.approx(0.6, abs=0.04)
-    assert len(found.unique()) > 2_000  # type: ignore[no-untyped-call]
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_shares_that_float16_would_lose_are_drawn(dtype: torch.dtype) -> None:
+    """One of 60,000 logits is 17 above the rest, whose shares of 4e-8 together are drawn 0.25% of the time."""
+    hidden, targets = torch.ones(20_000, 1), torch.zeros(20_000, dtype=torch.int64)
+    weight = torch.zeros(60_000, 1)
+    weight[7] = 17.0
+    with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        _, found = sampled_cross_entropy(hidden, weight, torch.zeros(60_000), targets, uniforms(20_000))
+    rest = found[found != 7]
+    expected = 59_999 / (59_999 + math.exp(17.0))
+    assert len(rest) / 20_000 == pytest.approx(expected, abs=4 * math.sqrt(expected / 20_000))
+    assert len(rest.unique()) > 0.95 * len(rest)
 
 
 def flat(lengths: list[int], rows: list[int], parts: list[int] | None = None) -> Batch:

@@ -45,13 +45,20 @@ def noisy(model: Any) -> Any:
 
 @pytest.mark.parametrize("activation", ["gelu", "gelu_tanh"])
 def test_transformers_gives_our_logits_silently(
-    activation: str, folder: Path, tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
+    activation: str,
+    folder: Path,
+    tokenizer: Tokenizer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)  # else nothing reaches `caplog`
     model, rows = make_model(activation=activation), make_rows([9, 31, 2, 17], VOCABULARY, 0, segments=False)
     save_model(folder, model, tokenizer)
     with caplog.at_level(logging.WARNING):
         found, report = transformers.BertForMaskedLM.from_pretrained(folder, output_loading_info=True)
-    assert not caplog.records
+        assert not caplog.records
+        transformers.RobertaForMaskedLM.from_pretrained(folder)  # another's names: now it has something to say
+    assert caplog.records
     assert not report["missing_keys"] and not report["unexpected_keys"] and not report["mismatched_keys"]
     with torch.no_grad():
         other = found.eval()(input_ids=rows.ids, attention_mask=rows.mask, output_hidden_states=True)

@@ -54,6 +54,31 @@ def test_freed_memory_is_used_again_and_subnormals_are_zero() -> None:
     assert flushed == "True"
 
 
+GIVEN_BACK = """
+from pathlib import Path
+import torch
+from cloze.training.cpu import keep_freed_memory, prepare_cpu
+
+def megabytes():
+    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) // 1000
+
+kept, before = keep_freed_memory(), megabytes()
+parts = [torch.ones(1_000_000) for _ in range(150)]
+last = torch.ones(1_000)
+del parts
+freed = megabytes()
+prepare_cpu()
+print(kept, freed - before, megabytes() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_what_a_stage_has_freed_is_given_back_when_the_next_begins() -> None:
+    done = subprocess.run([sys.executable, "-c", GIVEN_BACK], capture_output=True, text=True, check=True)
+    kept, freed, after = done.stdout.split()
+    assert kept == "False" or (int(freed) > 500 and int(after) < 300), done.stdout
+
+
 def test_products_stay_float32() -> None:
     done = subprocess.run([sys.executable, "-c", PRODUCTS], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -103,6 +103,7 @@ def tiny(
     norm: str = "layer",
     norm_position: str = "post",
     first_weights: int = 0,
+    local_window: int = 128,
     **training: Any,
 ) -> Tiny:
     """A model of 2 layers; about 5 steps an epoch. `training` overrides settings of that section.
@@ -115,6 +116,7 @@ def tiny(
     settings |= {"validate_every_steps": 6, "checkpoint_every_steps": 5}
     sizes: dict[str, Any] = {"family": family, "layers": 2, "heads": 2, "width": width}
     sizes |= {"dropout": dropout, "attention_dropout": dropout, "norm": norm, "norm_position": norm_position}
+    sizes |= {"local_window": local_window, "global_every": 2} if family == "modernbert" else {}
     sections = {"model": sizes, "inputs": {"length": 24, "format": format}, "masking": MASKING.get(family, {})}
     recipe = Recipe.model_validate({"name": "tiny", **sections, "training": settings | training})
     pairs = format == "segment-pair"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,8 +87,11 @@ def _misfits(found: Mapping[str, Any], carrier: Carrier) -> list[str]:
     ):
         for name in names:
             value: Any = found.get(name)
-            if type(value) not in kinds or value < least:
+            if type(value) not in kinds or not least <= value < math.inf:
                 wrong.append(f"{name} is {value!r}, expected {expected}" if name in found else f"it lacks {name}")
+    for name in (theirs for theirs, ours in carrier.numbers.items() if ours.endswith("dropout")):
+        if not wrong and found[name] >= 1:
+            wrong.append(f"{name} is {found[name]!r}, expected a share below 1")
     if not wrong and found["hidden_size"] % found["num_attention_heads"]:
         wrong.append(f"num_attention_heads {found['num_attention_heads']} doesn't divide {found['hidden_size']}")
     if str(found[carrier.activation]) not in _ALIASES:

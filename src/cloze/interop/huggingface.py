@@ -115,6 +115,20 @@ def load_model(folder: Path, *, headless: bool = False) -> tuple[PretrainingMode
     from cloze.models import from_config
 
     folder = Path(folder)
+    config, family, alone = read_pretrained_config(folder, headless=headless)
+    tensors, names = read_tensors(folder), names_of(family.name, config)
+    if alone:
+        return _with_new_heads(folder, family, config, tensors), _read_tokenizer(folder, config)
+    model = from_config(family.name, config, pairs=_holds_pairs(names, tensors))
+    fill(cast("nn.Module", model), _state_of_parts(folder, model, family.parts(model), tensors))
+    return model, _read_tokenizer(folder, config)
+
+
+def read_pretrained_config(folder: Path, *, headless: bool = False) -> tuple[EncoderConfig, Family, bool]:
+    """Sizes (a generator's among them) and family of a pretrained folder, and whether it is an encoder saved alone.
+
+    Reads no weights. Raises ClozeError for a fine-tuned folder, and for an encoder alone unless `headless`.
+    """
     described, config, family = read_config(folder)
     if _head(described) is not None:
         raise ClozeError(
@@ -122,19 +136,14 @@ def load_model(folder: Path, *, headless: bool = False) -> tuple[PretrainingMode
         )
     if family.generator_folder is not None and (folder / family.generator_folder).is_dir():
         config = replace(config, generator=read_config(folder / family.generator_folder)[1])
-    tensors, names = read_tensors(folder), names_of(family.name, config)
-    if alone := _alone(described, family):
-        if not headless:
-            whole = family.carrier(config).class_name + _pretraining_head(family)
-            raise ClozeError(
-                f"{folder} was saved as {alone}, without the head that {family.name} is pretrained with. It can be "
-                f"fine-tuned (cloze finetune); to train or to fill gaps take one that has the head, such as {whole}."
-            )
-        return _with_new_heads(folder, family, config, tensors), _read_tokenizer(folder, config)
-    warn_of_untied(folder, names, tensors)
-    model = from_config(family.name, config, pairs=_holds_pairs(names, tensors))
-    fill(cast("nn.Module", model), _state_of_parts(folder, model, family.parts(model), tensors))
-    return model, _read_tokenizer(folder, config)
+    alone = _alone(described, family)
+    if alone and not headless:
+        whole = family.carrier(config).class_name + _pretraining_head(family)
+        raise ClozeError(
+            f"{folder} was saved as {alone}, without the head that {family.name} is pretrained with. It can be "
+            f"fine-tuned (cloze finetune); to train or to fill gaps take one that has the head, such as {whole}."
+        )
+    return config, family, alone is not None
 
 
 def load_classifier(folder: Path) -> tuple[Classifier | TokenClassifier, Tokenizer]:
@@ -263,6 +272,7 @@ def _state_of_parts(
         place = folder / part.folder
         here = {name: like for name, like in wanted.items() if name in part.names}
         read = tensors if part is parts[0] else read_tensors(place, part.file)
+        warn_of_untied(place / part.file, part.names, read)
         found = collect(place, here, part.names, read, base=part.carrier.base)
         shared = [name for name in found if name in state and not state[name].equal(found[name])]
         refuse_damaged(

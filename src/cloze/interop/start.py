@@ -29,15 +29,20 @@ OWN_SETTINGS = {"family", "attention", "initialisation"}
 def with_sizes_of_start(recipe: Recipe) -> Recipe:
     """The recipe with the family and sizes of the folder it starts from; as it is without one.
 
-    Raises ClozeError for a folder that is no pretrained model, one with fewer positions than a row has tokens, or one
-    of a family that does not learn from the recipe's rows.
+    Raises ClozeError for a folder that is no pretrained model or, where it is to be pretrained, lacks a head or its
+    generator; for fewer positions than a row has tokens; and for a family that does not learn from the recipe's rows.
     """
-    from cloze.interop.configuration import read_config
-    from cloze.recipe import FAMILY_SETTINGS, ModelSettings, unfit_family
+    from cloze.interop.huggingface import read_pretrained_config
+    from cloze.recipe import FAMILY_SETTINGS, ModelSettings, unfit_averages, unfit_family
 
     if recipe.start_from is None:
         return recipe
-    _, config, family = read_config(recipe.start_from)
+    config, family, _ = read_pretrained_config(recipe.start_from, headless=recipe.only_tasks)
+    if family.generator_folder is not None and config.generator is None and not recipe.only_tasks:
+        raise ClozeError(
+            f"{recipe.start_from} has no folder {family.generator_folder}/, and {family.name} is pretrained with a "
+            "generator. It can be fine-tuned (cloze finetune); to train it further, put its generator there."
+        )
     said = DROPOUTS & recipe.model.model_fields_set
     others = {name for name, families in FAMILY_SETTINGS.items() if family.name not in families}
     sizes = {
@@ -57,6 +62,8 @@ def with_sizes_of_start(recipe: Recipe) -> Recipe:
             f"{recipe.start_from} has positions for {config.max_length} tokens, fewer than inputs.length "
             f"{recipe.inputs.length}. Lower inputs.length."
         )
+    if config.generator is not None:
+        sizes["generator_frac"] = config.generator.width / config.width
     name = _family(recipe, family.name)
     model = recipe.model.model_copy(update={**sizes, "family": name, "initialisation": "normal"})
     update: dict[str, Settings] = {"model": model}
@@ -64,6 +71,8 @@ def with_sizes_of_start(recipe: Recipe) -> Recipe:
         update |= _inputs_of(name, min(recipe.inputs.length, config.max_length))
     elif wrong := unfit_family(model, recipe.inputs, recipe.masking):
         raise ClozeError(f"{recipe.start_from} holds a {name}: {'; '.join(message for _, message in wrong)}.")
+    if wrong := unfit_averages(model, recipe.training, recipe.tasks):
+        raise ClozeError(f"{recipe.start_from} has BatchNorm: {'; '.join(message for _, message in wrong)}.")
     return recipe.model_copy(update=update)
 
 

@@ -24,8 +24,13 @@ _SHOWN = 8
 """Problems in one message."""
 _BUFFERS = ("position_ids", "token_type_ids", "inv_freq")
 """Ends of names of tensors that older transformers saved though they follow from the sizes."""
-_TIED = ("cls.predictions.decoder.weight", "lm_head.decoder.weight", "predictions.decoder.weight", "decoder.weight")
-"""Copies of the table of tokens that transformers may save beside it."""
+_TABLE, _BIAS = "embeddings.token.weight", "masked_tokens.bias"
+_HEADS = ("cls.predictions.decoder", "lm_head.decoder", "predictions.decoder")
+_TIED = {
+    **dict.fromkeys((*(f"{head}.weight" for head in _HEADS), "decoder.weight", "generator_lm_head.weight"), _TABLE),
+    **dict.fromkeys((f"{head}.bias" for head in _HEADS), _BIAS),
+}
+"""Copies that transformers may save beside a tensor, and the end of our name for that."""
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -127,19 +132,20 @@ def collect(
     return state
 
 
-def warn_of_untied(folder: Path, names: Names, tensors: Mapping[str, Tensor]) -> None:
-    """Say that a matrix over the vocabulary is left out where a folder stores one that is not the table of tokens.
+def warn_of_untied(path: Path, names: Names, tensors: Mapping[str, Tensor]) -> None:
+    """Say that a tensor over the vocabulary is left out where the file stores one that differs from its other copy.
 
-    cloze ties the two, as config.json says; transformers 5 then takes the stored one, older ones the table.
+    cloze has one of both, as config.json ties them; transformers 5 takes what is stored, older ones the same as cloze.
     """
-    table = next(tensors.get(parts[0]) for ours, parts in names.items() if ours.endswith("embeddings.token.weight"))
-    for name in _TIED:
-        stored = tensors.get(name)
-        if table is not None and stored is not None and not (stored.shape == table.shape and stored.equal(table)):
+    for stored, ours in _TIED.items():
+        used = next((parts[0] for name, parts in names.items() if name.endswith(ours)), None)
+        found, other = tensors.get(stored), None if used is None else tensors.get(used)
+        if found is not None and other is not None and not (found.shape == other.shape and found.equal(other)):
+            what = "the table of tokens" if ours == _TABLE else used
             warnings.warn(
-                f"{Path(folder) / WEIGHTS_FILE}: {name} differs from the table of tokens, which config.json ties it "
-                "to; the table is used and this matrix left out",
-                stacklevel=3,
+                f"{path}: {stored} differs from {what}, to which config.json ties it; {what} is used, and {stored} is "
+                "left out",
+                stacklevel=4,
             )
 
 

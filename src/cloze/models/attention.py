@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -92,6 +93,7 @@ class Layout:
     three are None when every row has the same length, because the padded view is then a plain reshape.
     `window` is the distance in tokens that attention spans, None where that is the whole row. With it, either `band`
     float32 [S, S] is 0 within the distance and HIDDEN outside, or rows are much longer and `chunks` says how to cut.
+    Both are made when `padded` first asks: `varlen` needs neither, and how many chunks there are the device must tell.
     """
 
     offsets: Tensor
@@ -100,8 +102,24 @@ class Layout:
     token_slot: Tensor | None
     bias: Tensor | None
     window: int | None = None
-    band: Tensor | None = None
-    chunks: Chunks | None = None
+
+    @cached_property
+    def band(self) -> Tensor | None:
+        if self.window is None or self._is_cut:
+            return None
+        slots = torch.arange(self.longest, device=self.offsets.device)
+        return torch.where((slots[:, None] - slots).abs() <= self.window, 0.0, HIDDEN)
+
+    @cached_property
+    def chunks(self) -> Chunks | None:
+        return (
+            _make_chunks(self.offsets, self.tokens, self.window) if self.window is not None and self._is_cut else None
+        )
+
+    @property
+    def _is_cut(self) -> bool:
+        """Whether rows are longer than the 4 x `window` keys of a chunk, which would only pad shorter ones."""
+        return self.window is not None and self.longest > 4 * self.window > 0
 
     @property
     def rows(self) -> int:
@@ -123,24 +141,17 @@ def make_layout(offsets: Tensor, longest: int, tokens: int) -> Layout:
     slots = torch.arange(longest, device=offsets.device)
     real = slots < lengths[:, None]
     slot_token = torch.where(real, starts[:, None] + slots, 0).reshape(-1)
-    token_slot = real.reshape(-1).nonzero().squeeze(1)
+    # `nonzero` would ask the device how many there are, and wait for all the work that it still has.
+    row = torch.repeat_interleave(torch.arange(rows, device=offsets.device), lengths, output_size=tokens)
+    token_slot = row * longest + torch.arange(tokens, device=offsets.device) - starts[row]
     # Added to the scores: on a CPU an addition costs a tenth of filling through a mask of booleans.
     bias = torch.where(real, 0.0, -torch.inf)[:, None, None, :]
     return Layout(offsets, longest, slot_token, token_slot, bias)
 
 
 def within_window(layout: Layout, window: int) -> Layout:
-    """The same rows, for attention over at most `window` tokens on either side.
-
-    Rows that no chunk of 4 x `window` keys covers are cut into such chunks; shorter ones would only be padded by it.
-    """
-    if layout.longest <= window + 1:
-        return layout
-    if layout.longest > 4 * window > 0:
-        return replace(layout, window=window, chunks=_make_chunks(layout.offsets, layout.tokens, window))
-    slots = torch.arange(layout.longest, device=layout.offsets.device)
-    band = torch.where((slots[:, None] - slots).abs() <= window, 0.0, HIDDEN)
-    return replace(layout, window=window, band=band)
+    """The same rows, for attention over at most `window` tokens on either side."""
+    return layout if layout.longest <= window + 1 else replace(layout, window=window)
 
 
 class _Pad(torch.autograd.Function):
@@ -253,11 +264,14 @@ def _mask(bias: Tensor | None, band: Tensor | None, dtype: torch.dtype) -> Tenso
     """Bias and band as one addend to the scores, in `dtype`: [R or 1, 1, S or 1, S']."""
     if band is not None:
         bias = band[None, None] if bias is None else bias + band
-    # HIDDEN is infinite in half precision; infinite biases, of rows' ends alone, may stay so.
-    hides = band is not None or (bias is not None and bias.shape[2] > 1)
-    if bias is not None and hides:
-        bias = bias.clamp(min=torch.finfo(dtype).min / 2)
-    return None if bias is None else bias.to(dtype)
+    if bias is None or bias.shape[2] == 1:  # Of rows' ends alone; every slot sees a token, so they may be infinite.
+        return None if bias is None else bias.to(dtype)
+    return _finite(bias, dtype)
+
+
+def _finite(addend: Tensor, dtype: torch.dtype) -> Tensor:
+    """In `dtype`, in which HIDDEN may be infinite: a padded slot far from its row sees nothing but what is hidden."""
+    return addend.clamp(min=torch.finfo(dtype).min / 2).to(dtype)
 
 
 def _to_slots(x: Tensor, layout: Layout) -> Tensor:
@@ -306,13 +320,14 @@ class _Blocked(torch.autograd.Function):
         y = torch.empty_like(q)
         # Scoring keeps nothing for a backward pass that won't come.
         weights = q.new_empty(*q.shape[:3], k.shape[2]) if any(ctx.needs_input_grad) else None
+        bias, band = (x if x is None else _finite(x, q.dtype) for x in (bias, band))
         with torch.autocast("cpu", enabled=False):
             for block in _blocks(q, k):
                 scores = q[block] @ k[block].transpose(-1, -2)
                 if bias is not None:
-                    scores += bias[block].to(scores.dtype)
+                    scores += bias[block]
                 if band is not None:
-                    scores += band.to(scores.dtype)
+                    scores += band
                 used = torch.softmax(scores, -1, out=scores if weights is None else weights[block])
                 if kept is not None:
                     used = kept[block].to(used.dtype).mul_(used)

@@ -4,8 +4,8 @@
 it and a resumed run repeats the uninterrupted one bit for bit. On a CPU torch draws one number a value and compares
 into booleans, which costs more than the attention it thins out (docs/experiments.md). Here one 64-bit word serves eight
 values, most words of a long draw come from Marsaglia's xorshift64 (2003) run in parallel, and bytes become zeros and
-ones by arithmetic alone. The share is therefore rounded to a multiple of 1/256 (0.1 becomes 26/256), and the scale is
-the exact inverse of what is kept. On other devices torch's own kernels and generator are used.
+ones by arithmetic alone. The share is therefore rounded to a multiple of 1/256, at most 255/256 (0.1 becomes 26/256),
+and the scale is the exact inverse of what is kept. On other devices torch's own kernels and generator are used.
 """
 
 from __future__ import annotations
@@ -38,13 +38,18 @@ class Dropout(nn.Module):
         return f"share={self.share}"
 
     @property
+    def _threshold(self) -> int:
+        """Bytes below it are dropped, on a CPU."""
+        return min(round(self.share * _LEVELS), _LEVELS - 1)
+
+    @property
     def scale(self) -> float:
         """What kept values are multiplied by on a CPU: the inverse of the share that is kept after rounding."""
-        return _LEVELS / (_LEVELS - round(self.share * _LEVELS))
+        return _LEVELS / (_LEVELS - self._threshold)
 
     def kept(self, count: int) -> Tensor:
         """uint8 [count] on a CPU: 0 where dropped, 1 elsewhere."""
-        threshold = round(self.share * _LEVELS)
+        threshold = self._threshold
         values: Tensor = _random_bytes(count, self.generator)
         # A byte below the threshold becomes 0, any other 1; comparing into booleans is ten times slower.
         return values.clamp_(threshold - 1, threshold).sub_(threshold - 1) if threshold else values.fill_(1)
@@ -53,9 +58,10 @@ class Dropout(nn.Module):
         """x of any shape -> the same shape and dtype."""
         if not self.training or self.share == 0.0:
             return x
-        if x.device.type != "cpu" or self.share > 1 - 1 / _LEVELS:
+        if x.device.type != "cpu":
             return nn.functional.dropout(x, self.share, training=True)
-        return self.kept(x.numel()).to(x.dtype).mul_(self.scale).view(x.shape) * x
+        # The scale comes last, as a number: in bfloat16 the product of ones with it would be another scale.
+        return (self.kept(x.numel()).to(x.dtype).view(x.shape) * x).mul_(self.scale)
 
 
 # The compiler can't follow a view of words as bytes, and there is nothing here to fuse.

@@ -131,7 +131,9 @@ class Embeddings(nn.Module):
         if self.segment is not None:
             # A table of one segment is a constant vector: adding it needs no lookup.
             x = x + (self.segment.weight[0] if self.segment.num_embeddings == 1 else self.segment(segments))
-        return self.projection(self.dropout(self.norm(x)))  # type: ignore[no-any-return]
+        x = self.dropout(self.norm(x))
+        # Autocast's product would make all residual sums above it bfloat16.
+        return self.projection(x).to(x.dtype)  # type: ignore[no-any-return]
 
 
 Rotation = tuple[Tensor, Tensor]
@@ -237,10 +239,14 @@ class Encoder(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Hidden states [T, D] of the last layer."""
-        return self.hidden_states(batch)[-1]
+        return self._states(batch, every=False)[-1]
 
     def hidden_states(self, batch: Batch) -> list[Tensor]:
         """Output of the embeddings and of each layer, [T, D] each; the last one after the final norm."""
+        return self._states(batch, every=True)
+
+    def _states(self, batch: Batch, *, every: bool) -> list[Tensor]:
+        """`every` state or the last one alone: without a backward pass the others need not be held."""
         whole, local = self._sights(batch)
         # BatchNorm's statistics are those of real tokens alone.
         fills = batch.ids.device.type == "cpu" and self.config.norm != "batch"
@@ -249,7 +255,8 @@ class Encoder(nn.Module):
         states: list[Tensor] = [self.embeddings(*flat)]
         for i in range(self.config.layers):
             layer = self.layers[i * len(self.layers) // self.config.layers]
-            states.append(layer(states[-1], *(local if self.config.is_local(i) else whole)))
+            state = layer(states[-1], *(local if self.config.is_local(i) else whole))
+            states = [*states, state] if every else [state]
         states[-1] = self.final_norm(states[-1])
         return [_resize(state, batch.tokens) for state in states]
 

@@ -2,7 +2,8 @@
 
 Axes: M targets, R rows, V vocabulary. A target needs one uniform number, which is looked up in the running sum of its
 probabilities. Gumbel noise on the logits (google-research/electra, pretrain_helpers.py) gives the same distribution
-from V numbers a target. Shares are float32 and uniform numbers float64, so half precision never underflows here.
+from V numbers a target. Shares come as the softmax gives them, in bfloat16 at the least, which has float32's range
+(float16 would lose those below 6e-8); they are summed in float32 and looked up in float64.
 """
 
 from __future__ import annotations

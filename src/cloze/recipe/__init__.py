@@ -60,6 +60,7 @@ __all__ = [
     "TokenizerSettings",
     "TrainingSettings",
     "refuse",
+    "unfit_averages",
     "unfit_family",
 ]
 
@@ -123,16 +124,7 @@ class Recipe(Settings):
             if length > positions
         ]
         wrong += unfit_family(self.model, self.inputs, self.masking)
-        decays = {"training.average_decay": self.training.average_decay}
-        decays |= {f"tasks.{place}.average_decay": task.average_decay for place, task in enumerate(self.tasks)}
-        wrong += [
-            (
-                f"{key} model.norm",
-                f"{key} {decay:g} averages weights, whose BatchNorm would keep the last ones' statistics",
-            )
-            for key, decay in decays.items()
-            if decay and self.model.norm == "batch"
-        ]
+        wrong += unfit_averages(self.model, self.training, self.tasks)
         if self.tokenizer.new_words is not None and self.start_from is None:
             message = "new_words extend the tokenizer of start_from, which is null; a tokenizer of its own learns words"
             wrong.append(("tokenizer.new_words start_from", message))
@@ -191,6 +183,22 @@ def unfit_family(model: ModelSettings, inputs: InputSettings, masking: MaskingSe
         message += "false" if masking.boundaries else "true, and masking.unit to span"
         wrong.append(("masking.boundaries model.family", message))
     return wrong
+
+
+def unfit_averages(
+    model: ModelSettings, training: TrainingSettings, tasks: Sequence[TaskSettings]
+) -> list[tuple[str, str]]:
+    """Averages of weights that a norm forbids: (keys, message) for each, as `refuse` takes them."""
+    decays = {"training.average_decay": training.average_decay}
+    decays |= {f"tasks.{place}.average_decay": task.average_decay for place, task in enumerate(tasks)}
+    return [
+        (
+            f"{key} model.norm",
+            f"{key} {decay:g} averages weights, whose BatchNorm would keep the last ones' statistics",
+        )
+        for key, decay in decays.items()
+        if decay and model.norm == "batch"
+    ]
 
 
 def _unfit_teacher(name: str, task: TaskSettings, earlier: Sequence[TaskSettings], names: Sequence[str]) -> str:
