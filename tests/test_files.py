@@ -61,6 +61,18 @@ def test_a_folder_left_half_written_is_started_anew(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "a") == ["manifest.json"]
 
 
+def test_a_new_folder_is_the_first_writers_and_its_neighbours_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.partial").mkdir()
+    (tmp_path / "a.partial" / "mine").write_bytes(b"x")
+    with pytest.raises(ClozeError, match=r"a exists, and nothing is replaced\. Name a new folder"):  # noqa: SIM117
+        with write_folder(tmp_path / "a", manifest={"writer": 1}, replaces=False) as one:
+            with write_folder(tmp_path / "a", manifest={"writer": 2}, replaces=False) as two:
+                (two / "x").write_bytes(b"2")
+            (one / "x").write_bytes(b"1")
+    assert (tmp_path / "a" / "x").read_bytes() == b"2" and (tmp_path / "a.partial" / "mine").read_bytes() == b"x"
+    assert sorted(os.listdir(tmp_path)) == ["a", "a.partial"]
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

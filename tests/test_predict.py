@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,52 @@ def test_predictions_are_probabilities_in_the_texts_order(classifier: LoadedMode
 
 def test_decomposed_text_is_composed_first(classifier: LoadedModel) -> None:
     assert classifier.predict(["\u110b\u1167\u11bc\u1112\u116a"]) == classifier.predict(["영화"])
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        (b"abc", "expected a list of texts, found the text b'abc'"),
+        (["a", None], "text 2 is None, expected a text or a pair of texts"),
+        ([float("nan")], "text 1 is nan, expected a text"),
+        ([b"abc"], "text 1 is b'abc'"),
+        ([("a", None)], r"text 1 is \('a', None\)"),
+        ([()], r"text 1 has 0 parts, \(\); expected a text or a pair"),
+        ([("a", "b", "c")], "text 1 has 3 parts"),
+        (["a", "b\ud800"], r"text 2 is no valid Unicode: character 2 is '\\ud800'"),
+        (["a", ("a", "b")], "single texts and pairs are mixed"),
+    ],
+)
+def test_what_is_no_text_is_told_by_its_place(texts: Any, told: str, classifier: LoadedModel) -> None:
+    for use in (classifier.predict, classifier.encode):
+        with pytest.raises(ClozeError, match=told):
+            use(texts)
+
+
+def test_texts_may_come_one_by_one_and_pairs_as_lists(classifier: LoadedModel) -> None:
+    assert classifier.predict(iter(TEXTS)) == classifier.predict(TEXTS)
+    pair: Any = [["음악", "영화"]]
+    assert classifier.predict(pair) == classifier.predict([("음악", "영화")])
+
+
+@pytest.mark.parametrize(
+    ("text", "top", "told"),
+    [
+        (["[MASK]"], 5, r"expected one text with \[MASK\] in it, found \['\[MASK\]'\]"),
+        (b"[MASK]", 5, "expected one text with"),
+        ("[MASK]", 0, "1 or more; found 0"),
+        ("[MASK]", 1.5, r"1 or more; found 1\.5"),
+        ("\udcff [MASK]", 5, "the text is no valid Unicode: character 1"),
+    ],
+)
+def test_what_cannot_be_filled(text: Any, top: Any, told: str, pretrained: LoadedModel) -> None:
+    with pytest.raises(ClozeError, match=told):
+        pretrained.fill(text, top)
+
+
+def test_a_device_that_there_is_not(folder: Path) -> None:
+    with pytest.raises(ClozeError, match="the device is 'gpu', expected auto, cpu or cuda"):
+        load(folder / "pretraining" / "model", device="gpu")  # type: ignore[arg-type]
 
 
 def test_long_texts_are_cut_and_counted(classifier: LoadedModel) -> None:

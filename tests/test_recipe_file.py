@@ -224,6 +224,13 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         list_recipes(tmp_path / "quick.yaml")
 
 
+def test_a_file_that_is_no_recipe_does_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: a\ndescription: for A\n", encoding="utf-8")
+    (tmp_path / "b.yaml").write_text("name: b\naxes: {}\n", encoding="utf-8")
+    found = {path.name: purpose for path, purpose in list_recipes(tmp_path).items()}
+    assert found["a.yaml"] == "for A" and found["b.yaml"].startswith("(no recipe: ") and "b.yaml" in found["b.yaml"]
+
+
 TASK = "name: a\ntasks:\n- {name: t, train: x, test: y}\n"
 
 
@@ -345,7 +352,9 @@ def test_every_recipe_in_the_repository_is_right_and_says_where_its_numbers_come
 
 
 def test_all_five_recipes_are_there() -> None:
-    names = {path.stem for path in list_recipes(RECIPES)}
+    found = list_recipes(RECIPES)
+    assert not [purpose for purpose in found.values() if purpose.startswith("(no recipe")]
+    names = {path.stem for path in found}
     assert {"quickstart", "nsmc", "study-bert", "bert-base", "roberta-base"} <= names
 
 

@@ -15,7 +15,7 @@ import pytest
 from cloze.errors import ClozeError, DamagedError
 from cloze.progress import Silent
 from cloze.recipe import Recipe
-from cloze.stages import Stage, forget_others, is_whole, make, plan_stages, siblings
+from cloze.stages import Stage, forget_others, is_whole, make, plan_stages, siblings, without_own_links
 
 
 def recipe(folder: Path, **changes: Any) -> Recipe:
@@ -274,6 +274,29 @@ def test_a_run_that_begins_anew_shows_nothing_of_another_recipe_of_its_name(tmp_
     (run / "pretraining").symlink_to(ours["pretraining"].partial)
     forget_others(run, ours)
     assert (run / "pretraining").is_symlink(), "what a killed run of this recipe began is its own"
+
+
+def test_a_run_that_goes_on_from_itself_reads_the_stages_and_not_its_links(tmp_path: Path) -> None:
+    """The links are taken away when it begins."""
+    runs = tmp_path / "runs"
+    (stage := runs / "stages" / "pretraining-0").joinpath("model").mkdir(parents=True)
+    (runs / "r" / "tasks").mkdir(parents=True)
+    (runs / "r" / "pretraining").symlink_to("../stages/pretraining-0")
+    task = {"name": "t", "train": "a", "test": "b", "teachers": [f"{runs}/r/pretraining/model", f"{tmp_path}/other"]}
+    asked = Recipe.model_validate(
+        {"name": "r", "output": runs, "start_from": runs / "r" / "pretraining" / "model", "tasks": [task]}
+    )
+    found = without_own_links(asked)
+    assert found.start_from == stage / "model"
+    assert found.tasks[0].teachers == [str(stage / "model"), f"{tmp_path}/other"]
+    elsewhere = asked.model_copy(update={"name": "another"})
+    assert without_own_links(elsewhere) == elsewhere
+
+
+def test_a_file_in_the_place_of_a_runs_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "r").write_text("", encoding="utf-8")
+    with pytest.raises(ClozeError, match="A file stands where a folder should be"):
+        forget_others(tmp_path / "r", {})
 
 
 def test_new_words_are_a_file(tmp_path: Path) -> None:

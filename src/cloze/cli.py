@@ -33,6 +33,9 @@ SHORT = {"from": "start_from"}
 KEPT = {**dict.fromkeys(("run", "inspect", "study"), "Finished stages are"), "data": "What arrived is"}
 """What a command that is interrupted leaves."""
 
+WITH_SETTINGS = ("run", "inspect", "study", "recipe")
+"""Commands that take settings of a recipe as flags."""
+
 app = App(
     name="cloze",
     help="Raw text to a pretrained and fine-tuned encoder, by a recipe.",
@@ -101,6 +104,8 @@ def inspect(recipe: Path, *overrides: Overrides, step: int = 1, rows: int = 8) -
     if step < 1 or rows < 1:
         raise ClozeError(f"--step and --rows count from 1, found {step} and {rows}.")
     resolved = with_sizes_of_start(read_recipe(recipe, parse_overrides(overrides)))
+    if resolved.training.steps is not None and step > resolved.training.steps:
+        raise ClozeError(f"--step is {step:,}, and {recipe} trains {resolved.training.steps:,} steps.")
     stages = plan_stages(resolved)
     make_store(resolved, stages, make_progress())
     prepared = open_rows(resolved, stages)
@@ -307,7 +312,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except ClozeError as error:
         _fail(str(error), getattr(error, "exit_code", 2))
     except CycloptsError as error:
-        hint = " Settings of a recipe stand after its file." if isinstance(error, UnknownOptionError) else ""
+        command = [*(sys.argv[1:] if arguments is None else arguments), ""][0]
+        unknown = isinstance(error, UnknownOptionError) and command in WITH_SETTINGS
+        hint = " Settings of a recipe stand after its file." if unknown else ""
         _fail(f"{error}{hint}\nTry `cloze --help`.", 2)
     except KeyboardInterrupt:
         command = [*(sys.argv[1:] if arguments is None else arguments), ""][0]

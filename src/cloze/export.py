@@ -72,7 +72,7 @@ def export(run_folder: Path, folder: Path, *, task: str | None = None, licence: 
         raise ClozeError(f"the licence is {licence!r}, expected one word, as Hugging Face abbreviates it: cc0-1.0.")
     check_files(stage, full=True)
     manifest = {"run": run.name, "task": task, "licence": licence}
-    with write_folder(folder, manifest=manifest) as aside:
+    with write_folder(folder, manifest=manifest, replaces=False) as aside:
         shutil.copytree(stage / "model", aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
         write_text(aside / "README.md", card(run, task, licence))
     return folder

@@ -31,6 +31,8 @@ _HINTS = {
     errno.EACCES: "Permission is missing. Choose another folder with {flag}.",
     errno.EIO: "The disk may be failing. Choose another one with {flag}.",
     errno.EROFS: "The disk is read-only. Choose another folder with {flag}.",
+    errno.ENOTDIR: "A file stands where a folder should be. Choose another folder with {flag}.",
+    errno.EEXIST: "A file stands where a folder should be. Choose another folder with {flag}.",
 }
 
 
@@ -99,29 +101,32 @@ def write_json(path: Path, value: object) -> None:
 
 
 @contextmanager
-def write_folder(final: Path, *, manifest: dict[str, Any]) -> Iterator[Path]:
+def write_folder(final: Path, *, manifest: dict[str, Any], replaces: bool = True) -> Iterator[Path]:
     """Yield an empty folder beside `final`; if the block succeeds, finish it there, else remove it.
 
-    The block may add to `manifest` (counts, say) until it ends. A folder already at `final` is replaced.
-    Raises ClozeError for a full disk and the like.
+    The block may add to `manifest` (counts, say) until it ends. A folder already at `final` is replaced, and what a
+    killed process left beside it goes: one process at a time may write it. Without `replaces` any number may, in a
+    folder that may be the user's: the first one has it. Raises ClozeError for a full disk and the like, and for what
+    stands at `final` and is not to be replaced.
     """
-    aside = final.with_name(final.name + PARTIAL)
+    aside = final.with_name(final.name + PARTIAL) if replaces else aside_of(final)
     try:
         with os_errors(final):
             if aside.exists():
                 shutil.rmtree(aside)
             aside.mkdir(parents=True)
             yield aside
-        finish_folder(aside, final, manifest=manifest)
+        finish_folder(aside, final, manifest=manifest, replaces=replaces)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
 
 
-def finish_folder(aside: Path, final: Path, *, manifest: dict[str, Any]) -> None:
+def finish_folder(aside: Path, final: Path, *, manifest: dict[str, Any], replaces: bool = True) -> None:
     """Make `aside` whole and rename it to `final`: sync its files, write manifest.json last.
 
-    The manifest gets "files": {name: {"bytes", "sha256"}} of every file in it. Raises ClozeError.
+    The manifest gets "files": {name: {"bytes", "sha256"}} of every file in it. Raises ClozeError, also for a `final`
+    that is there and that it does not replace.
     """
     with os_errors(final):
         paths = sorted(path for path in aside.rglob("*") if path != aside / MANIFEST)
@@ -133,9 +138,11 @@ def finish_folder(aside: Path, final: Path, *, manifest: dict[str, Any]) -> None
             if path.is_file()
         }
         write_json(aside / MANIFEST, {**manifest, "files": listed})
+        if final.exists() and not replaces:
+            raise ClozeError(f"{final} exists, and nothing is replaced. Name a new folder.")
         if final.exists():
             shutil.rmtree(final)
-        aside.rename(final)
+        aside.rename(final)  # never onto a folder with files in it, even if one has appeared just now
         _sync(final.parent)
 
 

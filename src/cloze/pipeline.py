@@ -33,6 +33,7 @@ from cloze.stages import (
     plan_stages,
     siblings,
     versions,
+    without_own_links,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def run(recipe: Recipe, progress: Progress) -> Path:
     Raises ClozeError for wrong input, a damaged file or a full disk; Stopped, which is one, after a signal in training.
     """
     with _memory_errors(recipe):
-        return _run(with_sizes_of_start(recipe), progress)
+        return _run(with_sizes_of_start(without_own_links(recipe)), progress)
 
 
 @contextmanager

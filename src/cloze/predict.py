@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloze.errors import ClozeError
+from cloze.tasks.given import Text, listed, shown, valid
 
 if TYPE_CHECKING:
     import torch
@@ -48,8 +49,6 @@ GIVES = {
     "multiple_choice": ("a choice", "choose"),
 }
 """Kind of task -> what a model of it gives, and by which method."""
-Text = str | tuple[str, str]
-"""What a model reads: a text, or a pair of texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,28 +116,28 @@ class LoadedModel:
         """Kind of task that the model was fine-tuned on, which decides the method to call; None: pretrained only."""
         return getattr(self.model, "objective", None)
 
-    def predict(self, texts: Sequence[Text]) -> list[Prediction]:
+    def predict(self, texts: Iterable[Text]) -> list[Prediction]:
         """The class of each text or pair. Raises ClozeError if the model has no classifier."""
         from cloze.tasks.metrics import log_softmax
 
-        model = self._fine_tuned("classification")
+        model, texts = self._fine_tuned("classification"), self._fitting(texts)
         found = []
-        for row in np.exp(log_softmax(self._map(model.logits, texts))) if self._fitting(texts) else ():
+        for row in np.exp(log_softmax(self._map(model.logits, texts))) if texts else ():
             best = int(row.argmax())
             probabilities = dict(zip(self.classes, row.tolist(), strict=True))
             found.append(Prediction(self.classes[best], float(row[best]), probabilities))
         return found
 
-    def score(self, texts: Sequence[Text]) -> list[float]:
+    def score(self, texts: Iterable[Text]) -> list[float]:
         """The number of each text or pair. Raises ClozeError if the model is no regression."""
-        model = self._fine_tuned("regression")
-        return self._map(model.logits, texts)[:, 0].tolist() if self._fitting(texts) else []
+        model, texts = self._fine_tuned("regression"), self._fitting(texts)
+        return self._map(model.logits, texts)[:, 0].tolist() if texts else []
 
-    def labels(self, texts: Sequence[Text]) -> list[Labelling]:
+    def labels(self, texts: Iterable[Text]) -> list[Labelling]:
         """The labels of each text or pair, any number. Raises ClozeError if the model gives other things."""
-        model = self._fine_tuned("multi_label")
+        model, texts = self._fine_tuned("multi_label"), self._fitting(texts)
         found = []
-        for row in 1 / (1 + np.exp(-self._map(model.logits, texts).astype(np.float64))) if self._fitting(texts) else ():
+        for row in 1 / (1 + np.exp(-self._map(model.logits, texts).astype(np.float64))) if texts else ():
             probabilities = dict(zip(self.classes, row.tolist(), strict=True))
             found.append(Labelling(tuple(name for name, p in probabilities.items() if p > 0.5), probabilities))
         return found
@@ -166,13 +165,13 @@ class LoadedModel:
             for choice, row in zip(choices, rows, strict=True)
         ]
 
-    def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
+    def tag(self, texts: Iterable[str]) -> list[list[Entity]]:
         """The entities of each text, of any length, with their places. Raises ClozeError if the model is no tagger."""
         from cloze.tasks.features import map_rows
         from cloze.tasks.tagging import align, entities, in_iob2, units_of
 
         model = self._fine_tuned("tagging")
-        if not self._listed(texts):
+        if not (texts := [one for one in listed(texts, pairs=False) if isinstance(one, str)]):
             return []
         unit: Unit = "word" if model.settings.get("unit") == "word" else "character"
         units = [units_of(text, unit) for text in texts]
@@ -205,7 +204,7 @@ class LoadedModel:
         outputs = map_rows(model.logits, rows.features, device=self._device, per_token=True)
         return list(answers(outputs, rows, questions, contexts, reading, top))
 
-    def encode(self, texts: Sequence[Text]) -> NDArray[np.float32]:
+    def encode(self, texts: Iterable[Text]) -> NDArray[np.float32]:
         """A vector for each text or pair, [texts, width]: the mean of its last hidden states, specials included."""
         import torch
 
@@ -217,12 +216,14 @@ class LoadedModel:
             total: Tensor = hidden.new_zeros(len(lengths), width).index_add_(0, rows, hidden)
             return total / lengths[:, None]
 
-        return self._map(mean, texts) if self._listed(texts) else np.zeros((0, width), dtype=np.float32)
+        texts = listed(texts)
+        return self._map(mean, texts) if texts else np.zeros((0, width), dtype=np.float32)
 
     def fill(self, text: str, top: int = 5) -> list[list[Guess]]:
         """The `top` most likely tokens for every [MASK] or <mask> of `text`, the likeliest first.
 
-        Raises ClozeError if the text has no gap or one beyond the longest row, or if the model has no head for gaps.
+        Raises ClozeError if the text has no gap or one beyond the longest row, if the model has no head for gaps, or
+        for a `top` below 1.
         """
         import torch
 
@@ -233,7 +234,11 @@ class LoadedModel:
                 f"{self.name} cannot fill gaps: it is a classifier ({', '.join(self.classes)}), and fine-tuning leaves "
                 "the head for masked words behind. Use the pretrained model, in runs/NAME/pretraining/model."
             )
-        features = self._row_with_gaps(text)
+        if not isinstance(text, str):
+            raise ClozeError(f"expected one text with [MASK] in it, found {shown(text)}.")
+        if type(top) is not int or top < 1:
+            raise ClozeError(f"top is how many guesses each gap gets, 1 or more; found {top!r}.")
+        features = self._row_with_gaps(valid(text, "the text"))
         gaps = torch.from_numpy(np.flatnonzero(features.ids == self.tokenizer.mask_id))
         self._module.eval()
         with torch.inference_mode():
@@ -250,16 +255,10 @@ class LoadedModel:
         kept = getattr(self.model, "settings", {}).get("pairs")
         return kept if isinstance(kept, bool) else None
 
-    def _listed(self, texts: Sequence[Text]) -> bool:
-        """Whether there are any. Raises ClozeError for a text that stands alone: its letters are no texts."""
-        if isinstance(texts, str):
-            raise ClozeError(f"expected a list of texts, found the text {texts[:40]!r}: put it in brackets, [text].")
-        return len(texts) > 0
-
-    def _fitting(self, texts: Sequence[Text]) -> bool:
-        """`_listed`. Raises ClozeError for single texts where the model learned pairs, or the other way round."""
-        found = self._listed(texts)
-        if self.pairs is not None and any(isinstance(text, str) == self.pairs for text in texts):
+    def _fitting(self, texts: Iterable[Text]) -> list[Text]:
+        """`listed`. Raises ClozeError for single texts where the model learned pairs, or the other way round."""
+        found = listed(texts)
+        if self.pairs is not None and any(isinstance(text, str) == self.pairs for text in found):
             learned, given = ("pairs of texts", "a single text") if self.pairs else ("single texts", "a pair")
             raise ClozeError(f"{self.name} was fine-tuned on {learned}, and {given} was given.")
         return found
@@ -295,7 +294,7 @@ class LoadedModel:
         from cloze.tasks.features import featurise, map_rows
 
         parts = [(text,) if isinstance(text, str) else text for text in texts]
-        if len(set(map(len, parts))) > 1 or len(parts[0]) > 2:
+        if len(set(map(len, parts))) > 1:
             raise ClozeError("single texts and pairs are mixed; give texts alone, or pairs (two texts) alone.")
         columns = [[unicodedata.normalize("NFC", text) for text in column] for column in zip(*parts, strict=True)]
         second, segments = (columns[1] if len(columns) > 1 else None), self.model.encoder.config.segment_types
@@ -341,7 +340,13 @@ def load(folder: str | Path, device: Literal["auto", "cpu", "cuda"] = "auto") ->
     if not (folder / "config.json").is_file():
         raise ClozeError(_not_a_model(folder))
     model, tokenizer = load_classifier(folder) if is_classifier(folder) else load_model(folder)
-    cast("nn.Module", model).to(choose_device(device))
+    if device not in ("auto", "cpu", "cuda"):
+        raise ClozeError(f"the device is {device!r}, expected auto, cpu or cuda.")
+    try:
+        chosen = choose_device(device)
+    except ClozeError:
+        raise ClozeError("the device is to be cuda, but torch finds no GPU. Take auto or cpu.") from None
+    cast("nn.Module", model).to(chosen)
     return LoadedModel(model, tokenizer, name=str(folder))
 
 

@@ -68,10 +68,17 @@ def schema_text() -> str:
 
 
 def list_recipes(folder: Path) -> dict[Path, str]:
-    """The recipes of a folder and what each is for. Raises ClozeError for no folder, RecipeError for a wrong recipe."""
+    """The files of a folder and what each recipe is for, or why it is none. Raises ClozeError for no folder."""
     if not folder.is_dir():
         raise ClozeError(f"{folder} is no folder. Pass the folder that holds your recipes (*.yaml).")
-    return {path: read_recipe(path).description for path in sorted(folder.glob("*.yaml"))}
+    return {path: _purpose(path) for path in sorted(folder.glob("*.yaml"))}
+
+
+def _purpose(path: Path) -> str:
+    try:
+        return read_recipe(path).description
+    except ClozeError as error:
+        return f"(no recipe: {str(error).splitlines()[0]})"
 
 
 @cache

@@ -183,12 +183,30 @@ def forget_others(folder: Path, stages: Mapping[str, Stage]) -> None:
     """
     ours = {folder / stage.link: {stage.folder.resolve(), stage.partial.resolve()} for stage in stages.values()}
     shared = {stage.folder.parent.resolve() for stage in stages.values()}
-    for path in (*folder.glob("*"), *folder.glob("tasks/*")):
-        target = path.resolve()
-        if path.is_symlink() and target.parent in shared and target not in ours.get(path, ()):
-            path.unlink()
-    for name in ("run.json", "report.html"):
-        (folder / name).unlink(missing_ok=True)
+    with os_errors(folder):
+        for path in (*folder.glob("*"), *folder.glob("tasks/*")):
+            target = path.resolve()
+            if path.is_symlink() and target.parent in shared and target not in ours.get(path, ()):
+                path.unlink()
+        for name in ("run.json", "report.html"):
+            (folder / name).unlink(missing_ok=True)
+
+
+def without_own_links(recipe: Recipe) -> Recipe:
+    """The recipe with the stages' own folders in place of links in its run's folder, which this run may change."""
+    folder, stages = recipe.output / recipe.name, (recipe.output / "stages").resolve()
+
+    def real(path: Path) -> Path:
+        own = path.absolute().is_relative_to(folder.absolute()) and path.resolve().is_relative_to(stages)
+        return recipe.output / "stages" / path.resolve().relative_to(stages) if own else path
+
+    start = None if recipe.start_from is None else real(recipe.start_from)
+    names = {task.name for task in recipe.tasks}
+    tasks = [
+        task.model_copy(update={"teachers": [one if one in names else str(real(Path(one))) for one in task.teachers]})
+        for task in recipe.tasks
+    ]
+    return recipe.model_copy(update={"start_from": start, "tasks": tasks})
 
 
 def siblings(stage: Stage) -> list[Path]:

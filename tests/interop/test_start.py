@@ -138,6 +138,15 @@ def test_batch_norm_of_the_folder_and_an_average_of_the_recipe(folder: Path, tok
         with_sizes_of_start(recipe(folder, training={"average_decay": 0.9}))
 
 
+def test_a_dropout_that_nothing_would_learn_with_is_refused(folder: Path, tokenizer: Tokenizer) -> None:
+    """Without a corpus; the recipe that a run leaves names the folder's own, which is fine."""
+    saved(folder, tokenizer)
+    tasks: Any = [{"name": "t", "train": "a", "test": "b"}]
+    with pytest.raises(ClozeError, match=r"model\.dropout is 0\.5, but without a corpus .* as it is \(0\.25\)"):
+        with_sizes_of_start(recipe(folder, model={"dropout": 0.5}, tasks=tasks))
+    assert with_sizes_of_start(recipe(folder, model={"dropout": 0.25}, tasks=tasks)).model.dropout == 0.25
+
+
 def test_a_task_may_be_as_long_as_the_folder_reads(folder: Path, tokenizer: Tokenizer) -> None:
     """However short the recipe's own rows are."""
     saved(folder, tokenizer)

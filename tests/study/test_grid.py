@@ -96,6 +96,21 @@ def test_flags_that_would_undo_an_axis_are_refused(folder: Path, flag: str, told
         read_study(write(folder, STUDY), {flag: "5"})
 
 
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("settings: {", "settings.seed: a cell's seed is the study's to give: list seeds under `seeds`"),
+        ("dynamic: {", "axes.copies.dynamic.seed: a cell's seed is the study's to give"),
+    ],
+)
+def test_seeds_of_cells_are_not_set_beside_the_studys(folder: Path, where: str, told: str) -> None:
+    """They were overwritten, so a study of seeds compared equal runs."""
+    assert where in STUDY
+    with pytest.raises(ClozeError) as error:
+        read_study(write(folder, STUDY.replace(where, f"{where}seed: 9, ")))
+    assert told in " ".join(str(error.value).split())
+
+
 def test_what_one_cell_sets_is_no_other_cells(folder: Path) -> None:
     """Settings of a study that are lists are laid over each recipe anew, and written into by the axes."""
     task = "{name: t, train: a.tsv, test: b.tsv, epochs: 3}"
@@ -118,10 +133,10 @@ def test_a_value_may_take_another_recipe(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("base: base.yaml\n", "", "base: Field required"),
+        ("base: base.yaml\n", "", "base: it is missing"),
         ("equal tokens", "equal joy", "'equal tokens', 'equal epochs'"),
         ("seeds: [1, 5]", "seeds: [5, 5]", "a seed stands twice"),
-        ("axes:", "axis:", "axis: Extra inputs"),
+        ("axes:", "axis:", "axis: there is no such key"),
         ("budget: equal tokens\n", "", "a grid needs one, such as equal tokens"),
         ("seeds:", "within: [shares]\nseeds:", "within names 'shares', but the axes are copies, share"),
         ("seeds:", "within: [share, copies]\nseeds:", "within names every axis: nothing would be compared"),

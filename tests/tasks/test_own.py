@@ -30,6 +30,7 @@ from cloze.tasks.task import kind_of
         (["a, c", "", "b,c", "a"], "multi_label"),
         (["Paris, France", "London, UK"], "classification"),
         (["nan", "1"], "classification"),
+        (["1.5", "2.25", "NaN", "inf"], "regression"),  # what a table or JSON has where a number is missing
     ],
 )
 def test_the_kind_follows_from_the_labels(labels: list[str], kind: Kind) -> None:

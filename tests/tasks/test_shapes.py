@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,21 @@ ROW = {"text": "a", "question": "b", "A": "c", "B": "d", "label": "A"}
 def test_shapes(tmp_path: Path, name: str, text: str, shape: dict[str, Any]) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert shape_of(tmp_path / name) == shape
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv", b"text,label\ra,1\rb,0\r"),  # an old Mac's
+        ("a.csv", "text,label\na,1\n".encode("utf-16")),  # Excel's "Unicode text"
+        ("a.csv", gzip.compress(b"text,label\na,1\n")),
+        ("a.csv", b'"text,label\na,1\n'),
+    ],
+)
+def test_bytes_that_are_no_lines_of_utf8_have_no_shape(tmp_path: Path, name: str, data: bytes) -> None:
+    """What they are is told when they are read."""
+    (tmp_path / name).write_bytes(data)
+    assert shape_of(tmp_path / name) == {}
 
 
 def test_a_folder_has_questions_and_options(tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        what = f"it has no {CONFIG_FILE}" if folder.is_dir() else "there is no such folder"
+        there = "it is a file" if folder.exists() else "there is no such folder"
+        what = f"it has no {CONFIG_FILE}" if folder.is_dir() else there
         raise ClozeError(f"{folder} is not a model: {what}. Pass a folder that cloze saved.") from None
     except (OSError, ValueError) as error:
         raise DamagedError(f"{path} can't be read as JSON: {error}. Save the model again.") from None

@@ -56,6 +56,14 @@ def with_sizes_of_start(recipe: Recipe) -> Recipe:
                 f"{recipe.start_from} has positions for {config.max_length} tokens, fewer than tasks.{place}.length "
                 f"{task.length}. Lower tasks.{place}.length."
             )
+    if recipe.only_tasks and (
+        other := sorted(name for name in said if getattr(recipe.model, name) != getattr(config, name))
+    ):
+        raise ClozeError(
+            f"model.{other[0]} is {getattr(recipe.model, other[0]):g}, but without a corpus nothing is pretrained, and "
+            f"a task takes {recipe.start_from} as it is ({getattr(config, other[0]):g}). Leave it out; tasks.N.dropout "
+            "is that of a task's head."
+        )
     unsaid = recipe.only_tasks and "length" not in recipe.inputs.model_fields_set
     if config.max_length < recipe.inputs.length and not unsaid:
         raise ClozeError(

@@ -24,7 +24,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -36,6 +36,9 @@ from cloze.study.budget import steps_for, unequal
 from cloze.study.space import SearchSettings
 from cloze.yaml_file import load_yaml
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 Word = Annotated[str, Field(coerce_numbers_to_str=True)]
 Values = Annotated[dict[Word, dict[str, Any] | None], Field(min_length=1)]
 BudgetName = Literal[
@@ -43,6 +46,8 @@ BudgetName = Literal[
 ]
 RECIPE = "recipe"
 """The setting of a value that names another recipe."""
+_OWN = {"seed": "list seeds under `seeds`", "name": "it is made of the study's name and the values'"}
+"""Settings that a study gives its cells -> what to do instead."""
 _NAMES = {"name", "description"}
 """Settings that do not say what a recipe does."""
 
@@ -95,6 +100,14 @@ class StudySettings(Settings):
             message = "a search chooses by its objective, and shows the test of the chosen trial alone"
             wrong.append(("split", f"{message}: leave split to grids"))
         axes = dict(self.axes or {})
+        given = {f"settings.{key}": key for key in self.settings}
+        for axis, values in axes.items():
+            given |= {f"axes.{axis}.{value}.{key}": key for value, own in values.items() for key in own or {}}
+        wrong += [
+            (where, f"a cell's {key} is the study's to give: {_OWN[key]}")
+            for where, key in given.items()
+            if key in _OWN
+        ]
         if unknown := sorted(set(self.within) - axes.keys()):
             wrong.append(("within axes", f"within names {unknown[0]!r}, but the axes are {', '.join(axes)}"))
         elif axes and set(self.within) == axes.keys():
@@ -228,6 +241,16 @@ def _read(path: Path) -> StudySettings:
     try:
         return StudySettings.model_validate(found)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'the study'}: {e['msg']}" for e in error.errors(include_url=False)]
+        lines = [line for one in error.errors(include_url=False) for line in _told(one)]
         known = ", ".join(StudySettings.model_fields)
         raise ClozeError("\n  ".join([f"{path} is no study; its keys are {known}.", *lines])) from None
+
+
+def _told(error: ErrorDetails) -> list[str]:
+    """Lines that say where in the file something is wrong, what stands there, and what should."""
+    if error["type"] == "unfit":
+        return [f"{keys.split()[0]}: {message}" for keys, message in error["ctx"]["problems"]]
+    where = ".".join(map(str, error["loc"])) or "the study"
+    if error["type"] in ("extra_forbidden", "missing"):
+        return [f"{where}: {'there is no such key' if error['type'] == 'extra_forbidden' else 'it is missing'}"]
+    return [f"{where}: {error['msg']}, found {str(error['input'])[:40]!r}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -47,7 +48,7 @@ def kind_of_labels(labels: Sequence[str]) -> Kind:
     """
     if any(ITEM_END in label for label in labels):
         return "multi_label"
-    known = [label for label in labels if label]
+    known = [label for label in labels if label and not _is_infinite(label)]
     numbers = [value for label in known if (value := number(label)) is not None]
     if len(known) - len(numbers) > MOST_FRAC * len(known) or not numbers:
         parts = {part.strip() for label in known for part in label.split(",")} - {""}
@@ -55,6 +56,14 @@ def kind_of_labels(labels: Sequence[str]) -> Kind:
         return "multi_label" if several else "classification"
     whole = all(value.is_integer() for value in numbers)
     return "classification" if whole and len(set(known)) <= MOST_CLASSES else "regression"
+
+
+def _is_infinite(label: str) -> bool:
+    """Whether a number is missing or none, as tables and JSON write it: NaN, inf."""
+    try:
+        return not math.isfinite(float(label))
+    except ValueError:
+        return False
 
 
 def describe(examples: Any, task: TaskSettings) -> Rows:

@@ -5,13 +5,13 @@ Everything else is a table, whose columns the user names.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, Literal
 
+from cloze.corpus.csv_rows import csv_rows
 from cloze.errors import ClozeError
 from cloze.tasks.faults import MOST_FRAC
 
@@ -44,8 +44,10 @@ def shape_of(path: Path) -> dict[str, Any]:
             return {"kind": "question_answering"}
         first = _first_object(start)
         return {"kind": "multiple_choice"} if {"questions", "options"} <= first.keys() else _choices(list(first))
-    separator = "," if path.suffix.lower() == ".csv" else "\t"
-    columns = next(csv.reader([line[:10_000] for line in lines[:1]], delimiter=separator), [])
+    first_line = "".join(lines[:1])[:10_000].rstrip("\r\n")
+    columns = first_line.split("\t")
+    if path.suffix.lower() == ".csv":
+        columns = next((row.fields for row in csv_rows([first_line])), [])
     return _tagged([line.rstrip("\r\n") for line in lines]) or _choices(columns)
 
 

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from cloze.progress import Progress
     from cloze.recipe import Recipe
 
+LONGEST_S = 999 * 86_400
+"""Seconds that are left, as they are shown, at most."""
 ROWS_SHOWN = 32
 
 log = logging.getLogger(__name__)
@@ -237,7 +239,7 @@ class _Run:
         loss = sum(line[f"{name}/loss"] * self.learner.weights[name] for name in self.learner.objectives)
         left = self._left_s(window)
         return f"loss {loss:.3f} · {line['tokens_per_s']:,.0f} tokens/s · {line['peak_frac']:.0%} of peak" + (
-            "" if left is None else f" · {timedelta(seconds=round(left))} left"
+            "" if left is None else f" · {timedelta(seconds=round(min(left, LONGEST_S)))} left"
         )
 
     def _watch(self, line: Mapping[str, float]) -> None:
