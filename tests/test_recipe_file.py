@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -222,6 +223,13 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_recipe(tmp_path)
     with pytest.raises(ClozeError, match="is no folder"):
         list_recipes(tmp_path / "quick.yaml")
+
+
+def test_numbers_of_numpy_are_numbers_and_other_objects_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "name: a\n")
+    assert read_recipe(path, {"training.steps": np.int64(3), "seed": np.arange(3)[2]}).training.steps == 3
+    with pytest.raises(RecipeError, match=r"training\.steps: .*object object"):
+        read_recipe(path, {"training.steps": object()})
 
 
 def test_a_file_that_is_no_recipe_does_not_hide_the_others(tmp_path: Path) -> None:

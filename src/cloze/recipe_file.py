@@ -44,7 +44,8 @@ def read_recipe(path: Path, overrides: Mapping[str, object] | None = None) -> Re
     if not isinstance(data, dict):
         raise RecipeError(f"{path}: holds {shown(data)}, expected sections such as `model:` with indented settings.")
     for name, value in (overrides or {}).items():
-        if wrong := _override(data, _key(name), value):
+        plain = value.item() if hasattr(value, "item") else value  # numpy's numbers are Python's
+        if wrong := _override(data, _key(name), plain):
             problems.found.append((True, 0, f"--{name}: {wrong}"))
         else:
             problems.flags[_key(name)] = f"--{name}"

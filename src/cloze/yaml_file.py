@@ -147,7 +147,11 @@ def touches(keys: Iterable[Key], others: Iterable[Key]) -> bool:
 
 
 def shown(value: object) -> str:
-    return "nothing (null)" if value is None else as_yaml(value)[:80]
+    """A value as a file would have it, or, for one from Python that no file has, as Python shows it."""
+    try:
+        return "nothing (null)" if value is None else as_yaml(value)[:80]
+    except yaml.YAMLError:
+        return repr(value)[:80]
 
 
 def _read_text(path: Path) -> str:
