@@ -1,0 +1,91 @@
+"""Each axis of a study of two axes over all values of the other together: studies/tokenizer.yaml, for example.
+
+    python benchmarks/axes_together.py tokenizer [--afterwards] [--write]
+
+It trains nothing: it reads studies/results/NAME.csv. The study compares two values of an axis while the other is held
+fixed, over the seeds of pretraining. Here a pair is a value of the other axis and a seed (fine-tunings averaged). There
+are more of them, and the question is another: what an axis does over all that the other one holds, not whether it does
+the same everywhere. `--afterwards` says that this was thought of when the results had been seen. `--write` keeps the
+table as studies/results/NAME-together.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+
+from common import RESULTS, Table, command, write_result
+
+from cloze.study.statistics import Difference, difference, estimate, holm
+
+STUDIES = RESULTS.parents[1] / "studies" / "results"
+Cell = tuple[tuple[str, str], str]
+"""The values of both axes and the seed of pretraining."""
+
+
+def read_scores(name: str) -> dict[str, dict[Cell, float]]:
+    """Task -> cell -> the headline of the test, the first of its measures, in the mean over the fine-tunings."""
+    found: dict[str, dict[Cell, dict[str, float]]] = {}
+    with (STUDIES / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["split"] == "test":
+                first, _, second = row["variant"].partition(", ")
+                cell = ((first, second), row["pretraining_seed"])
+                runs = found.setdefault(row["task"], {}).setdefault(cell, {})
+                runs.setdefault(row["finetuning_seed"], float(row["value"]))
+    return {
+        task: {cell: statistics.fmean(runs.values()) for cell, runs in cells.items()} for task, cells in found.items()
+    }
+
+
+def compared(scores: dict[Cell, float], axis: int) -> dict[tuple[str, str], tuple[Difference, list[float]]]:
+    """(value, the axis's first) -> their difference and the pairs' own, over all cells that differ in nothing else."""
+    values = list(dict.fromkeys(cell[0][axis] for cell in scores))
+    found = {}
+    for value in values[1:]:
+        pairs = []
+        for (names, seed), score in scores.items():
+            if names[axis] == value:
+                base = (values[0], names[1]) if axis == 0 else (names[0], values[0])
+                pairs.append((score, scores[base, seed]))
+        ours, theirs = zip(*pairs, strict=True)
+        found[value, values[0]] = (difference(ours, theirs), [a - b for a, b in pairs])
+    return found
+
+
+def main() -> None:
+    """Print the table, and keep it if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", help="name of a study of two axes whose runs are in studies/results/NAME.csv")
+    parser.add_argument("--afterwards", action="store_true", help="say that the results had been seen")
+    parser.add_argument("--write", action="store_true", help="keep the table in studies/results")
+    arguments = parser.parse_args()
+    found = {
+        (task, *names): one
+        for task, scores in read_scores(arguments.study).items()
+        for axis in (0, 1)
+        for names, one in compared(scores, axis).items()
+    }
+    corrected = holm({" ".join(key): one.p for key, (one, _) in found.items() if one.p is not None})
+    table = Table(["task", "", "against", "pairs", "difference", "95% interval", "above, below", "p", "p, corrected"])
+    for key, (one, pairs) in found.items():
+        ends = estimate(pairs)
+        low, high = (f"{100 * (end or 0.0):+.2f}" for end in (ends.low, ends.high))
+        sides = f"{sum(pair > 0 for pair in pairs)}, {sum(pair < 0 for pair in pairs)}"
+        p = ["", ""] if one.p is None else [f"{one.p:.4f}", f"{corrected[' '.join(key)]:.4f}"]
+        table.rows.append([*key, f"{len(pairs)}", f"{100 * one.mean:+.2f}", f"{low} to {high}", sides, *p])
+    print(table)
+    if arguments.write:
+        when = " Thought of after the results had been seen." if arguments.afterwards else ""
+        notes = (
+            f"From {arguments.study}.csv; a pair is a value of the other axis and a seed of pretraining. Paired "
+            f"t-test, two-sided, corrected for the {len(corrected)} of this table (Holm 1979). Points of per "
+            f"cent.{when}"
+        )
+        name = f"{arguments.study}-together"
+        print(write_result(name, table, command(), packages=("scipy",), notes=notes, folder=STUDIES))
+
+
+if __name__ == "__main__":
+    main()
