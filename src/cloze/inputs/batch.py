@@ -49,8 +49,10 @@ class Target:
 
     def to(self, device: torch.device | str) -> Target:
         """The same target with its tensors on `device`."""
-        left, right, places = (None if t is None else _to(t, device) for t in (self.left, self.right, self.places))
-        return Target(_to(self.positions, device), _to(self.labels, device), left, right, places)
+        left, right, places = (
+            None if t is None else to_device(t, device) for t in (self.left, self.right, self.places)
+        )
+        return Target(to_device(self.positions, device), to_device(self.labels, device), left, right, places)
 
 
 @dataclass(slots=True)
@@ -90,15 +92,15 @@ class Batch:
         """The same batch with its tensors on `device`."""
         return replace(
             self,
-            ids=_to(self.ids, device),
-            positions=_to(self.positions, device),
-            segments=_to(self.segments, device),
-            offsets=_to(self.offsets, device),
+            ids=to_device(self.ids, device),
+            positions=to_device(self.positions, device),
+            segments=to_device(self.segments, device),
+            offsets=to_device(self.offsets, device),
             targets={name: target.to(device) for name, target in self.targets.items()},
         )
 
 
-def _to(tensor: Tensor, device: torch.device | str) -> Tensor:
+def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
     """The tensor on `device`. On the way to a GPU it passes through pinned memory, or the host would wait for all work
     that the GPU still has."""
     if str(device).startswith("cuda") and tensor.device.type == "cpu":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from cloze.inputs.batch import to_device
 from cloze.models import family_of
 from cloze.models.dropout import Dropout
 from cloze.models.family import HEADS
@@ -87,7 +88,7 @@ class Classifier(nn.Module):
         labels, pooled = batch.targets[self.objective].labels, self.pool(batch)
         if self.objective == "multiple_choice":
             assert batch.parts is not None
-            sizes = torch.from_numpy(batch.parts).to(pooled.device)
+            sizes = to_device(torch.from_numpy(batch.parts), pooled.device)
             return {self.objective: losses_in_groups(self.head(pooled), sizes, int(batch.parts.max()), labels[:, None])}
         if self.objective == "classification":
             return {self.objective: self.head.losses(pooled, labels, self.class_weights)}

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cloze.inputs.batch import to_device
 from cloze.inputs.hashing import hash_u64
 
 if TYPE_CHECKING:
@@ -66,11 +67,13 @@ class Noise(nn.Module):
     def forward(self, batch: Batch, positions: Tensor) -> Tensor:
         """positions int64 [M], flat -> float64 [M] in [0, 1), as `cloze.inputs.hashing.uniform` gives them."""
         seed, purpose, step = self.key
-        rows = torch.from_numpy(hash_u64(seed, purpose, step, batch.rows).view(np.int64)).to(positions.device)
+        hashes = torch.from_numpy(hash_u64(seed, purpose, step, batch.rows).view(np.int64))
+        rows = to_device(hashes, positions.device)
         starts = batch.offsets[:-1].long()
         if batch.parts is not None:
             # Several rows of attention may be one row of the plan; places are counted in that.
-            starts = starts[torch.from_numpy(np.cumsum(batch.parts) - batch.parts).to(positions.device)]
+            firsts = torch.from_numpy(np.cumsum(batch.parts) - batch.parts)
+            starts = starts[to_device(firsts, positions.device)]
         row = torch.searchsorted(starts, positions, right=True) - 1
         return _uniform(rows[row], positions - starts[row])
 
