@@ -352,12 +352,12 @@ def load(folder: str | Path, device: Literal["auto", "cpu", "cuda"] = "auto") ->
 
 def _not_a_model(folder: Path) -> str:
     """What `folder` is instead, and what to give."""
+    from cloze.interop.configuration import models_inside
+
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         return f"{folder} {what}; expected a model's folder, such as runs/NAME/pretraining/model."
-    inside = [folder / "model", folder / "pretraining" / "model", *sorted(folder.glob("tasks/*/model"))]
-    models = [path for path in inside if (path / "config.json").is_file()]
-    if models:
+    if models := models_inside(folder):
         return f"{folder} is not a model's folder, but holds some. Give one of: {', '.join(map(str, models))}."
     held = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
     return (

@@ -71,8 +71,12 @@ def test_a_folder_that_is_no_model(load: Callable[[Path], object], tmp_path: Pat
     with pytest.raises(ClozeError, match=r"is not a model: it has no config\.json"):
         load(tmp_path)
     (tmp_path / "file").write_text("text")
-    with pytest.raises(ClozeError, match="file is not a model"):
+    with pytest.raises(ClozeError, match="file is not a model: it is a file"):
         load(tmp_path / "file")
+    (tmp_path / "tasks" / "t" / "model").mkdir(parents=True)
+    (tmp_path / "tasks" / "t" / "model" / "config.json").write_text("{}")
+    with pytest.raises(ClozeError, match=r"It holds some; pass one of: .*tasks/t/model\."):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "", "[1, 2]", "null", "\udcff"])

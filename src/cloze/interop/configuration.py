@@ -70,12 +70,20 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         there = "it is a file" if folder.exists() else "there is no such folder"
         what = f"it has no {CONFIG_FILE}" if folder.is_dir() else there
-        raise ClozeError(f"{folder} is not a model: {what}. Pass a folder that cloze saved.") from None
+        found = ", ".join(map(str, models_inside(folder)))
+        advice = f"It holds some; pass one of: {found}." if found else "Pass a folder that cloze saved."
+        raise ClozeError(f"{folder} is not a model: {what}. {advice}") from None
     except (OSError, ValueError) as error:
         raise DamagedError(f"{path} can't be read as JSON: {error}. Save the model again.") from None
     if not isinstance(found, dict):
         raise DamagedError(f"{path} holds {type(found).__name__}, expected a JSON object. Save the model again.")
     return found
+
+
+def models_inside(folder: Path) -> list[Path]:
+    """Folders of models where a run keeps them."""
+    inside = [folder / "model", folder / "pretraining" / "model", *sorted(folder.glob("tasks/*/model"))]
+    return [path for path in inside if (path / CONFIG_FILE).is_file()]
 
 
 def _misfits(found: Mapping[str, Any], carrier: Carrier) -> list[str]:
