@@ -113,7 +113,7 @@ def simulated(search: Search, count: int) -> list[Trial]:
             "minimise: sentence_pair",
             "search.minimise is sentence_pair, but base.yaml trains masked_tokens",
         ),
-        ("  trials: 12", "", "search.trials: Field required"),
+        ("  trials: 12", "", "search.trials: it is missing"),
         ("  trials: 12", "  trials: 0", "search.trials"),
         ("search:", "axes: {a: {b: {}}}\nsearch:", "give one of them: axes for a grid, or search for a search"),
         ("search:", "seeds: [1, 2]\nsearch:", "leave seeds to grids"),

@@ -27,13 +27,15 @@ class Row(NamedTuple):
     """What is wrong with it; then its fields are those of its first line, cut at commas."""
 
 
-def csv_rows(lines: Iterable[str | None], dialect: type[csv.Dialect] = csv.excel) -> Iterator[Row]:
-    """The rows of lines with their ends; None stands for a line that is too long to be held.
+def csv_rows(
+    lines: Iterable[str | None], dialect: type[csv.Dialect] = csv.excel, *, too_long: str = "a line that is too long"
+) -> Iterator[Row]:
+    """The rows of lines with their ends; None stands for a line that could not be held, which is told as `too_long`.
 
     Behind a quote that never closes all text would be one field: the row behind its first line is a new one.
     """
     csv.field_size_limit(LONGEST_FIELD)
-    source = _Lines(iter(lines))
+    source = _Lines(iter(lines), too_long)
     while True:
         try:
             for fields in csv.reader(source, dialect, strict=True):
@@ -49,8 +51,8 @@ def csv_rows(lines: Iterable[str | None], dialect: type[csv.Dialect] = csv.excel
 class _Lines:
     """Lines that can be given once more, from the second one of the row that was begun last."""
 
-    def __init__(self, lines: Iterator[str | None]) -> None:
-        self._lines = lines
+    def __init__(self, lines: Iterator[str | None], too_long: str) -> None:
+        self._lines, self._too_long = lines, too_long
         self._again: deque[str | None] = deque()
         self._longest, self._characters = LONGEST_ROW, 0
         self.begins = 1
@@ -67,7 +69,7 @@ class _Lines:
         line = self._again.popleft() if self._again else next(self._lines)
         self.row.append(line)
         if line is None:
-            raise csv.Error("a line that is too long to be held")
+            raise csv.Error(self._too_long)
         self._characters += len(line)
         return line
 

@@ -67,7 +67,8 @@ class CsvReader:
     def read(self, counts: Counts) -> Iterator[RawDocument]:
         """Its rows. Raises ClozeError for a missing column."""
         with open_source(self.path, counts, self.settings) as file:
-            rows = csv_rows(self._lines(file, counts), self.dialect)
+            too_long = f"a line of {MAX_DOCUMENT_BYTES:,} bytes or more"
+            rows = csv_rows(self._lines(file, counts), self.dialect, too_long=too_long)
             line_number, _, header, problem = next(rows, Row(1, 1, [], ""))
             if problem:
                 raise ClozeError(
