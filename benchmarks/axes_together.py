@@ -24,8 +24,8 @@ Cell = tuple[tuple[str, str], str]
 """The values of both axes and the seed of pretraining."""
 
 
-def read_scores(name: str) -> dict[str, dict[Cell, float]]:
-    """Task -> cell -> the headline of the test, the first of its measures, in the mean over the fine-tunings."""
+def read_scores(name: str) -> dict[str, dict[Cell, dict[str, float]]]:
+    """Task -> cell -> seed of fine-tuning -> the headline of the test, the first of its measures."""
     found: dict[str, dict[Cell, dict[str, float]]] = {}
     with (STUDIES / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -34,9 +34,22 @@ def read_scores(name: str) -> dict[str, dict[Cell, float]]:
                 cell = ((first, second), row["pretraining_seed"])
                 runs = found.setdefault(row["task"], {}).setdefault(cell, {})
                 runs.setdefault(row["finetuning_seed"], float(row["value"]))
-    return {
-        task: {cell: statistics.fmean(runs.values()) for cell, runs in cells.items()} for task, cells in found.items()
-    }
+    return found
+
+
+def spreads(task: str, cells: dict[Cell, dict[str, float]]) -> str:
+    """How far fine-tunings of one model lie apart, and pretrainings of one variant; how the first seed does."""
+    variants: dict[tuple[str, str], list[float]] = {}
+    for (names, _), runs in cells.items():
+        variants.setdefault(names, []).append(statistics.fmean(runs.values()))
+    within = statistics.fmean(statistics.variance(runs.values()) for runs in cells.values()) ** 0.5
+    between = statistics.fmean(map(statistics.variance, variants.values())) ** 0.5
+    above = [next(iter(runs.values())) - statistics.fmean(runs.values()) for runs in cells.values()]
+    return (
+        f"{task}: standard deviation over fine-tunings of one pretrained model {100 * within:.2f}, of their means over "
+        f"pretrainings of one variant {100 * between:.2f}; the first fine-tuning seed is above its model's mean in "
+        f"{sum(one > 0 for one in above)} of {len(above)} cells ({100 * min(above):+.2f} to {100 * max(above):+.2f})."
+    )
 
 
 def compared(scores: dict[Cell, float], axis: int) -> dict[tuple[str, str], tuple[Difference, list[float]]]:
@@ -61,12 +74,18 @@ def main() -> None:
     parser.add_argument("--afterwards", action="store_true", help="say that the results had been seen")
     parser.add_argument("--write", action="store_true", help="keep the table in studies/results")
     arguments = parser.parse_args()
+    scores = read_scores(arguments.study)
+    means = {
+        task: {cell: statistics.fmean(runs.values()) for cell, runs in cells.items()} for task, cells in scores.items()
+    }
     found = {
         (task, *names): one
-        for task, scores in read_scores(arguments.study).items()
+        for task, cells in means.items()
         for axis in (0, 1)
-        for names, one in compared(scores, axis).items()
+        for names, one in compared(cells, axis).items()
     }
+    several = {task: cells for task, cells in scores.items() if all(len(runs) > 1 for runs in cells.values())}
+    luck = "\n\n".join(spreads(task, cells) for task, cells in several.items())
     corrected = holm({" ".join(key): one.p for key, (one, _) in found.items() if one.p is not None})
     table = Table(["task", "", "against", "pairs", "difference", "95% interval", "above, below", "p", "p, corrected"])
     for key, (one, pairs) in found.items():
@@ -75,13 +94,13 @@ def main() -> None:
         sides = f"{sum(pair > 0 for pair in pairs)}, {sum(pair < 0 for pair in pairs)}"
         p = ["", ""] if one.p is None else [f"{one.p:.4f}", f"{corrected[' '.join(key)]:.4f}"]
         table.rows.append([*key, f"{len(pairs)}", f"{100 * one.mean:+.2f}", f"{low} to {high}", sides, *p])
-    print(table)
+    print(f"{table}\n\n{luck}" if luck else table)
     if arguments.write:
         when = " Thought of after the results had been seen." if arguments.afterwards else ""
         notes = (
             f"From {arguments.study}.csv; a pair is a value of the other axis and a seed of pretraining. Paired "
             f"t-test, two-sided, corrected for the {len(corrected)} of this table (Holm 1979). Points of per "
-            f"cent.{when}"
+            f"cent.{when}" + (f"\n\nPoints, roots of mean variances. {luck}" if luck else "")
         )
         name = f"{arguments.study}-together"
         print(write_result(name, table, command(), packages=("scipy",), notes=notes, folder=STUDIES))

@@ -198,13 +198,14 @@ def finetune(
 
     more: dict[str, Any] = {"test": test, "settings": settings, "show": show}
     asked = settings | {"text": text, "label": label, "second": second, "kind": kind, "test": test and test.resolve()}
-    folder = default_folder(output, model, data if task is None and data is not None else Path(task or ""), asked)
     if task is not None:
         _refuse_columns(task, text=text, label=label, second=second, kind=kind)
+        folder = default_folder(output, model, Path(task), asked)
         finetune_named(model, task, data or Path("data"), folder, make_progress(), **more)
     elif data is None:
         raise ClozeError("what to fine-tune on? Name a task (cloze finetune MODEL nsmc), or give a file with --data.")
     else:
+        folder = default_folder(output, model, data, asked)
         columns: dict[str, Any] = {"text": text or "text", "label": label or "label", "second": second}
         columns["kind"] = kind or "auto"
         finetune_file(model, data, folder, make_progress(), **columns, **more)

@@ -191,10 +191,10 @@ def _recipe(model: Path, folder: Path, data: Path, task: Mapping[str, Any], desc
         raise ClozeError(f"this can't be trained: {'; '.join(wrong)}.") from None
 
 
-def default_folder(output: Path, model: Path, file: Path, asked: Mapping[str, Any] | None = None) -> Path:
+def default_folder(output: Path, model: Path, file: Path, asked: Mapping[str, Any]) -> Path:
     """<output>/finetune-<file>-<hash of model, file and all that was asked for>: the same command goes on in the same
     folder, another one leaves its report alone. Seeds are no part of it: more of them are added to those there are."""
-    wanted = {key: value for key, value in (asked or {}).items() if key != "seeds" and value is not None}
+    wanted = {key: value for key, value in asked.items() if key != "seeds" and value is not None}
     given = [str(model.resolve()), str(file.resolve()), {key: str(value) for key, value in wanted.items()}]
     return output / f"finetune-{_name(file)}-{hash_json(given)[:6]}"
 

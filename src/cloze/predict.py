@@ -206,15 +206,12 @@ class LoadedModel:
 
     def encode(self, texts: Iterable[Text]) -> NDArray[np.float32]:
         """A vector for each text or pair, [texts, width]: the mean of its last hidden states, specials included."""
-        import torch
+        from cloze.models.classifier import mean_of_rows
 
         width = self.model.encoder.config.width
 
         def mean(batch: Batch) -> Tensor:
-            hidden, lengths = self.model.encoder(batch), batch.offsets.diff()
-            rows = torch.repeat_interleave(torch.arange(len(lengths), device=hidden.device), lengths)
-            total: Tensor = hidden.new_zeros(len(lengths), width).index_add_(0, rows, hidden)
-            return total / lengths[:, None]
+            return mean_of_rows(self.model.encoder(batch), batch.offsets)
 
         texts = listed(texts)
         return self._map(mean, texts) if texts else np.zeros((0, width), dtype=np.float32)

@@ -13,7 +13,6 @@ from torch import Tensor
 from cloze.errors import ClozeError
 from cloze.models.attention import (
     BACKENDS,
-    Chunks,
     Layout,
     _mask,
     attention_maps,
@@ -24,6 +23,7 @@ from cloze.models.attention import (
     varlen,
     within_window,
 )
+from cloze.models.chunks import Chunks
 from cloze.models.device import varlen_has_windows
 from cloze.models.dropout import Dropout, seed_dropout
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from cloze.inputs.rows import Rows
     from cloze.models import PretrainingModel
     from cloze.progress import Progress
-    from cloze.recipe import Recipe
+    from cloze.recipe import Recipe, TrainingSettings
 
 LONGEST_S = 999 * 86_400
 """Seconds that are left, as they are shown, at most."""
@@ -90,6 +90,10 @@ def pretrain(
     return run.history()
 
 
+def _compiles(settings: TrainingSettings, ranks: Ranks) -> bool:
+    return settings.compile == "yes" or (settings.compile == "auto" and ranks.device.type == "cuda")
+
+
 class _Run:
     """The state of one process of `pretrain`."""
 
@@ -133,12 +137,11 @@ class _Run:
         self.warmup_steps = warmup_steps(settings, self.total_steps)
         self.step_rows = train_rows.rows_per_step(settings.batch_rows)
         self.micro_rows = train_rows.rows_per_step(settings.micro_batch_rows or settings.batch_rows)
-        compiled = settings.compile == "yes" or (settings.compile == "auto" and ranks.device.type == "cuda")
         # After all that asks for the first epoch: `Rows` keeps the plan of one.
         weights = _weights(model, train_rows.batch(self.cursor.epoch, np.zeros(1, dtype=np.int64)))
         self.learner = Learner(
             model=model,
-            losses=torch.compile(model.losses) if compiled else model.losses,
+            losses=torch.compile(model.losses) if _compiles(settings, ranks) else model.losses,
             objectives=tuple(weights),
             weights=weights,
             figures=getattr(model, "figures", ()),
