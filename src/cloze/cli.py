@@ -137,7 +137,7 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False, so_far: bool
     from cloze.report.terminal import as_rich
     from cloze.study.grid import read_study
     from cloze.study.results import write_results
-    from cloze.study.run import folder_of, others_runs, run_cells, to_be_made
+    from cloze.study.run import folder_of, others_runs, run_cells, to_be_made, told_once
     from cloze.study.search import read_search
     from cloze.study.tables import cells_table
 
@@ -164,8 +164,7 @@ def study(file: Path, *overrides: Overrides, dry_run: bool = False, so_far: bool
         Console().print(as_rich(results.table), Text(results.words))
         print(f"\nReport: {folder / 'report.html'}")
     if failures and not so_far:
-        count = f"{len(failures)} of {len(cells)} cells failed."
-        raise ClozeError("\n  ".join([count, *(f"{name}: {message}" for name, message in failures.items())]))
+        raise ClozeError("\n  ".join([f"{len(failures)} of {len(cells)} cells failed.", *told_once(failures)]))
 
 
 def _search(search: Search, *, dry_run: bool) -> None:

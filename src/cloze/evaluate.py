@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from cloze.errors import ClozeError
 from cloze.files import os_errors, write_json, write_text
-from cloze.finetune import MAX_LENGTH, find_files, name_of
+from cloze.finetune import MAX_LENGTH, find_files, name_of, wrong_flags
 from cloze.recipe import TaskSettings
 from cloze.report.wording import humanised
 from cloze.tasks.shapes import Kind, shape_of
@@ -152,10 +152,8 @@ def _task(name: str, file: Path, kept: Mapping[str, Any], asked: Mapping[str, An
     try:
         return TaskSettings.model_validate({**known, **asked, "name": name, "train": file, "test": file})
     except ValidationError as error:
-        wrong = [": ".join([*map(str, e["loc"]), e["msg"]]) for e in error.errors()]
-        raise ClozeError(
-            f"{file} can't be scored so: {'; '.join(wrong)}. See the flags, and cloze_task in {model / 'config.json'}."
-        ) from None
+        told = f"{file} can't be scored so; what no flag says, cloze_task in {model / 'config.json'} does:"
+        raise ClozeError("\n  ".join([told, *wrong_flags(error, ("tasks", 0))])) from None
 
 
 def _evaluate(

@@ -15,10 +15,12 @@ from pydantic import ValidationError
 from cloze.errors import ClozeError
 from cloze.files import hash_json
 from cloze.recipe import Recipe
+from cloze.recipe_file import explain
 from cloze.report.cells import Table
 from cloze.report.wording import humanised
 from cloze.tasks.named import TASKS
 from cloze.tasks.shapes import Kind, shape_of
+from cloze.yaml_file import Key, dotted
 
 if TYPE_CHECKING:
     from cloze.progress import Progress
@@ -30,6 +32,8 @@ TEST_FRAC = 0.1
 """Share of a user's examples that is set apart where there is no test file."""
 APART = "a tenth, chosen by a hash of the texts"
 """How that is said."""
+FLAGS = ("epochs", "batch_rows", "peak_learning_rate", "length", "seeds", "answer_rules")
+"""Settings of a task that are flags of a command, by the same name."""
 OF_TEXTS = ("classification", "multi_label", "regression")
 """Kinds whose examples are texts or pairs of them."""
 
@@ -187,8 +191,16 @@ def _recipe(model: Path, folder: Path, data: Path, task: Mapping[str, Any], desc
     try:
         return Recipe.model_validate(described)
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, e['loc'][2:])) or 'settings'}: {e['msg']}" for e in error.errors()]
-        raise ClozeError(f"this can't be trained: {'; '.join(wrong)}.") from None
+        raise ClozeError("\n  ".join(["this can't be trained:", *wrong_flags(error, ())])) from None
+
+
+def wrong_flags(error: ValidationError, section: Key) -> list[str]:
+    """What is wrong with the settings of a task, or of what else is at `section`, as its flags are called."""
+    found = []
+    for keys, _, message in explain(error, section):
+        name = str(keys[0][2]) if len(keys[0]) > 2 else dotted(keys[0])
+        found.append(f"{f'--{name}'.replace('_', '-') if name in FLAGS else name}: {message}")
+    return found
 
 
 def default_folder(output: Path, model: Path, file: Path, asked: Mapping[str, Any]) -> Path:

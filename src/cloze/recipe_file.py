@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from cloze.errors import ClozeError, RecipeError
 from cloze.recipe import Recipe
-from cloze.yaml_file import Key, Loader, Problems, as_yaml, dotted, load, shown, touches
+from cloze.yaml_file import Key, Loader, Place, Problems, as_yaml, dotted, load, shown, touches
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,24 @@ class Setting:
     default: object = None
 
 
-def read_recipe(path: Path, overrides: Mapping[str, object] | None = None) -> Recipe:
+def read_recipe(
+    path: Path, overrides: Mapping[str, object] | None = None, places: Mapping[str, Place] | None = None
+) -> Recipe:
     """Read `path`, lay `overrides` over it (dotted key -> value; text is read as YAML) and check everything.
 
-    Raises RecipeError that lists all problems with their lines, or the flags that caused them.
+    `places` say where overrides were given; those without one are flags. Raises RecipeError that lists all problems
+    with their lines, or the places that caused them.
     """
     data, problems = load(path)
     if not isinstance(data, dict):
         raise RecipeError(f"{path}: holds {shown(data)}, expected sections such as `model:` with indented settings.")
     for name, value in (overrides or {}).items():
         plain = value.item() if hasattr(value, "item") else value  # numpy's numbers are Python's
+        place = (places or {}).get(name, partial(_flag, name))
         if wrong := _override(data, _key(name), plain):
-            problems.found.append((True, 0, f"--{name}: {wrong}"))
+            problems.found.append((True, 0, f"{place(())}: {wrong}"))
         else:
-            problems.flags[_key(name)] = f"--{name}"
+            problems.laid_over[_key(name)] = place
     recipe = _validate(data, problems)
     if problems.found or recipe is None:
         raise RecipeError(problems.message())
@@ -97,25 +101,37 @@ def _validate(data: dict[Any, Any], problems: Problems) -> Recipe | None:
             return Recipe.model_validate(data)
         except ValidationError as error:
             before, standing_in = set(wrong), set[Key]()
-            for detail in error.errors(include_url=False):
-                key, kind = detail["loc"], detail["type"]
-                if kind == "unfit":
-                    for names, message in detail["ctx"]["problems"]:
-                        keys = [key + _key(name) for name in names.split()]
-                        if not touches(keys, before):
-                            flagged = [name for name in keys if touches([name], problems.flags)]
-                            problems.add((flagged or keys)[0], message)
-                        wrong.update(keys)
-                elif not touches([key], before):
-                    problems.add(key, _explain(key, kind, detail["input"]))
-                    wrong.add(key)
+            for keys, kind, message in explain(error):
+                known = touches(keys, before)
+                if not known:
+                    given = [key for key in keys if touches([key], problems.laid_over)]
+                    problems.add((given or keys)[0], message)
+                if not known or kind == "unfit":
+                    wrong.update(keys)
                 if kind == "missing":
-                    _set(data, key, "missing")  # stands in, so that the other checks can go on
-                    standing_in.add(key)
+                    _set(data, keys[0], "missing")  # stands in, so that the other checks can go on
+                    standing_in.update(keys)
             for key in wrong - before - standing_in:
                 _delete(data, key)
             if wrong == before:
                 return None
+
+
+def explain(error: ValidationError, section: Key = ()) -> Iterator[tuple[list[Key], str, str]]:
+    """Every problem of a recipe, or of its `section`: the settings that it touches, the one to send the user to first;
+    its type; and what is wrong in words."""
+    for detail in error.errors(include_url=False):
+        key, kind = section + detail["loc"], detail["type"]
+        if kind == "unfit":
+            for names, message in detail["ctx"]["problems"]:
+                yield [key + _key(name) for name in names.split()], kind, message
+        else:
+            yield [key], kind, _explain(key, kind, detail["input"])
+
+
+def _flag(name: str, below: Key) -> str:
+    """The place of an override that was given on the command line."""
+    return f"--{dotted((name, *below))}"
 
 
 def _explain(key: Key, kind: str, value: object) -> str:

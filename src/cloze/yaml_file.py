@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import yaml
@@ -18,14 +18,6 @@ from cloze.files import os_errors
 
 Key = tuple[str | int, ...]
 """Way to a value, e.g. ("tasks", 0, "epochs")."""
-
-
-def load_yaml(path: Path) -> object:
-    """What a file holds. Raises RecipeError for what is no YAML, and for keys that stand twice."""
-    data, problems = load(path)
-    if problems.found:
-        raise RecipeError(problems.message())
-    return data
 
 
 def load(path: Path) -> tuple[object, Problems]:
@@ -77,20 +69,27 @@ _Dumper.yaml_implicit_resolvers = {
 }
 
 
+Place = Callable[[Key], str]
+"""Says where a value was given, or, of a key below it, where what stands there was."""
+
+
 class Problems:
-    """Everything wrong with a file, each with its line or flag."""
+    """Everything wrong with a file, each with its line or with the place that laid something over it."""
 
     def __init__(self, path: Path, node: yaml.Node | None) -> None:
         self.path, self.node = path, node
         self.found: list[tuple[bool, int, str]] = []
-        self.flags: dict[Key, str] = {}
+        self.laid_over: dict[Key, Place] = {}
 
     def add(self, key: Key, text: str) -> None:
         """Add a problem of the value at `key`."""
-        flag = next((flag for part, flag in self.flags.items() if touches([part], [key])), None)
-        line = self._line(key)
-        where = f"{flag}: " if flag else f"{self.path}:{line}: {dotted(key)}: "
-        self.found.append((flag is not None, line, where + text))
+        given = next(((part, place) for part, place in self.laid_over.items() if touches([part], [key])), None)
+        where = self.where(key) if given is None else given[1](key[len(given[0]) :])
+        self.found.append((given is not None, self._line(key), f"{where}: {text}"))
+
+    def where(self, key: Key) -> str:
+        """File, line and key of a value."""
+        return f"{self.path}:{self._line(key)}: {dotted(key)}"
 
     def duplicates(self) -> None:
         """Add the keys that stand twice in one section: YAML would silently keep the last."""
@@ -111,7 +110,7 @@ class Problems:
                 stack += [((*key, name), value) for name, value in pairs]
 
     def message(self) -> str:
-        """All problems: those of the file in its order, then those of the flags."""
+        """All problems: those of the file in its order, then those of what was laid over it."""
         lines = [text for _, _, text in sorted(self.found, key=lambda problem: problem[:2])]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
         return "\n  ".join([f"{self.path} has {count}; nothing was run.", *lines])

@@ -100,7 +100,8 @@ def test_flags_that_would_undo_an_axis_are_refused(folder: Path, flag: str, told
     ("where", "told"),
     [
         ("settings: {", "settings.seed: a cell's seed is the study's to give: list seeds under `seeds`"),
-        ("dynamic: {", "axes.copies.dynamic.seed: a cell's seed is the study's to give"),
+        ("dynamic: {", "study.yaml:8: axes.copies.dynamic.seed: a cell's seed is the study's to give"),
+        ("one copy: {", "study.yaml:7: axes.copies.one copy.seed: a cell's seed is the study's to give"),
     ],
 )
 def test_seeds_of_cells_are_not_set_beside_the_studys(folder: Path, where: str, told: str) -> None:
@@ -133,16 +134,18 @@ def test_a_value_may_take_another_recipe(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("base: base.yaml\n", "", "base: it is missing"),
-        ("equal tokens", "equal joy", "'equal tokens', 'equal epochs'"),
-        ("seeds: [1, 5]", "seeds: [5, 5]", "a seed stands twice"),
-        ("axes:", "axis:", "axis: there is no such key"),
+        ("base: base.yaml\n", "", "study.yaml:1: base: missing"),
+        ("equal tokens", "joy", ":4: budget: joy is not possible. Expected one of equal tokens, equal"),
+        ("equal tokens", "equal token", "equal token is not possible. Did you mean equal tokens?"),
+        ("seeds: [1, 5]", "seeds: [5, 5]", "study.yaml:13: seeds: a seed stands twice"),
+        ("axes:", "axis:", ":5: axis: no such key. Did you mean axes?"),
+        ("seeds:", "repeats:", ":13: repeats: no such key. Expected one of name, description, base,"),
         ("budget: equal tokens\n", "", "a grid needs one, such as equal tokens"),
         ("seeds:", "within: [shares]\nseeds:", "within names 'shares', but the axes are copies, share"),
         ("seeds:", "within: [share, copies]\nseeds:", "within names every axis: nothing would be compared"),
         ("name: masks", "name: [", "not YAML"),
         ("    30%:", "    15.%:", None),
-        ("settings: {", "settings: {model: {layers: 2}, ", "--model: is a section, whose other settings would be lost"),
+        ("settings: {", "settings: {model: {layers: 2}, ", ":12: settings.model: is a section, whose other settings"),
         ("settings: {", "settings: {recipe: 5, ", "5 is not the path of a recipe's file"),
         ("seeds: [1, 5]", "seeds: [1]\nseeds: [2]", "seeds: stands more than once"),
         ("    15%: {}", "    15%: {}\n    15%: {}", "axes.share.15%: stands more than once"),
@@ -177,9 +180,25 @@ def test_a_value_may_be_named_by_a_number(folder: Path) -> None:
     assert cells[0].recipe.training.peak_learning_rate == 0.001
 
 
-def test_a_wrong_setting_names_its_cell(folder: Path) -> None:
-    path = write(folder, STUDY.replace("target_frac: 0.3", "target_fraction: 0.3"))
-    with pytest.raises(RecipeError, match=r"study\.yaml, cell copies one copy, share 30%: base\.yaml has 1 problem"):
+def test_a_wrong_setting_names_its_cell_and_its_line(folder: Path) -> None:
+    """Whoever wrote the study looks for it there, not in the recipe and not among flags."""
+    path = write(folder, STUDY.replace("target_frac: 0.3", "target_fraction: 0.3").replace("steps: 7", "steps: x"))
+    with pytest.raises(RecipeError) as caught:
+        read_study(path, {"training.beta2": "5"})
+    first, *lines = str(caught.value).splitlines()
+    lines.sort()
+    assert first == f"{path}, cell copies one copy, share 15%: base.yaml has 2 problems; nothing was run."
+    assert lines[0].startswith("  --training.beta2: 5 is not a number")
+    assert lines[1].startswith(f"  {path}:12: settings.training.steps: x is not a whole number")
+    with pytest.raises(RecipeError) as caught:
+        read_study(path, {"training.steps": "7"})
+    assert "cell copies one copy, share 30%" in str(caught.value)
+    assert f"{path}:11: axes.share.30%.masking.target_fraction: no such setting. Did you mean" in str(caught.value)
+    tasks = "settings:\n  tasks:\n  - name: t\n    train: a\n    test: b\n    epochs: -1"
+    path = write(folder, STUDY.replace("settings: {training.steps: 7}", tasks))
+    with pytest.raises(
+        RecipeError, match=rf"{re.escape(str(path))}:17: settings\.tasks\.0\.epochs: -1 is not a number"
+    ):
         read_study(path)
     with pytest.raises(ClozeError, match=r"missing\.yaml is no file"):
         read_study(folder / "missing.yaml")

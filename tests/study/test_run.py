@@ -17,7 +17,7 @@ from cloze.recipe import Recipe
 from cloze.study import run as study_run
 from cloze.study.grid import read_study
 from cloze.study.results import write_results
-from cloze.study.run import others_runs, run_cells
+from cloze.study.run import others_runs, run_cells, told_once
 from tests.study.conftest import MakeStudy, Study, write_run
 
 ACCURACY = {"plain": [0.80, 0.82, 0.81], "better": [0.90, 0.923, 0.911], "alike": [0.805, 0.815, 0.81]}
@@ -95,6 +95,11 @@ def test_a_cell_that_fails_does_not_stop_the_others(
     assert run_cells(tmp_path / "s", cells, Silent()) == {"s-better-1": "the loss is not finite"}
     results = write_results(tmp_path / "s", settings, cells)
     assert "2 of 3 cells" in results.table.note
+
+
+def test_a_reason_that_many_cells_share_is_told_once() -> None:
+    failures = {"s-a-1": "no file", "s-a-2": "no file", "s-b-1": "not finite", "s-b-2": "no file", "s-c-1": "no file"}
+    assert told_once(failures) == ["s-a-1, s-a-2, s-b-2 and 1 more: no file", "s-b-1: not finite"]
 
 
 def test_a_cell_that_failed_here_and_was_finished_elsewhere_has_not_failed(

@@ -86,8 +86,8 @@ def simulated(search: Search, count: int) -> list[Trial]:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("tasks.0.dropout:", "tasks.0.drpout:", "--tasks.0.drpout: no such setting. Did you mean"),
-        ("tasks.0.dropout: {low: 0, high: 0.5}", "tasks.0.dropout: {low: 0, high: 2}", "--tasks.0.dropout: 2 is not"),
+        ("tasks.0.dropout:", "tasks.0.drpout:", "search.space.tasks.0.drpout: no such setting. Did you mean"),
+        ("low: 0, high: 0.5}", "low: 0, high: 2}", "search.space.tasks.0.dropout: 2 is not"),
         (
             "tasks.0.dropout: {low: 0,",
             "tasks.0.dropout: {low: 0.5,",
@@ -96,15 +96,23 @@ def simulated(search: Search, count: int) -> list[Trial]:
         ("low: 1e-5", "low: 0", "scale log begins above 0, but low is 0"),
         ("low: 1e-5", "low: x", "low"),
         ("high: 5, scale: integer", "high: 5.5, scale: integer", "write whole numbers"),
-        ("{low: 8, high: 64, scale: log}", "{low: 8.5, high: 64}", "--tasks.0.batch_rows: 8.5 is not a whole number"),
+        ("{low: 8, high: 64, scale: log}", "{low: 8.5, high: 64}", "space.tasks.0.batch_rows: 8.5 is not a whole"),
         ("[none, balanced]", "[none]", "at least 2 items"),
         ("[none, balanced]", "[none, none]", "a value stands twice"),
         ("[none, balanced]", "[none, blanced]", "Did you mean balanced?"),
         ("[none, balanced]", "none", "class_weights"),
-        ("tasks.0.class_weights: [none, balanced]", "seed: [1, 2]", "seed: to choose a seed is to choose luck"),
+        (
+            "tasks.0.class_weights: [none, balanced]",
+            "seed: [1, 2]",
+            "space.seed: cannot be searched: to choose a seed is to choose luck",
+        ),
         ("tasks.0.class_weights: [none, balanced]", "tasks.0.seeds: [1, 2]", "is to choose luck"),
         ("tasks.0.class_weights: [none, balanced]", "tasks.0.development_frac: [0.1, 0.2]", "would not compare"),
-        ("tasks.0.class_weights: [none, balanced]", "recipe: [a.yaml, b.yaml]", "recipe: a search has one base recipe"),
+        (
+            "tasks.0.class_weights: [none, balanced]",
+            "recipe: [a.yaml, b.yaml]",
+            "space.recipe: cannot be searched: a search has one base recipe",
+        ),
         ("maximise: t", "maximise: u", "search.maximise is u, which is no task of base.yaml; its tasks are t"),
         ("maximise: t", "", "give one of them: maximise a task or minimise"),
         ("maximise: t", "maximise: t\n  minimise: masked_tokens", "give one of them"),
@@ -113,7 +121,7 @@ def simulated(search: Search, count: int) -> list[Trial]:
             "minimise: sentence_pair",
             "search.minimise is sentence_pair, but base.yaml trains masked_tokens",
         ),
-        ("  trials: 12", "", "search.trials: it is missing"),
+        ("  trials: 12", "", "search.trials: missing"),
         ("  trials: 12", "  trials: 0", "search.trials"),
         ("search:", "axes: {a: {b: {}}}\nsearch:", "give one of them: axes for a grid, or search for a search"),
         ("search:", "seeds: [1, 2]\nsearch:", "leave seeds to grids"),
@@ -133,7 +141,7 @@ def test_a_wrong_search_is_told(folder: Path, old: str, new: str, told: str) -> 
 def test_a_loss_is_compared_only_where_it_is_the_same_mean(folder: Path) -> None:
     text = SEARCH.replace("maximise: t", "minimise: masked_tokens")
     write_search(folder, text.replace("tasks.0.dropout: {low: 0, high: 0.5}", "masking.target_frac: [0.15, 0.3]"))
-    with pytest.raises(ClozeError, match=r"masking\.target_frac: losses compare only where"):
+    with pytest.raises(ClozeError, match=r"masking\.target_frac: cannot be searched: losses compare only where"):
         read()
     write_search(folder, text)
     with pytest.raises(ClozeError, match="validation_frac is 0"):
@@ -141,7 +149,7 @@ def test_a_loss_is_compared_only_where_it_is_the_same_mean(folder: Path) -> None
 
 
 def test_a_flag_and_a_range_of_one_setting_are_refused() -> None:
-    with pytest.raises(ClozeError, match=r"tasks\.0\.dropout: the command line sets it"):
+    with pytest.raises(ClozeError, match=r"tasks\.0\.dropout: cannot be searched: the command line sets it"):
         read(tasks__0__dropout="0.1")
     assert read(training__steps="7").base.training.steps == 7
 

@@ -162,6 +162,30 @@ def test_what_is_wrong_is_told_of_the_users_own_file(data: Path, tmp_path: Path)
     assert "my.csv, line 2: the label 'low' is not a number" in words and "30 of 60 examples cannot be used" in words
 
 
+def test_wrong_settings_are_told_as_their_flags(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text(ROWS, encoding="utf-8")
+    wrong = {"epochs": -1.0, "batch_rows": 0, "seeds": [1, -1], "length": 2}
+    with pytest.raises(ClozeError) as caught:
+        finetune_file(
+            data / "model",
+            tmp_path / "my.csv",
+            tmp_path / "run",
+            Silent(),
+            text="review",
+            label="stars",
+            settings=wrong,
+        )
+    first, *lines = str(caught.value).splitlines()
+    assert first == "this can't be trained:" and [line.split(" ", 4)[2:4] for line in lines] == [
+        ["--epochs:", "-1.0"],
+        ["--batch-rows:", "0"],
+        ["--length:", "2"],
+        ["--seeds:", "-1"],
+    ]
+    assert "  --epochs: -1.0 is not a number (above 0); unit: epochs" in lines
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_score_column_with_a_few_words_is_a_regression_without_them(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "my.csv"
     file.write_text(ROWS.replace(",0\n", ",0.5\n") + "글,좋음\n글,\n", encoding="utf-8")

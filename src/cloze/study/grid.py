@@ -19,10 +19,12 @@ crossed. Paths start where cloze is run. In place of `axes` a study may have a `
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -33,8 +35,8 @@ from cloze.files import hash_json
 from cloze.recipe import Amount, Name, Recipe, Settings, refuse
 from cloze.recipe_file import read_recipe
 from cloze.study.budget import steps_for, unequal
-from cloze.study.space import SearchSettings
-from cloze.yaml_file import load_yaml
+from cloze.study.space import Range, SearchSettings
+from cloze.yaml_file import Key, Place, Problems, load, shown
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -100,14 +102,6 @@ class StudySettings(Settings):
             message = "a search chooses by its objective, and shows the test of the chosen trial alone"
             wrong.append(("split", f"{message}: leave split to grids"))
         axes = dict(self.axes or {})
-        given = {f"settings.{key}": key for key in self.settings}
-        for axis, values in axes.items():
-            given |= {f"axes.{axis}.{value}.{key}": key for value, own in values.items() for key in own or {}}
-        wrong += [
-            (where, f"a cell's {key} is the study's to give: {_OWN[key]}")
-            for where, key in given.items()
-            if key in _OWN
-        ]
         if unknown := sorted(set(self.within) - axes.keys()):
             wrong.append(("within axes", f"within names {unknown[0]!r}, but the axes are {', '.join(axes)}"))
         elif axes and set(self.within) == axes.keys():
@@ -137,13 +131,13 @@ def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tup
     `overrides` (dotted key -> value) hold for all cells, above all else. Raises RecipeError for settings that are no
     recipe's, naming the cell, and ClozeError for a file that is no study and for budgets that are not equal.
     """
-    study = _read(path)
+    study, file = _read(path)
     if study.axes is None:
         return study, []
     names = [[(axis, value) for value in values] for axis, values in study.axes.items()]
     _refuse_flags(path, study.axes, overrides or {})
     cells = [
-        _cell(study, path, dict(combination), seed, overrides or {})
+        _cell(study, file, dict(combination), seed, overrides or {})
         for combination in itertools.product(*names)
         for seed in study.seeds
     ]
@@ -177,9 +171,15 @@ def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tup
     return study, cells
 
 
-def make_recipe(study: StudySettings, chosen: Mapping[str, Any], overrides: Mapping[str, object], name: str) -> Recipe:
+def make_recipe(
+    study: StudySettings,
+    chosen: Mapping[str, Any],
+    overrides: Mapping[str, object],
+    name: str,
+    places: Mapping[str, Place] | None = None,
+) -> Recipe:
     """The base, the study's tasks and settings, `chosen` and `overrides`, each over those before, with the steps that
-    the study's FLOPs pay for. Raises RecipeError."""
+    the study's FLOPs pay for. `places`: of the study's settings and of `chosen` (`places_of`). Raises RecipeError."""
     tasks = {} if study.tasks is None else {"tasks": _tasks(study.tasks)}
     given = {**tasks, **study.settings, **chosen}
     base = given.pop(RECIPE, None) or study.base
@@ -187,10 +187,20 @@ def make_recipe(study: StudySettings, chosen: Mapping[str, Any], overrides: Mapp
         raise RecipeError(f"{RECIPE}: {base!r} is not the path of a recipe's file, such as recipes/nsmc.yaml.")
     base = Path(base)
     given |= {**overrides, "name": name}
-    recipe = read_recipe(base, given)
+    places = {key: place for key, place in (places or {}).items() if key not in overrides}
+    recipe = read_recipe(base, given, places)
     if study.flops is None:
         return recipe
-    return read_recipe(base, given | {"training.steps": steps_for(recipe, study.flops)})
+    return read_recipe(base, given | {"training.steps": steps_for(recipe, study.flops)}, places)
+
+
+def places_of(file: Problems, ways: Mapping[str, Key]) -> dict[str, Place]:
+    """Setting -> its line in the study's file, where it stands at the key that `ways` has for it."""
+
+    def place(way: Key, below: Key) -> str:
+        return file.where((*way, *below))
+
+    return {setting: partial(place, way) for setting, way in ways.items()}
 
 
 def _refuse_flags(path: Path, axes: Mapping[str, Values], overrides: Mapping[str, object]) -> None:
@@ -211,19 +221,24 @@ def _tasks(path: Path) -> list[dict[str, Any]]:
     return [task.model_dump(mode="json", exclude_unset=True) for task in read_recipe(path).tasks]
 
 
-def _cell(study: StudySettings, path: Path, values: dict[str, str], seed: int, overrides: Mapping[str, object]) -> Cell:
+def _cell(
+    study: StudySettings, file: Problems, values: dict[str, str], seed: int, overrides: Mapping[str, object]
+) -> Cell:
     assert study.axes is not None
     chosen: dict[str, Any] = {}
+    ways: dict[str, Key] = {key: ("settings", key) for key in study.settings}
     for axis, value in values.items():
-        chosen |= study.axes[axis][value] or {}
+        own = study.axes[axis][value] or {}
+        chosen |= own
+        ways |= {key: ("axes", axis, value, key) for key in own}
     parts = (_in_a_name(value, list(study.axes[axis]).index(value) + 1) for axis, value in values.items())
     name = "-".join([study.name, *parts])
     try:
-        recipe = make_recipe(study, {**chosen, "seed": seed}, overrides, f"{name}-{seed}")
+        recipe = make_recipe(study, {**chosen, "seed": seed}, overrides, f"{name}-{seed}", places_of(file, ways))
         return Cell(values, seed, recipe)
     except RecipeError as error:
         where = ", ".join(f"{axis} {value}" for axis, value in values.items())
-        raise RecipeError(f"{path}, cell {where}: {error}") from None
+        raise RecipeError(f"{file.path}, cell {where}: {error}") from None
 
 
 def _in_a_name(value: str, place: int) -> str:
@@ -232,25 +247,47 @@ def _in_a_name(value: str, place: int) -> str:
     return plain if value.isascii() else f"{plain}-{place}".strip("-")
 
 
-def _read(path: Path) -> StudySettings:
+def _read(path: Path) -> tuple[StudySettings, Problems]:
+    """The study of a file, and what knows its lines."""
     if not path.is_file():
         raise ClozeError(f"{path} is no file; expected a study, such as studies/family.yaml.")
-    found = load_yaml(path)
+    found, problems = load(path)
     if not isinstance(found, dict):
         raise ClozeError(f"{path} holds no study; expected keys such as name, base, budget, and axes or search.")
     try:
-        return StudySettings.model_validate(found)
+        study = StudySettings.model_validate(found)
     except ValidationError as error:
-        lines = [line for one in error.errors(include_url=False) for line in _told(one)]
-        known = ", ".join(StudySettings.model_fields)
-        raise ClozeError("\n  ".join([f"{path} is no study; its keys are {known}.", *lines])) from None
+        for detail in error.errors(include_url=False):
+            _tell(problems, detail)
+        raise ClozeError(problems.message()) from None
+    ways: list[tuple[str, ...]] = [("settings", key) for key in study.settings]
+    for axis, values in (study.axes or {}).items():
+        ways += [("axes", axis, value, key) for value, own in values.items() for key in own or {}]
+    for way in ways:
+        if instead := _OWN.get(way[-1]):
+            problems.add(way, f"a cell's {way[-1]} is the study's to give: {instead}")
+    if problems.found:
+        raise ClozeError(problems.message())
+    return study, problems
 
 
-def _told(error: ErrorDetails) -> list[str]:
-    """Lines that say where in the file something is wrong, what stands there, and what should."""
-    if error["type"] == "unfit":
-        return [f"{keys.split()[0]}: {message}" for keys, message in error["ctx"]["problems"]]
-    where = ".".join(map(str, error["loc"])) or "the study"
-    if error["type"] in ("extra_forbidden", "missing"):
-        return [f"{where}: {'there is no such key' if error['type'] == 'extra_forbidden' else 'it is missing'}"]
-    return [f"{where}: {error['msg']}, found {str(error['input'])[:40]!r}"]
+def _tell(problems: Problems, error: ErrorDetails) -> None:
+    """Add where in the file something is wrong, what stands there, and what should."""
+    key, kind, value = error["loc"], error["type"], shown(error["input"])
+    if kind == "unfit":
+        for names, message in error["ctx"]["problems"]:
+            problems.add((*key, *names.split()[0].split(".")), message)
+        return
+    if kind in ("extra_forbidden", "literal_error"):
+        sections: list[type[Settings]] = [StudySettings, SearchSettings, Range]
+        no_key = kind == "extra_forbidden"
+        known = (
+            list(sections[min(len(key), 3) - 1].model_fields)
+            if no_key
+            else re.findall(r"'([^']+)'", error["ctx"]["expected"])
+        )
+        near = difflib.get_close_matches(str(key[-1]) if no_key else value, known, 1)
+        wanted = f"Did you mean {near[0]}?" if near else f"Expected one of {', '.join(known)}."
+        problems.add(key, f"{'no such key' if no_key else f'{value} is not possible'}. {wanted}")
+    else:
+        problems.add(key, "missing" if kind == "missing" else f"{error['msg']}, found {value}")

@@ -89,6 +89,17 @@ def others_runs(cells: Sequence[Cell]) -> dict[str, str]:
     return {cell.recipe.name: "its folder holds another recipe's run" for cell in ended if not finished(cell)}
 
 
+def told_once(failures: Mapping[str, str]) -> list[str]:
+    """Why cells failed, each reason once, after the runs it holds for: the first three by their names."""
+    runs: dict[str, list[str]] = {}
+    for run, message in failures.items():
+        runs.setdefault(message, []).append(run)
+    return [
+        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''}: {message}"
+        for message, names in runs.items()
+    ]
+
+
 def _failed(cell: Cell, failures: Mapping[str, str]) -> bool:
     """Whether a cell that failed here has not been finished by another process since."""
     try:

@@ -24,11 +24,12 @@ from cloze.report.run import RunData, TaskRun, dig, number, read_run
 from cloze.report.task_tables import measures
 from cloze.study.budget import unequal
 from cloze.study.comparisons import OF_OWN_QUESTIONS
-from cloze.study.grid import StudySettings, make_recipe
+from cloze.study.grid import StudySettings, make_recipe, places_of
 from cloze.study.run import LOOK_AGAIN_S
 from cloze.study.sampling import Trial, import_optuna, suggest
 from cloze.study.space import SearchSettings, Value, ends, shown
 from cloze.tasks.metrics import mean_and_std
+from cloze.yaml_file import Key, load
 
 if TYPE_CHECKING:
     from cloze.progress import Progress
@@ -84,13 +85,18 @@ def read_search(path: Path, study: StudySettings, overrides: Mapping[str, object
     """
     settings = study.search
     assert settings is not None
-    problems = [f"{key}: {reason}" for key in settings.space if (reason := _unfit(key, settings, overrides))]
-    if problems:
-        raise ClozeError("\n  ".join([f"{path}: search.space holds what cannot be searched.", *problems]))
+    _, file = load(path)
+    ways: dict[str, Key] = {key: ("settings", key) for key in study.settings}
+    ways |= {key: ("search", "space", key) for key in settings.space}
+    for key in settings.space:
+        if reason := _unfit(key, settings, overrides):
+            file.add(ways[key], f"cannot be searched: {reason}")
+    if file.found:
+        raise ClozeError(file.message())
     first = {key: ends(values)[0] for key, values in settings.space.items()}
     try:
         recipes = {
-            (key, value): make_recipe(study, {**first, key: value}, overrides, study.name)
+            (key, value): make_recipe(study, {**first, key: value}, overrides, study.name, places_of(file, ways))
             for key, values in settings.space.items()
             for value in ends(values)
         }
