@@ -138,6 +138,18 @@ def test_a_wrong_search_is_told(folder: Path, old: str, new: str, told: str) -> 
     assert "search.yaml" in str(caught.value) and told in str(caught.value)
 
 
+def test_what_decides_nothing_is_not_searched(folder: Path) -> None:
+    """Without a corpus nothing is pretrained; a search over its steps would choose among equal trials."""
+    text = SEARCH.replace("search:", "settings: {start_from: model, corpus.sources: []}\nsearch:")
+    write_search(folder, text)
+    read()
+    write_search(folder, text.replace("tasks.0.dropout: {low: 0, high: 0.5}", "training.steps: [5, 9]"))
+    with pytest.raises(ClozeError, match=r"search\.yaml:\d+: search\.space\.training\.steps: cannot be searched: base"):
+        read()
+    write_search(folder, text.replace("tasks.0.dropout: {low: 0, high: 0.5}", "training.beta2: [0.98, 0.999]"))
+    read()
+
+
 def test_a_loss_is_compared_only_where_it_is_the_same_mean(folder: Path) -> None:
     text = SEARCH.replace("maximise: t", "minimise: masked_tokens")
     write_search(folder, text.replace("tasks.0.dropout: {low: 0, high: 0.5}", "masking.target_frac: [0.15, 0.3]"))

@@ -43,6 +43,7 @@ __all__ = [
     "FAMILY_SETTINGS",
     "MIN_VOCABULARY",
     "NORM_POSITIONS",
+    "OBEYED_BY_TASKS",
     "SEGMENT_FORMATS",
     "Amount",
     "CleaningSettings",
@@ -63,6 +64,10 @@ __all__ = [
     "unfit_averages",
     "unfit_family",
 ]
+
+
+OBEYED_BY_TASKS = {"beta1", "beta2", "adam_eps", "clip_norm", "precision"}
+"""Settings of the section `training` that decide the numbers of fine-tuning, too."""
 
 
 class Recipe(Settings):
@@ -149,6 +154,14 @@ class Recipe(Settings):
     def only_tasks(self) -> bool:
         """Whether nothing is pretrained: without a corpus, the tasks are those of the model it starts from."""
         return self.start_from is not None and not self.corpus.sources and bool(self.tasks)
+
+    def is_idle(self, setting: str) -> bool:
+        """Whether a setting (dotted) decides no score here: one of pretraining's, where only tasks are trained."""
+        section, _, name = setting.partition(".")
+        if section == "training":
+            return self.only_tasks and name not in OBEYED_BY_TASKS
+        pretrains = section in ("corpus", "tokenizer", "store", "inputs", "masking")
+        return self.only_tasks and pretrains and setting not in ("corpus.sources", "inputs.length")
 
     def teaches(self, task: TaskSettings) -> bool:
         """Whether another task learns from this one's models."""

@@ -142,6 +142,10 @@ def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tup
         for seed in study.seeds
     ]
     runs = [cell.recipe.name for cell in cells]
+    for axis, value, key in sorted({way for cell in cells for way in _idle(study.axes, cell)}):
+        file.add(("axes", axis, value, key), "decides nothing here, where no cell is pretrained: leave it out")
+    if file.found:
+        raise ClozeError(file.message())
     for cell in cells:
         if study.split == "development" and (lacks := [task.name for task in cell.recipe.tasks if not task.chooses]):
             raise ClozeError(
@@ -201,6 +205,12 @@ def places_of(file: Problems, ways: Mapping[str, Key]) -> dict[str, Place]:
         return file.where((*way, *below))
 
     return {setting: partial(place, way) for setting, way in ways.items()}
+
+
+def _idle(axes: Mapping[str, Values], cell: Cell) -> list[tuple[str, str, str]]:
+    """Axis, value and setting of what varies in a cell and decides no score of it."""
+    varied = [(axis, value, key) for axis, value in cell.values.items() for key in axes[axis][value] or {}]
+    return [way for way in varied if cell.recipe.is_idle(way[-1])]
 
 
 def _refuse_flags(path: Path, axes: Mapping[str, Values], overrides: Mapping[str, object]) -> None:

@@ -103,6 +103,13 @@ def read_search(path: Path, study: StudySettings, overrides: Mapping[str, object
     except RecipeError as error:
         raise RecipeError(f"{path}, search.space: {error}") from None
     search = Search(study, settings, overrides, recipes)
+    for key in settings.space:
+        if search.base.is_idle(key):
+            file.add(
+                ways[key], f"cannot be searched: {study.base} pretrains nothing, and it decides no score of a task"
+            )
+    if file.found:
+        raise ClozeError(file.message())
     problem = _no_development_set(search) if settings.maximise else _no_validation_loss(search)
     named = {"every setting at its first value": search.base}
     named |= {f"{key} {shown(value)}": recipe for (key, value), recipe in recipes.items()}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cloze.errors import ClozeError
 from cloze.files import files_below, hash_json, sha256_file
 from cloze.interop.huggingface import CONFIG_FILE, WEIGHTS_FILE, load_model
+from cloze.recipe import OBEYED_BY_TASKS
 from cloze.tasks.distillation import TAUGHT, Lesson, teach
 from cloze.tasks.overlap import learned_by_teachers, plain
 from cloze.tasks.selection import Splits, of_part, read_splits
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from cloze.models import PretrainingModel
     from cloze.progress import Progress
     from cloze.recipe import Recipe, TaskSettings
-
-_TRAINING_FIELDS = {"beta1", "beta2", "adam_eps", "clip_norm", "precision"}
-"""The training section's settings that fine-tuning obeys and that decide its numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ def prepare(recipe: Recipe, task: TaskSettings, model_folder: Path) -> tuple[Pre
     model_files = [model_folder / name for name in (WEIGHTS_FILE, CONFIG_FILE)]  # Heads and dropout have no weights.
     decides = {
         "task": task.model_dump(exclude={"name", *task.files, "seeds", "shares", "from_random_weights", "teachers"}),
-        "training": recipe.training.model_dump(include=_TRAINING_FIELDS),
+        "training": recipe.training.model_dump(include=OBEYED_BY_TASKS),
         "length": length,
         "tokenizer": tokenizer.fingerprint,
         "files": {name: [sha256_file(file) for file in files_below(path)] for name, path in files.items()},
