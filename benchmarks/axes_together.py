@@ -2,10 +2,9 @@
 
     python benchmarks/axes_together.py tokenizer [--afterwards] [--write]
 
-It trains nothing: it reads studies/results/NAME.csv. The study compares two values of an axis while the other is held
-fixed, over the seeds of pretraining. Here a pair is a value of the other axis and a seed (fine-tunings averaged). There
-are more of them, and the question is another: what an axis does over all that the other one holds, not whether it does
-the same everywhere. `--afterwards` says that this was thought of when the results had been seen. `--write` keeps the
+It trains nothing: it reads studies/results/NAME.csv. A pair is a value of the other axis and a seed (fine-tunings
+averaged), as in the tests that a study's page has since of its axes together; beside them stand intervals, how many
+pairs are above and below, and how far seeds lie apart. `--afterwards` says that this was thought of when the results had been seen. `--write` keeps the
 table as studies/results/NAME-together.md.
 """
 

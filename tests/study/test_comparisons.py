@@ -10,7 +10,15 @@ import pytest
 from scipy import stats
 
 from cloze.recipe import Recipe
-from cloze.study.comparisons import Comparison, compare_all, compare_losses, losses_compare, scope_of, score_all
+from cloze.study.comparisons import (
+    Comparison,
+    compare_all,
+    compare_losses,
+    compare_together,
+    losses_compare,
+    scope_of,
+    score_all,
+)
 from cloze.study.variants import Variant, read_variants
 from tests.study.conftest import MakeStudy, write_run, write_runs
 
@@ -76,6 +84,43 @@ def test_every_test_is_scipys_and_all_of_them_are_corrected_together(make_study:
     assert [one.difference and one.difference.p for one in found] == pytest.approx(wanted)
     smallest = min(range(len(found)), key=lambda i: wanted[i])
     assert found[smallest].p == pytest.approx(min(1.0, 7 * wanted[smallest])), "Holm: times the number of all"
+
+
+def test_an_axis_is_compared_over_the_other_together(make_study: MakeStudy) -> None:
+    variants, _ = compare(make_study, CROSSED, SCORES)
+    found = compare_together(variants, score_all(variants))
+    assert [(one.axis, one.value, one.base_value, one.over) for one in found] == [
+        ("format", "sentences", "pairs", ("corpus",)),
+        ("format", "documents", "pairs", ("corpus",)),
+        ("corpus", "wiki", "reviews", ("format",)),
+    ]
+    flat = {name: [value for group in groups for value in group] for name, groups in SCORES.items()}
+    columns = [
+        ["sentences, reviews", "sentences, wiki"],
+        ["documents, reviews", "documents, wiki"],
+        ["pairs, wiki", "sentences, wiki", "documents, wiki"],
+    ]
+    bases = [["pairs, reviews", "pairs, wiki"]] * 2 + [["pairs, reviews", "sentences, reviews", "documents, reviews"]]
+    sides = [
+        [[score for name in names for score in flat[name]] for names in both]
+        for both in zip(columns, bases, strict=True)
+    ]
+    wanted = [float(stats.ttest_rel(*both).pvalue) for both in sides]
+    assert [one.difference and one.difference.p for one in found] == pytest.approx(wanted)
+    assert [one.difference and one.difference.pairs for one in found] == [6, 6, 9]
+    assert found[1].p == pytest.approx(min(2 * wanted[1], 1.0)), "the second smallest of a family of three"
+    assert [one.axis for one in compare_together(variants, score_all(variants), within=["corpus"])] == ["format"] * 2
+    variants, _ = compare(make_study, {"x": ["a", "b"]}, {"a": [[0.5, 0.6]], "b": [[0.6, 0.7]]}, seeds=[1])
+    assert compare_together(variants, score_all(variants)) == [], "there is no other axis"
+
+
+def test_a_mean_over_an_axis_never_leaves_a_part_of_it_out(make_study: MakeStudy) -> None:
+    scores: dict[str, list[list[float | None]]] = {**SCORES, "sentences, wiki": [[0.7], [None], [0.73]]}
+    variants, _ = compare(make_study, CROSSED, {**scores, "documents, reviews": [[], [], []]})
+    found = {one.value: one for one in compare_together(variants, score_all(variants))}
+    assert found["sentences"].why_not == "no score on t from 1 of 3 runs of sentences, wiki"
+    assert found["documents"].why_not == "no cell of documents, reviews has finished"
+    assert found["wiki"].difference is None and len(found["wiki"].why_not.split("; ")) == 2
 
 
 def test_three_axes_hold_both_others_fixed(make_study: MakeStudy) -> None:

@@ -97,13 +97,23 @@ def test_two_axes(make_study: MakeStudy, tmp_path: Path) -> None:
     assert [row[0] for row in grid.rows] == ["pairs", "sentences", "documents", "mean"]
     assert grid.rows[2][1].startswith("90.83 [") and grid.rows[2][1].endswith("] *"), "along formats"
     assert grid.rows[0][2].endswith("] †"), "along corpora"
-    assert grid.rows[0][3] == "76.17" and grid.rows[3][1] == "84.72"
+    assert grid.rows[0][3] == "76.17" and grid.rows[2][3] == "85.75 *" and grid.rows[1][3] == "77.00"
+    assert grid.rows[3] == ("mean", "84.72", "74.56 †", "79.64"), "means are tested together"
+    assert results.together and [row[:4] for row in results.together.rows] == [
+        ("sentences", "pairs", "corpus", "t"),
+        ("documents", "pairs", "corpus", "t"),
+        ("wiki", "reviews", "format", "t"),
+    ]
+    assert results.together.rows[1][4] == "+9.58" and results.together.rows[1][-1] == "6"
+    assert "Over the other axis together: documents is 9.58 points above pairs on t" in results.words
     assert "* differs from pairs, † from reviews, all else equal" in grid.note
     assert results.differences and results.differences.columns[:4] == ("", "Against", "Both with", "Task")
     assert results.losses and results.losses.columns[:4] == ("", "Against", "Both with", "Loss")
     assert results.losses.rows[0][3:] == ("MLM loss", "+0.000", "1.000", "1.000", "3")
     assert results.differences.rows[2][:4] == ("sentences", "pairs", "corpus wiki", "t")
     _, text = page_of(tmp_path / "s")
+    assert "Differences over the other axes together" in text
+    assert "Differences over the other axes together" in (tmp_path / "s" / "table.md").read_text(encoding="utf-8")
     assert "corpus wiki" in text and "format down, corpus across" in text
 
 

@@ -116,6 +116,39 @@ def test_crossed_axes_say_what_was_held_fixed(p: float) -> None:
         assert text.startswith("No difference is distinguishable from chance.")
 
 
+def test_what_is_over_the_other_axis_is_said_after_what_is_not() -> None:
+    scores = [compared("a", 0.01, 0.2, corpus="wiki"), compared("a", 0.01, 0.3, corpus="reviews")]
+    together = [
+        replace(compared("a", 0.01, 0.04), over=("corpus",)),
+        replace(compared("b", 0.0, 0.9), over=("corpus",)),
+    ]
+    text = in_words(scores, "pretraining seeds", BUDGET, together=together)
+    assert text == (
+        f"No difference is distinguishable from chance. {NOT_EQUAL} Over the other axis together: a is 1.00 points "
+        "above base on t (p = 0.040). The other 1 of 2 differences is not distinguishable from chance: b against base "
+        f"on t. {END}"
+    )
+    three = [replace(one, over=("corpus", "size")) for one in together]
+    missing = [replace(compared("c", None, None, why="no cell of c has finished"), over=("corpus", "size"))]
+    text = in_words(scores, "pretraining seeds", BUDGET, together=three + missing)
+    assert "Over the other axes together: a is 1.00" in text and "could not be made" not in text
+
+
+def test_what_is_real_in_several_places_is_one_sentence() -> None:
+    text = said(
+        compared("a", 0.1, 0.01, corpus="wiki"),
+        compared("a", 0.2, 0.02, corpus="reviews"),
+        compared("a", -0.3, 0.03, corpus="novels"),
+        compared("b", 0.0, 0.9, corpus="wiki"),
+        compared("b", 0.0, 0.9, corpus="novels"),
+    )
+    assert text.startswith(
+        "a is above base on t, by 10.00 points with corpus wiki (p = 0.010) and 20.00 with corpus reviews (p = 0.020); "
+        "a is 30.00 points below base on t with corpus novels (p = 0.030). The other 2 of 5 differences are not "
+        "distinguishable from chance: b against base on t with corpus wiki or corpus novels."
+    )
+
+
 def test_losses_follow_the_scores_in_nats() -> None:
     scores = [compared("a", 0.1, 0.2), compared("b", 0.1, 0.3)]
     losses = [

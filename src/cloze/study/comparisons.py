@@ -6,6 +6,10 @@ same format; with one axis, every variant with the first. All comparisons of sco
 Those of validation losses are another: a loss is much surer than a score, since it is a mean over many thousands of
 masked tokens, but it compares only where those are chosen from the same rows in the same way.
 
+With two axes or more each value is also compared with its axis's first over all values of the others together: a pair
+is a combination of these and a seed. There are more pairs, and the question is another: what the axis does on the
+whole, not whether it does so everywhere. These are a family of their own, too.
+
 Fine-tuning seeds of one pretrained model share its luck. So as soon as any variant has two pretraining seeds, the mean
 over the fine-tuning seeds of each is one observation. While each has one, its fine-tuning seeds are the observations,
 and the result says nothing of other pretraining seeds.
@@ -60,7 +64,7 @@ class Comparison:
     """Of the axis, in the variant."""
     base_value: str
     others: Mapping[str, str]
-    """The values of the other axes, in both."""
+    """The values of the other axes, in both; none if it is over all of them together, whose names `over` has then."""
     task: str
     """Or the loss."""
     difference: Difference | None
@@ -70,6 +74,8 @@ class Comparison:
     """Of the difference, corrected for all comparisons of its kind."""
     unit: Literal["points", "nats"] = "points"
     """Of scores, points of per cent: the difference is a share of 1; of losses, nats."""
+    over: tuple[str, ...] = ()
+    """Axes over whose values it is together."""
 
     @property
     def real(self) -> bool:
@@ -101,6 +107,29 @@ def compare_all(variants: Sequence[Variant], scores: Sequence[Score], within: Co
         for axis, variant, base in _along_axes(variants)
         if axis not in within
     ]
+    return _corrected(found)
+
+
+def compare_together(
+    variants: Sequence[Variant], scores: Sequence[Score], within: Collection[str] = ()
+) -> list[Comparison]:
+    """Every value with its axis's first over all values of the other axes together, task by task and axis by axis."""
+    by_name = {(score.variant, score.task): score for score in scores}
+    parts: dict[tuple[str, str, str], list[tuple[Variant, Variant]]] = {}
+    for task in dict.fromkeys(score.task for score in scores):
+        for axis, variant, base in _along_axes(variants):
+            if axis not in within:
+                parts.setdefault((task, axis, variant.values[axis]), []).append((variant, base))
+    found = []
+    for (task, axis, value), sides in parts.items():
+        if len(sides) < 2:
+            continue
+        paired = [_pairs(ours, base, by_name[ours.name, task], by_name[base.name, task]) for ours, base in sides]
+        why_not = "; ".join(dict.fromkeys(reason for _, reason in paired if reason))
+        pairs = [pair for one, _ in paired for pair in one]
+        first, over = sides[0][1].values[axis], tuple(name for name in sides[0][0].values if name != axis)
+        apart = None if why_not else difference(*zip(*pairs, strict=True))
+        found.append(Comparison(axis, value, first, value, first, {}, task, apart, why_not, over=over))
     return _corrected(found)
 
 
@@ -179,17 +208,20 @@ def _along_axes(variants: Sequence[Variant]) -> Iterator[tuple[str, Variant, Var
 
 
 def _compare(axis: str, variant: Variant, base: Variant, ours: Score, theirs: Score) -> Comparison:
+    pairs, why_not = _pairs(variant, base, ours, theirs)
+    apart = None if why_not else difference(*zip(*pairs, strict=True))
+    return _comparison(axis, variant, base, ours.task, apart, why_not)
+
+
+def _pairs(variant: Variant, base: Variant, ours: Score, theirs: Score) -> tuple[list[tuple[float, float]], str]:
+    """The scores of two variants seed by seed, or why they are not to be paired."""
     common = [seeds for seeds in ours.values if seeds in theirs.values]
     reasons = [reason for reason in (unscored(variant, ours), unscored(base, theirs)) if reason]
     if not common:
         reasons = reasons or [f"{variant.name} and {base.name} have no common seed"]
     elif _shared(variant, base, f"tasks/{ours.task}"):
         reasons = [f"{variant.name} and {base.name} share their runs of {ours.task}"]
-    why_not = " and ".join(reasons)
-    apart = (
-        None if why_not else difference([ours.values[one] for one in common], [theirs.values[one] for one in common])
-    )
-    return _comparison(axis, variant, base, ours.task, apart, why_not)
+    return [(ours.values[one], theirs.values[one]) for one in common], " and ".join(reasons)
 
 
 def _comparison(

@@ -23,11 +23,20 @@ from cloze.report.run import RunData, dig, number
 from cloze.report.task_tables import measures
 from cloze.report.wording import OBJECTIVES, duration, shortened
 from cloze.study.budget import Budget, budget_of
-from cloze.study.comparisons import Comparison, Score, compare_all, compare_losses, scope_of, score_all, unscored
+from cloze.study.comparisons import (
+    Comparison,
+    Score,
+    compare_all,
+    compare_losses,
+    compare_together,
+    scope_of,
+    score_all,
+    unscored,
+)
 from cloze.study.grid import Cell, StudySettings
 from cloze.study.plots import cost_plots, loss_plots, score_plots
 from cloze.study.statistics import CONFIDENCE
-from cloze.study.tables import difference_table, grid_tables, machine_table, runs_table, study_table
+from cloze.study.tables import difference_table, grid_tables, machine_table, runs_table, study_table, together_table
 from cloze.study.variants import BITS, Split, Variant, read_variants, score_of, seeds_of
 from cloze.study.words import in_words
 
@@ -59,6 +68,8 @@ class Results:
     """A row for each variant."""
     grids: list[Table]
     differences: Table | None
+    together: Table | None
+    """Differences along each axis over the others together, where there are others."""
     losses: Table | None
     """Differences of validation losses, where they compare."""
     runs: Table
@@ -66,6 +77,11 @@ class Results:
     score_plots: list[Plot]
     loss_plots: list[Plot]
     cost_plots: list[Plot]
+
+    @property
+    def tests(self) -> list[Table]:
+        """Those of the differences."""
+        return [table for table in (self.differences, self.together, self.losses) if table]
 
 
 def write_results(
@@ -87,17 +103,19 @@ def write_results(
         raise ClozeError(f"no cell of the study {study.name} has finished: there is nothing to show.")
     scores = score_all(variants, study.split)
     comparisons = compare_all(variants, scores, study.within)
+    together = compare_together(variants, scores, study.within)
     losses = compare_losses(variants, study.within)
     budget = budget_of(study.budget or "varies", cells[0].recipe, study.flops)
     runs = [run for variant in variants for run in variant.runs.values()]
     results = Results(
         study=study,
-        words=in_words(comparisons, scope_of(variants), budget, losses, study.split),
+        words=in_words(comparisons, scope_of(variants), budget, losses, study.split, together),
         notices=_notices(study, cells, variants, scores, failures),
         headline=_headline(budget, cells, variants, scores),
         table=study_table(study, budget, variants, scores, comparisons),
-        grids=grid_tables(variants, scores, comparisons, study.within),
+        grids=grid_tables(variants, scores, comparisons, study.within, together),
         differences=difference_table(comparisons),
+        together=together_table(together),
         losses=difference_table(losses),
         runs=runs_table(cells, variants, failures, study.split),
         machine=machine_table(runs, command, datetime.now(UTC).strftime("%Y-%m-%d")),
@@ -105,7 +123,9 @@ def write_results(
         loss_plots=loss_plots(variants),
         cost_plots=cost_plots(variants, scores, study.split),
     )
-    write_json(folder / "results.json", _as_json(study, variants, scores, [*comparisons, *losses], results.words))
+    write_json(
+        folder / "results.json", _as_json(study, variants, scores, [*comparisons, *together, *losses], results.words)
+    )
     write_text(folder / "scores.csv", _scores_csv(variants, study.split))
     write_text(folder / "losses.csv", _losses_csv(variants))
     write_text(folder / "table.md", _markdown(folder, results))
@@ -143,7 +163,7 @@ def _page(results: Results) -> str:
         Section("Scores", tables=[results.table, *results.grids]),
         Section(
             "Tests",
-            tables=[table for table in (results.differences, results.losses) if table],
+            tables=results.tests,
             missing="Nothing was compared.",
         ),
         Section("Losses of pretraining", "", results.loss_plots, LOSS_NOTE, missing="No loss was logged."),
@@ -195,7 +215,7 @@ def _markdown(folder: Path, results: Results) -> str:
     from cloze.export import markdown
     from cloze.report.page import standalone
 
-    tables = [table for table in (results.table, *results.grids, results.differences, results.losses) if table]
+    tables = [results.table, *results.grids, *results.tests]
     drawings = {"scores": results.score_plots, "losses": results.loss_plots, "costs": results.cost_plots}
     files: dict[str, Plot] = {}
     for kind, plots in drawings.items():

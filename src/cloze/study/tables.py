@@ -24,6 +24,9 @@ COLUMN_NOTES = {
     "other text masked.",
 }
 """End of a column's name -> what is said of it where it is shown."""
+DIFFERENCE = ("Difference", "p", "p, corrected", "Pairs")
+"""Columns of a comparison."""
+TESTS = "Paired t-tests over seeds, two-sided; corrected for all comparisons here (Holm 1979)."
 MARKS = "*†‡§"
 """Beside a mean that differs from that of the first value of the first axis, the second, ..."""
 
@@ -73,8 +76,10 @@ def grid_tables(
     scores: Sequence[Score],
     comparisons: Sequence[Comparison],
     within: Collection[str] = (),
+    together: Sequence[Comparison] = (),
 ) -> list[Table]:
-    """For each task of a study with two axes: the values of the first as rows, of the second as columns."""
+    """For each task of a study with two axes: the values of the first as rows, of the second as columns. `together`:
+    the comparisons of their means."""
     axes = list(variants[0].values)
     if len(axes) != 2:
         return []
@@ -83,18 +88,24 @@ def grid_tables(
     tables = []
     for task, measure in {score.task: score.measure for score in scores}.items():
         found = {values: find(scores, variant.name, task) for values, variant in by_values.items()}
+        marks = {(one.axis, one.value) for one in together if one.real and one.task == task}
+
+        def margin(place: int, value: str, in_it: Sequence[Score], marks: Collection[tuple[str, str]] = marks) -> str:
+            return " ".join([_margin(in_it), *([_mark(place)] if (axes[place], value) in marks else [])])
+
         lines = [
             (
                 row,
                 *(_shown(by_values[row, column], found[row, column], comparisons) for column in columns),
-                _margin([found[row, column] for column in columns]),
+                margin(0, row, [found[row, column] for column in columns]),
             )
             for row in rows
         ]
-        means = [_margin([found[row, column] for row in rows]) for column in columns]
+        means = [margin(1, column, [found[row, column] for row in rows]) for column in columns]
         lines.append(("mean", *means, _margin(list(found.values()))))
         title = f"{task}, {MEASURES[measure]}: {axes[0]} down, {axes[1]} across"
-        note = f"{_marks(variants, within)} Means of rows and columns are over what stands in them, and are not tested."
+        note = f"{_marks(variants, within)} Means of rows and columns are over what stands in them; their marks are of "
+        note += "the tests over the other axis together."
         tables.append(Table(title, ("", *columns, "mean"), lines, note))
     return tables
 
@@ -108,24 +119,31 @@ def difference_table(comparisons: Sequence[Comparison]) -> Table | None:
         (
             *((one.value, one.base_value, fixed(one)) if crossed else (one.variant,)),
             one.task,
-            amount(one) if one.difference else MISSING,
-            p_value(one.difference.p) if one.difference else MISSING,
-            p_value(one.p),
-            f"{one.difference.pairs if one.difference else 0}",
+            *_tested(one),
         )
         for one in comparisons
     ]
     losses = comparisons[0].unit == "nats"
-    unit = "Nats of the last validation" if losses else "Points of per cent"
-    note = f"{unit}; paired t-test over seeds, two-sided; corrected for all comparisons here (Holm 1979)."
+    note = f"{'Nats of the last validation' if losses else 'Points of per cent'}. {TESTS}"
     if any(one.p is None for one in comparisons):
         note += " A dash: no test, for want of pairs or of any spread among them."
     differences = "Differences of losses" if losses else "Differences"
-    columns = ("Loss" if losses else "Task", "Difference", "p", "p, corrected", "Pairs")
+    columns = ("Loss" if losses else "Task", *DIFFERENCE)
     if crossed:
         note += " Along one axis at a time, all others equal."
         return Table(f"{differences} along each axis", ("", "Against", "Both with", *columns), rows, note)
     return Table(f"{differences} from {comparisons[0].base}", ("", *columns), rows, note)
+
+
+def together_table(together: Sequence[Comparison]) -> Table | None:
+    """Every comparison over the other axes together, with its p; None if there is none."""
+    if not together:
+        return None
+    rows = [(one.value, one.base_value, " and ".join(one.over), one.task, *_tested(one)) for one in together]
+    note = "Points of per cent; a pair is a seed with one combination of what is together. " + TESTS
+    note += " A mean over values that it differs for, as the table before shows, stands for none of them."
+    columns = ("", "Against", "Over all of", "Task", *DIFFERENCE)
+    return Table("Differences over the other axes together", columns, rows, note)
 
 
 def cells_table(cells: Sequence[Cell], missing: Sequence[Sequence[str]]) -> Table:
@@ -196,6 +214,13 @@ def machine_table(runs: Sequence[RunData], command: str, date: str) -> Table:
     return Table("Machine and versions", ("", ""), rows)
 
 
+def _tested(one: Comparison) -> tuple[str, ...]:
+    """The columns of DIFFERENCE."""
+    if one.difference is None:
+        return MISSING, MISSING, p_value(one.p), "0"
+    return amount(one), p_value(one.difference.p), p_value(one.p), f"{one.difference.pairs}"
+
+
 def find(scores: Sequence[Score], variant: str, task: str) -> Score:
     """The score of a variant on a task."""
     return next(score for score in scores if (score.variant, score.task) == (variant, task))
@@ -207,8 +232,8 @@ def objectives_of(variants: Sequence[Variant]) -> list[str]:
 
 
 def is_crossed(comparisons: Sequence[Comparison]) -> bool:
-    """Whether something is held fixed in them: whether the study has two axes or more."""
-    return any(one.others for one in comparisons)
+    """Whether the study has two axes or more: something is held fixed in them, or together."""
+    return any(one.others or one.over for one in comparisons)
 
 
 def fixed(comparison: Comparison) -> str:

@@ -10,7 +10,9 @@ from cloze.study.tables import amount, fixed, is_crossed, p_value
 from cloze.study.variants import Split
 
 NAMED = 16
-"""Differences of a kind are named while they are no more than this; the table has all."""
+"""Real differences are named while they are no more than this; the table has all."""
+REST_NAMED = 6
+"""The same of the others."""
 NOT_EQUAL = "That is not evidence that they are equal: more seeds would show smaller differences."
 
 
@@ -20,20 +22,23 @@ def in_words(
     budget: Budget,
     losses: Sequence[Comparison] = (),
     split: Split = "test",
+    together: Sequence[Comparison] = (),
 ) -> str:
-    """The paragraph, first of scores, then of validation losses. It never says that two variants are equal: a test
-    can't show that."""
+    """The paragraph: of scores, of these over other axes `together`, of validation losses. It never says that two
+    variants are equal: a test can't show that."""
     if not comparisons and not losses:
         return "Nothing was compared: there is one variant, or no task."
     parts: list[str] = []
-    for prefix, kind in (("", comparisons), ("Losses of validation: ", losses)):
+    several = "axis" if all(len(one.over) == 1 for one in together) else "axes"
+    kinds = (("", comparisons), (f"Over the other {several} together: ", together), ("Losses of validation: ", losses))
+    for prefix, kind in kinds:
         if found := [one for one in kind if one.p is not None]:
             first, *more = _tested(found, kind[0])
             parts += [prefix + first, *more]
             if not all(one.real for one in found) and NOT_EQUAL not in parts:
                 parts.append(NOT_EQUAL)
-        parts += _untested(kind) if kind else ()
-    tested = [one for one in (*comparisons, *losses) if one.p is not None]
+        parts += _untested(kind) if kind and kind is not together else ()  # What is missing there is missing here.
+    tested = [one for one in (*comparisons, *together, *losses) if one.p is not None]
     if tested and scope == "fine-tuning seeds":
         parts.append(
             "Each variant was pretrained once, so none of this says what another seed of pretraining would give."
@@ -52,13 +57,13 @@ def _tested(tested: Sequence[Comparison], first: Comparison) -> Iterator[str]:
     if len(real) > NAMED:
         largest = sorted(real, key=lambda one: -abs(one.difference.mean if one.difference else 0.0))[: NAMED // 2]
         yield f"{len(real)} of {len(tested)} differences are larger than chance explains, the largest of them:"
-        yield "; ".join(map(_real, largest)) + "."
+        yield _real(largest)
     elif real:
-        yield "; ".join(map(_real, real)) + "."
+        yield _real(real)
     else:
         yield f"No difference{'' if is_crossed(tested) else f' from {first.base}'} is distinguishable from chance."
     if real and rest:
-        named = f": {_listed(rest)}" if len(rest) <= NAMED else ""
+        named = f": {_listed(rest)}" if len(rest) <= REST_NAMED else ""
         are = "is" if len(rest) == 1 else "are"
         yield f"The other {len(rest)} of {len(tested)} differences {are} not distinguishable from chance{named}."
 
@@ -84,27 +89,52 @@ def _untested(comparisons: Sequence[Comparison]) -> Iterator[str]:
         yield f"Not all rest on the same seeds: they have {min(counts)} to {max(counts)} pairs."
 
 
-def _real(one: Comparison) -> str:
+def _real(comparisons: Sequence[Comparison]) -> str:
+    """Differences, each with its size; of one value from one base on one task, in one sentence."""
+    groups: dict[tuple[str, str, str, bool], list[Comparison]] = {}
+    for one in comparisons:
+        above = one.difference is not None and one.difference.mean > 0
+        groups.setdefault((*_sides(one), one.task, above), []).append(one)
+    return "; ".join(map(_of_one_kind, groups.values())) + "."
+
+
+def _of_one_kind(group: Sequence[Comparison]) -> str:
+    """Differences of one value from one base on one task and to one side."""
+    one = group[0]
     assert one.difference is not None
-    side = "above" if one.difference.mean > 0 else "below"
-    size, p = f"{amount(one).lstrip('+-')} {one.unit}", p_value(one.p, "= ")
-    task = f"{'in' if one.unit == 'nats' else 'on'} {one.task}"
-    if not one.others:
-        return f"{one.variant} is {size} {side} {one.base} {task} (p {p})"
-    return f"{one.value} is {size} {side} {one.base_value} {task} with {fixed(one)} (p {p})"
+    ours, base = _sides(one)
+    side = f"{'above' if one.difference.mean > 0 else 'below'} {base} {'in' if one.unit == 'nats' else 'on'} {one.task}"
+    sizes = [amount(other).lstrip("+-") for other in group]
+    sizes[0] += f" {one.unit}"
+    where = [f"{_with(fixed(other))} (p {p_value(other.p, '= ')})" for other in group]
+    if len(group) == 1:
+        return f"{ours} is {sizes[0]} {side}{where[0]}"
+    return f"{ours} is {side}, by {_joined([size + at for size, at in zip(sizes, where, strict=True)])}"
 
 
 def _listed(rest: Sequence[Comparison]) -> str:
     """The compared, gathered by what they have in common."""
-    groups: dict[tuple[str, str, str], list[str]] = {}
+    values: dict[tuple[str, str, str], list[str]] = {}
     for one in rest:
-        groups.setdefault((one.base_value if one.others else "", one.task, fixed(one)), []).append(one.value)
+        values.setdefault((one.base_value if is_crossed([one]) else "", one.task, fixed(one)), []).append(one.value)
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for (base, task, others), names in values.items():
+        alike.setdefault((base, task, _joined(names)), []).append(others)
     return "; ".join(
-        f"{_joined(values)}{f' against {base}' if base else ''} on {task}{f' with {others}' if others else ''}"
-        for (base, task, others), values in groups.items()
+        f"{names}{f' against {base}' if base else ''} on {task}{_with(_joined(others, 'or'))}"
+        for (base, task, names), others in alike.items()
     )
 
 
-def _joined(names: Sequence[str]) -> str:
+def _sides(one: Comparison) -> tuple[str, str]:
+    """What is compared with what, without what both have in common."""
+    return (one.value, one.base_value) if is_crossed([one]) else (one.variant, one.base)
+
+
+def _with(others: str) -> str:
+    return f" with {others}" if others else ""
+
+
+def _joined(names: Sequence[str], word: str = "and") -> str:
     """a, b and c."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
