@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from cloze.errors import ClozeError
 from cloze.files import os_errors, write_json, write_text
-from cloze.finetune import MAX_LENGTH, find_files, name_of, wrong_flags
+from cloze.finetune import COLUMNS, MAX_LENGTH, find_files, name_of, wrong_flags
 from cloze.recipe import TaskSettings
 from cloze.report.wording import humanised
 from cloze.tasks.shapes import Kind, shape_of
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LAYOUT = ("length", "stride", "longest_question", "longest_answer", "null_threshold")
 """Settings of a task that belong to the model, whatever it is scored on; what else it keeps says how its files are
 read, which a named task knows better."""
+FLAGS = {**COLUMNS, "length": "--length", "answer_rules": "--answer-rules"}
+"""Setting of a task -> its flag."""
 MEANING = "the model on the whole file, without dropout, in float32"
 
 
@@ -153,7 +155,7 @@ def _task(name: str, file: Path, kept: Mapping[str, Any], asked: Mapping[str, An
         return TaskSettings.model_validate({**known, **asked, "name": name, "train": file, "test": file})
     except ValidationError as error:
         told = f"{file} can't be scored so; what no flag says, cloze_task in {model / 'config.json'} does:"
-        raise ClozeError("\n  ".join([told, *wrong_flags(error, ("tasks", 0))])) from None
+        raise ClozeError("\n  ".join([told, *wrong_flags(error, ("tasks", 0), FLAGS)])) from None
 
 
 def _evaluate(

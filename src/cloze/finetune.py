@@ -32,8 +32,11 @@ TEST_FRAC = 0.1
 """Share of a user's examples that is set apart where there is no test file."""
 APART = "a tenth, chosen by a hash of the texts"
 """How that is said."""
-FLAGS = ("epochs", "batch_rows", "peak_learning_rate", "length", "seeds", "answer_rules")
-"""Settings of a task that are flags of a command, by the same name."""
+SETTINGS = ("epochs", "batch_rows", "peak_learning_rate", "length", "seeds")
+"""Settings of a task that have flags of their names."""
+COLUMNS = {"text_column": "--text", "second_text_column": "--second", "label_column": "--label"}
+FLAGS = {**COLUMNS, **{name: f"--{name.replace('_', '-')}" for name in SETTINGS}}
+"""Setting of a task -> its flag."""
 OF_TEXTS = ("classification", "multi_label", "regression")
 """Kinds whose examples are texts or pairs of them."""
 
@@ -191,15 +194,15 @@ def _recipe(model: Path, folder: Path, data: Path, task: Mapping[str, Any], desc
     try:
         return Recipe.model_validate(described)
     except ValidationError as error:
-        raise ClozeError("\n  ".join(["this can't be trained:", *wrong_flags(error, ())])) from None
+        raise ClozeError("\n  ".join(["this can't be trained:", *wrong_flags(error, (), FLAGS)])) from None
 
 
-def wrong_flags(error: ValidationError, section: Key) -> list[str]:
-    """What is wrong with the settings of a task, or of what else is at `section`, as its flags are called."""
+def wrong_flags(error: ValidationError, section: Key, flags: Mapping[str, str]) -> list[str]:
+    """What is wrong with the settings of a task, or with what is at `section`, as the `flags` for them are called."""
     found = []
     for keys, _, message in explain(error, section):
         name = str(keys[0][2]) if len(keys[0]) > 2 else dotted(keys[0])
-        found.append(f"{f'--{name}'.replace('_', '-') if name in FLAGS else name}: {message}")
+        found.append(f"{flags.get(name, name)}: {message}")
     return found
 
 

@@ -49,8 +49,6 @@ ONLY_WATCHED = {
     *("micro_batch_rows", "compile", "device"),
 }
 """Settings of training that change how it is watched or cut up, not what comes out."""
-FINE_TUNING = ("beta1", "beta2", "adam_eps", "clip_norm", "precision")
-"""Settings of training that tasks obey, too."""
 PACKAGES = ("cloze", "numpy", "pyarrow", "safetensors", "scipy", "tokenizers", "torch")
 
 Work = Callable[[Path], dict[str, Any]]
@@ -146,13 +144,14 @@ def _plan_pretraining(plan: _Plan, recipe: Recipe, settings: dict[str, Any], sta
 def _plan_tasks(plan: _Plan, recipe: Recipe, settings: Mapping[str, Any], start: str) -> None:
     from cloze.corpus.build import fingerprint
     from cloze.interop.start import fingerprint_of_start
+    from cloze.recipe import OBEYED_BY_TASKS
 
     for task, own in zip(recipe.tasks, settings["tasks"], strict=True):
         files = hash_json({name: fingerprint(files_below(recipe.data / path)) for name, path in task.files.items()})
         of = {
             **{key: value for key, value in own.items() if key not in (*task.files, "teachers")},
             "length": task.length or recipe.inputs.length,
-            "training": {key: settings["training"][key] for key in FINE_TUNING},
+            "training": {key: settings["training"][key] for key in OBEYED_BY_TASKS},
             **({"kept": "the models of all seeds"} if recipe.teaches(task) else {}),
         }
         tasks, folders = recipe.teachers_of(task)

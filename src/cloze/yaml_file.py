@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from cloze.errors import RecipeError
 from cloze.files import os_errors
@@ -83,7 +84,8 @@ class Problems:
 
     def add(self, key: Key, text: str) -> None:
         """Add a problem of the value at `key`."""
-        given = next(((part, place) for part, place in self.laid_over.items() if touches([part], [key])), None)
+        over = [(part, place) for part, place in self.laid_over.items() if touches([part], [key])]
+        given = over[-1] if over else None  # What was laid on last is what stands there.
         where = self.where(key) if given is None else given[1](key[len(given[0]) :])
         self.found.append((given is not None, self._line(key), f"{where}: {text}"))
 
@@ -103,7 +105,7 @@ class Problems:
             if isinstance(node, yaml.SequenceNode):
                 stack += [((*key, place), item) for place, item in enumerate(node.value)]
             elif isinstance(node, yaml.MappingNode):
-                pairs = [(name.value, value) for name, value in node.value if isinstance(name, yaml.ScalarNode)]
+                pairs = [(_name(name), value) for name, value in node.value if isinstance(name, yaml.ScalarNode)]
                 names = [name for name, _ in pairs]
                 for name in sorted({name for name in names if names.count(name) > 1}):
                     self.add((*key, name), "stands more than once in its section; keep one")
@@ -120,7 +122,8 @@ class Problems:
         node, line = self.node, 1
         for part in key:
             if isinstance(node, yaml.MappingNode):
-                pairs = [(name, value) for name, value in node.value if name.value == str(part)]
+                named = [(name, value) for name, value in node.value if isinstance(name, yaml.ScalarNode)]
+                pairs = [(name, value) for name, value in named if _name(name) == str(part)]
             elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
                 pairs = [(node.value[part], node.value[part])]
             else:
@@ -129,6 +132,14 @@ class Problems:
                 break
             line, node = pairs[-1][0].start_mark.line + 1, pairs[-1][1]
         return line
+
+
+def _name(node: yaml.ScalarNode) -> str:
+    """A key as text, as Python shows it: 1e-3 and 0.001 are one."""
+    try:
+        return str(SafeConstructor().construct_object(node))
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError):
+        return str(node.value)
 
 
 def as_yaml(value: object) -> str:
@@ -151,6 +162,8 @@ def shown(value: object) -> str:
         return "nothing (null)" if value is None else as_yaml(value)[:80]
     except yaml.YAMLError:
         return repr(value)[:80]
+    except RecursionError:
+        return "what is nested too deeply to show"
 
 
 def _read_text(path: Path) -> str:

@@ -152,6 +152,13 @@ def test_a_value_may_take_another_recipe(folder: Path) -> None:
         ("15%: {}", "15%: {masking.target_frac: 0.3}", "masks-one-copy-15-1 and masks-one-copy-30-1 are one and the"),
         ("30%: {", "30%: {masking.copies: 4, ", "masks-one-copy-30-1 and masks-dynamic-30-1 are one and the same"),
         ("dynamic: {", "one-copy: {", "would share the run masks-one-copy-15-1"),
+        ("dynamic: {masking.copies: null}", "dynamic: 5", ":8: axes.copies.dynamic: 5 is not settings, such as {tr"),
+        ("base: base.yaml", "base: [a]", "study.yaml:3: base: [a] is not a path"),
+        ("settings: {", "settings: {1: 2, ", "study.yaml:12: settings.1: 1 is not a name; quote it"),
+        ("settings: {", "settings: {recipe: '', ", "'' is not the path of a recipe's file"),
+        ("base: base.yaml", f"base: base.yaml\ndescription: {'[' * 400}{']' * 400}", "nested too deeply to show"),
+        ("15%: {}", "1e-2: {}\n    0.01: {}", "axes.share.0.01: stands more than once"),
+        ("15%: {}", "1e-2: {masking.unit: x}", "study.yaml:10: axes.share.0.01.masking.unit: x is not one of"),
     ],
 )
 def test_a_wrong_study_is_told(folder: Path, old: str, new: str, told: str | None) -> None:
@@ -178,6 +185,40 @@ def test_a_value_may_be_named_by_a_number(folder: Path) -> None:
     _, cells = read_study(write(folder, text))
     assert [cell.recipe.name for cell in cells] == ["a-0.001-1", "a-2-1"]
     assert cells[0].recipe.training.peak_learning_rate == 0.001
+
+
+def test_tasks_of_a_file_are_told_as_its_own(folder: Path) -> None:
+    """What is laid on last is what stands there: an axis over settings, settings over the file of tasks."""
+    tasks = "name: tasks\ntasks: [{name: t, train: a, test: b, length: 9}]\ninputs: {length: 16}\n"
+    (folder / "tasks.yaml").write_text(tasks, encoding="utf-8")
+    (folder / "base.yaml").write_text("name: base\nmodel: {max_length: 8}\ninputs: {length: 8}\n", encoding="utf-8")
+    text = STUDY.replace("axes:", "tasks: tasks.yaml\naxes:")
+    with pytest.raises(RecipeError, match=r"\n  tasks\.yaml: tasks\.0\.length: the model has 8 positions"):
+        read_study(write(folder, text))
+    with pytest.raises(RecipeError, match=r"study\.yaml:13: settings\.tasks\.0\.epochs: -1 is not a number"):
+        read_study(write(folder, text.replace("settings: {", "settings: {tasks.0.length: 8, tasks.0.epochs: -1, ")))
+    over = text.replace("settings: {", "settings: {tasks: [{name: t, train: a, test: b}], ")
+    with pytest.raises(RecipeError, match=r"study\.yaml:9: axes\.copies\.dynamic\.tasks\.0\.epochs: -1 is not a"):
+        read_study(write(folder, over.replace("dynamic: {", "dynamic: {tasks.0.epochs: -1, ")))
+
+
+def test_a_setting_that_decides_somewhere_may_vary(folder: Path) -> None:
+    """Only one that decides nothing in any cell that has it compares equal runs."""
+    (folder / "base.yaml").write_text(
+        "name: base\nstart_from: model\ntasks: [{name: t, train: a, test: b}]\n", encoding="utf-8"
+    )
+    text = "name: a\nbase: base.yaml\nbudget: varies\naxes:\n"
+    text += "  start:\n    as it is: {}\n    longer: {corpus.sources: [c.txt]}\n"
+    text += "  rate: {low: {training.peak_learning_rate: 1e-4, tasks.0.epochs: 1}, high: {tasks.0.epochs: 2}}\n"
+    assert len(read_study(write(folder, text))[1]) == 4
+    text = text.replace("longer: {corpus.sources: [c.txt]}", "longer: {model.layers: 4}")
+    with pytest.raises(ClozeError) as caught:
+        read_study(write(folder, text))
+    told = str(caught.value).splitlines()[1:]
+    assert [line.split(": ")[1] for line in told] == [
+        "axes.start.longer.model.layers",
+        "axes.rate.low.training.peak_learning_rate",
+    ]
 
 
 def test_a_wrong_setting_names_its_cell_and_its_line(folder: Path) -> None:

@@ -149,6 +149,25 @@ def test_what_is_real_in_several_places_is_one_sentence() -> None:
     )
 
 
+def test_axes_whose_values_have_the_same_names_are_told_apart() -> None:
+    nsp = replace(compared("yes", 0.1, 0.01), axis="nsp", base_value="no", others={"words": "no"})
+    words = replace(compared("yes", 0.1, 0.02), axis="words", base_value="no", others={"nsp": "no"})
+    alike = [replace(one, p=0.9, others={"words": "yes"}) for one in (nsp,)]
+    text = said(nsp, words, *alike)
+    assert text.startswith(
+        "nsp yes is 10.00 points above nsp no on t with words no (p = 0.010); words yes is 10.00 points above words "
+        "no on t with nsp no (p = 0.020). The other 1 of 3 differences is not distinguishable from chance: nsp yes "
+        "against nsp no on t with words yes."
+    )
+
+
+def test_equal_differences_together_are_not_tested_either() -> None:
+    scores = [compared("a", 0.01, 0.2, corpus="wiki"), compared("a", 0.01, 0.3, corpus="reviews")]
+    together = [replace(compared("a", 0.01, None), over=("corpus",))]
+    text = in_words(scores, "pretraining seeds", BUDGET, together=together)
+    assert "Not tested, since all pairs of seeds differ by the same amount: a against base on t." in text
+
+
 def test_losses_follow_the_scores_in_nats() -> None:
     scores = [compared("a", 0.1, 0.2), compared("b", 0.1, 0.3)]
     losses = [

@@ -272,7 +272,7 @@ def test_models_that_do_not_fit_are_told(reviews: Tuned, data: Path, tmp_path: P
         evaluate_named(reviews.model, "nsmc", tmp_path, Silent())
     with pytest.raises(ClozeError, match=r"was fine-tuned on single texts, and .*test\.txt is read as pairs"):
         evaluate_file(reviews.model, reviews.test, Silent(), text="document", second="id")
-    with pytest.raises(ClozeError, match=r"can't be scored so.*\n  second_text_column: two columns of a table"):
+    with pytest.raises(ClozeError, match=r"can't be scored so.*\n  --second: two columns of a table"):
         evaluate_file(reviews.model, reviews.test, Silent(), text="document", second="label")
     with pytest.raises(ClozeError, match=r"rows of 17 tokens, but .* has positions for 16\. Give a smaller --length"):
         evaluate_file(reviews.model, reviews.test, Silent(), text="document", settings={"length": 17})

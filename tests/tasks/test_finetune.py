@@ -261,7 +261,7 @@ def test_a_study_may_only_fine_tune(data: Path, tmp_path: Path, monkeypatch: pyt
     assert not (Path("runs") / "rates-low-1" / "pretraining").exists()
     idle = {"few": {"training.steps": 5}, "many": {"training.steps": 9, "tasks.0.epochs": 2}}
     Path("rates.yaml").write_text(json.dumps(study | {"axes": {"steps": idle}}), encoding="utf-8")
-    with pytest.raises(ClozeError, match=r"2 problems(.*\n.*training\.steps: decides nothing here){2}") as caught:
+    with pytest.raises(ClozeError, match=r"2 problems(.*\n.*training\.steps: decides no score here){2}") as caught:
         read_study(Path("rates.yaml"))
     assert "epochs" not in str(caught.value)
     Path("rates.yaml").write_text(json.dumps(study | {"seeds": [1, 2]}), encoding="utf-8")

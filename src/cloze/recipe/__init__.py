@@ -159,8 +159,8 @@ class Recipe(Settings):
         """Whether a setting (dotted) decides no score here: one of pretraining's, where only tasks are trained."""
         section, _, name = setting.partition(".")
         if section == "training":
-            return self.only_tasks and name not in OBEYED_BY_TASKS
-        pretrains = section in ("corpus", "tokenizer", "store", "inputs", "masking")
+            return self.only_tasks and name not in {*OBEYED_BY_TASKS, "device"}
+        pretrains = section in ("corpus", "tokenizer", "store", "inputs", "masking", "model")
         return self.only_tasks and pretrains and setting not in ("corpus.sources", "inputs.length")
 
     def teaches(self, task: TaskSettings) -> bool:

@@ -7,8 +7,8 @@ Those of validation losses are another: a loss is much surer than a score, since
 masked tokens, but it compares only where those are chosen from the same rows in the same way.
 
 With two axes or more each value is also compared with its axis's first over all values of the others together: a pair
-is a combination of these and a seed. There are more pairs, and the question is another: what the axis does on the
-whole, not whether it does so everywhere. These are a family of their own, too.
+is a combination of these and a seed, as far as each has models of its own. There are more pairs, and the question is
+another: what the axis does on the whole, not whether it does so everywhere. These are a family of their own, too.
 
 Fine-tuning seeds of one pretrained model share its luck. So as soon as any variant has two pretraining seeds, the mean
 over the fine-tuning seeds of each is one observation. While each has one, its fine-tuning seeds are the observations,
@@ -124,13 +124,36 @@ def compare_together(
     for (task, axis, value), sides in parts.items():
         if len(sides) < 2:
             continue
-        paired = [_pairs(ours, base, by_name[ours.name, task], by_name[base.name, task]) for ours, base in sides]
-        why_not = "; ".join(dict.fromkeys(reason for _, reason in paired if reason))
-        pairs = [pair for one, _ in paired for pair in one]
+        scored = [(ours, base, by_name[ours.name, task], by_name[base.name, task]) for ours, base in sides]
+        apart, why_not = _together(scored, scope_of(variants))
         first, over = sides[0][1].values[axis], tuple(name for name in sides[0][0].values if name != axis)
-        apart = None if why_not else difference(*zip(*pairs, strict=True))
         found.append(Comparison(axis, value, first, value, first, {}, task, apart, why_not, over=over))
-    return _corrected(found)
+    return _corrected(found) if any(one.difference for one in found) else []
+
+
+def _together(sides: Sequence[tuple[Variant, Variant, Score, Score]], scope: Scope) -> tuple[Difference | None, str]:
+    """The difference over all combinations of the other axes, or why there is none.
+
+    Only seeds count that every combination has on both sides, so that each has the same weight. Combinations that
+    share their models share their luck: they are one observation, the mean of theirs.
+    """
+    reasons = [reason for side in sides if (reason := _pairs(*side)[1])]
+    common = [
+        seeds for seeds in sides[0][2].values if all(seeds in score.values for side in sides for score in side[2:])
+    ]
+    if not reasons and len(common) < 2:
+        reasons = ["fewer than two seeds have been scored by all"]
+    if reasons:
+        return None, "; ".join(dict.fromkeys(reasons))
+    observations: dict[object, list[tuple[float, float]]] = {}
+    for ours, base, our_score, base_score in sides:
+        link = "pretraining" if scope == "pretraining seeds" else f"tasks/{our_score.task}"
+        for seeds in common:
+            models = tuple(variant.runs[seeds[0]].stage(link) for variant in (ours, base))
+            pair = our_score.values[seeds], base_score.values[seeds]
+            observations.setdefault((models, seeds), []).append(pair)
+    means = [tuple(statistics.fmean(values) for values in zip(*pairs, strict=True)) for pairs in observations.values()]
+    return difference(*zip(*means, strict=True)), ""
 
 
 def compare_losses(variants: Sequence[Variant], within: Collection[str] = ()) -> list[Comparison]:

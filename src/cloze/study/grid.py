@@ -19,14 +19,13 @@ crossed. Paths start where cloze is run. In place of `axes` a study may have a `
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -35,11 +34,9 @@ from cloze.files import hash_json
 from cloze.recipe import Amount, Name, Recipe, Settings, refuse
 from cloze.recipe_file import read_recipe
 from cloze.study.budget import steps_for, unequal
+from cloze.study.mistakes import tell
 from cloze.study.space import Range, SearchSettings
-from cloze.yaml_file import Key, Place, Problems, load, shown
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from cloze.yaml_file import Key, Place, Problems, dotted, load
 
 Word = Annotated[str, Field(coerce_numbers_to_str=True)]
 Values = Annotated[dict[Word, dict[str, Any] | None], Field(min_length=1)]
@@ -142,8 +139,8 @@ def read_study(path: Path, overrides: Mapping[str, object] | None = None) -> tup
         for seed in study.seeds
     ]
     runs = [cell.recipe.name for cell in cells]
-    for axis, value, key in sorted({way for cell in cells for way in _idle(study.axes, cell)}):
-        file.add(("axes", axis, value, key), "decides nothing here, where no cell is pretrained: leave it out")
+    for way in _idle(study.axes, cells):
+        file.add(("axes", *way), "decides no score here, where no cell that has it is pretrained: leave it out")
     if file.found:
         raise ClozeError(file.message())
     for cell in cells:
@@ -186,16 +183,22 @@ def make_recipe(
     the study's FLOPs pay for. `places`: of the study's settings and of `chosen` (`places_of`). Raises RecipeError."""
     tasks = {} if study.tasks is None else {"tasks": _tasks(study.tasks)}
     given = {**tasks, **study.settings, **chosen}
-    base = given.pop(RECIPE, None) or study.base
-    if not isinstance(base, str | Path):
+    base = given.pop(RECIPE, study.base)
+    if not base or not isinstance(base, str | Path):
         raise RecipeError(f"{RECIPE}: {base!r} is not the path of a recipe's file, such as recipes/nsmc.yaml.")
     base = Path(base)
     given |= {**overrides, "name": name}
     places = {key: place for key, place in (places or {}).items() if key not in overrides}
+    if study.tasks is not None and "tasks" not in study.settings:
+        places = {"tasks": partial(_in_tasks, study.tasks), **places}
     recipe = read_recipe(base, given, places)
     if study.flops is None:
         return recipe
     return read_recipe(base, given | {"training.steps": steps_for(recipe, study.flops)}, places)
+
+
+def _in_tasks(file: Path, below: Key) -> str:
+    return f"{file}: {dotted(('tasks', *below))}"
 
 
 def places_of(file: Problems, ways: Mapping[str, Key]) -> dict[str, Place]:
@@ -207,10 +210,15 @@ def places_of(file: Problems, ways: Mapping[str, Key]) -> dict[str, Place]:
     return {setting: partial(place, way) for setting, way in ways.items()}
 
 
-def _idle(axes: Mapping[str, Values], cell: Cell) -> list[tuple[str, str, str]]:
-    """Axis, value and setting of what varies in a cell and decides no score of it."""
-    varied = [(axis, value, key) for axis, value in cell.values.items() for key in axes[axis][value] or {}]
-    return [way for way in varied if cell.recipe.is_idle(way[-1])]
+def _idle(axes: Mapping[str, Values], cells: Sequence[Cell]) -> list[tuple[str, str, str]]:
+    """Axis, value and setting of what varies and decides no score of any cell that has it."""
+    decides: dict[tuple[str, str, str], bool] = {}
+    for cell in cells:
+        for axis, value in cell.values.items():
+            for key in axes[axis][value] or {}:
+                way = (axis, value, key)
+                decides[way] = decides.get(way, False) or not cell.recipe.is_idle(key)
+    return [way for way, matters in decides.items() if not matters]
 
 
 def _refuse_flags(path: Path, axes: Mapping[str, Values], overrides: Mapping[str, object]) -> None:
@@ -267,37 +275,15 @@ def _read(path: Path) -> tuple[StudySettings, Problems]:
     try:
         study = StudySettings.model_validate(found)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            _tell(problems, detail)
+        tell(problems, found, error, [StudySettings, SearchSettings, Range])
         raise ClozeError(problems.message()) from None
     ways: list[tuple[str, ...]] = [("settings", key) for key in study.settings]
     for axis, values in (study.axes or {}).items():
         ways += [("axes", axis, value, key) for value, own in values.items() for key in own or {}]
     for way in ways:
         if instead := _OWN.get(way[-1]):
-            problems.add(way, f"a cell's {way[-1]} is the study's to give: {instead}")
+            instead = "the base's is taken" if study.search else instead
+            problems.add(way, f"a {'trial' if study.search else 'cell'}'s {way[-1]} is the study's to give: {instead}")
     if problems.found:
         raise ClozeError(problems.message())
     return study, problems
-
-
-def _tell(problems: Problems, error: ErrorDetails) -> None:
-    """Add where in the file something is wrong, what stands there, and what should."""
-    key, kind, value = error["loc"], error["type"], shown(error["input"])
-    if kind == "unfit":
-        for names, message in error["ctx"]["problems"]:
-            problems.add((*key, *names.split()[0].split(".")), message)
-        return
-    if kind in ("extra_forbidden", "literal_error"):
-        sections: list[type[Settings]] = [StudySettings, SearchSettings, Range]
-        no_key = kind == "extra_forbidden"
-        known = (
-            list(sections[min(len(key), 3) - 1].model_fields)
-            if no_key
-            else re.findall(r"'([^']+)'", error["ctx"]["expected"])
-        )
-        near = difflib.get_close_matches(str(key[-1]) if no_key else value, known, 1)
-        wanted = f"Did you mean {near[0]}?" if near else f"Expected one of {', '.join(known)}."
-        problems.add(key, f"{'no such key' if no_key else f'{value} is not possible'}. {wanted}")
-    else:
-        problems.add(key, "missing" if kind == "missing" else f"{error['msg']}, found {value}")

@@ -29,7 +29,7 @@ from cloze.study.run import LOOK_AGAIN_S
 from cloze.study.sampling import Trial, import_optuna, suggest
 from cloze.study.space import SearchSettings, Value, ends, shown
 from cloze.tasks.metrics import mean_and_std
-from cloze.yaml_file import Key, load
+from cloze.yaml_file import Key, Place, load
 
 if TYPE_CHECKING:
     from cloze.progress import Progress
@@ -56,6 +56,9 @@ class Search:
     ends: Mapping[tuple[str, Value], Recipe]
     """A setting at an end of its range, or at a choice -> the recipe with that and all others at their first."""
 
+    places: Mapping[str, Place]
+    """Where the study's file says a setting."""
+
     @property
     def base(self) -> Recipe:
         """Every setting at its first value."""
@@ -68,7 +71,7 @@ class Search:
 
     def recipe(self, trial: Trial) -> Recipe:
         """The recipe of a trial. Raises RecipeError where its values do not go together."""
-        return make_recipe(self.study, trial.settings, self.overrides, f"{self.study.name}-{trial.number}")
+        return make_recipe(self.study, trial.settings, self.overrides, f"{self.study.name}-{trial.number}", self.places)
 
     def ranked(self, trials: Sequence[Trial]) -> list[Trial]:
         """The trials that have an objective, the best first; of equal ones the earliest."""
@@ -93,16 +96,17 @@ def read_search(path: Path, study: StudySettings, overrides: Mapping[str, object
             file.add(ways[key], f"cannot be searched: {reason}")
     if file.found:
         raise ClozeError(file.message())
+    places = places_of(file, ways)
     first = {key: ends(values)[0] for key, values in settings.space.items()}
     try:
         recipes = {
-            (key, value): make_recipe(study, {**first, key: value}, overrides, study.name, places_of(file, ways))
+            (key, value): make_recipe(study, {**first, key: value}, overrides, study.name, places)
             for key, values in settings.space.items()
             for value in ends(values)
         }
     except RecipeError as error:
         raise RecipeError(f"{path}, search.space: {error}") from None
-    search = Search(study, settings, overrides, recipes)
+    search = Search(study, settings, overrides, recipes, places)
     for key in settings.space:
         if search.base.is_idle(key):
             file.add(

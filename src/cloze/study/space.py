@@ -75,7 +75,7 @@ class SearchSettings(Settings):
             wrong.append(("maximise minimise", "give one of them: maximise a task or minimise a validation loss"))
         for key, values in self.space.items():
             if isinstance(values, list) and any(value in values[:place] for place, value in enumerate(values)):
-                wrong.append((f"space.{key}", f"{key}: a value stands twice"))
+                wrong.append((f"space.{key}", "a value stands twice"))
         refuse(wrong)
         return self
 

@@ -27,6 +27,7 @@ COLUMN_NOTES = {
 DIFFERENCE = ("Difference", "p", "p, corrected", "Pairs")
 """Columns of a comparison."""
 TESTS = "Paired t-tests over seeds, two-sided; corrected for all comparisons here (Holm 1979)."
+DASH = " A dash: no test, for want of pairs or of any spread among them."
 MARKS = "*†‡§"
 """Beside a mean that differs from that of the first value of the first axis, the second, ..."""
 
@@ -88,7 +89,9 @@ def grid_tables(
     tables = []
     for task, measure in {score.task: score.measure for score in scores}.items():
         found = {values: find(scores, variant.name, task) for values, variant in by_values.items()}
-        marks = {(one.axis, one.value) for one in together if one.real and one.task == task}
+        # Of all that stands in the means, or of another mean.
+        tested = [one for one in together if one.task == task and not any(variant.missing for variant in variants)]
+        marks = {(one.axis, one.value) for one in tested if one.real}
 
         def margin(place: int, value: str, in_it: Sequence[Score], marks: Collection[tuple[str, str]] = marks) -> str:
             return " ".join([_margin(in_it), *([_mark(place)] if (axes[place], value) in marks else [])])
@@ -104,8 +107,8 @@ def grid_tables(
         means = [margin(1, column, [found[row, column] for row in rows]) for column in columns]
         lines.append(("mean", *means, _margin(list(found.values()))))
         title = f"{task}, {MEASURES[measure]}: {axes[0]} down, {axes[1]} across"
-        note = f"{_marks(variants, within)} Means of rows and columns are over what stands in them; their marks are of "
-        note += "the tests over the other axis together."
+        note = f"{_marks(variants, within)} Means of rows and columns are over what stands in them"
+        note += "; their marks are of the tests over the other axis together." if together else "."
         tables.append(Table(title, ("", *columns, "mean"), lines, note))
     return tables
 
@@ -117,7 +120,7 @@ def difference_table(comparisons: Sequence[Comparison]) -> Table | None:
     crossed = is_crossed(comparisons)
     rows = [
         (
-            *((one.value, one.base_value, fixed(one)) if crossed else (one.variant,)),
+            *((*sides(one, comparisons), fixed(one)) if crossed else (one.variant,)),
             one.task,
             *_tested(one),
         )
@@ -125,8 +128,7 @@ def difference_table(comparisons: Sequence[Comparison]) -> Table | None:
     ]
     losses = comparisons[0].unit == "nats"
     note = f"{'Nats of the last validation' if losses else 'Points of per cent'}. {TESTS}"
-    if any(one.p is None for one in comparisons):
-        note += " A dash: no test, for want of pairs or of any spread among them."
+    note += DASH if any(one.p is None for one in comparisons) else ""
     differences = "Differences of losses" if losses else "Differences"
     columns = ("Loss" if losses else "Task", *DIFFERENCE)
     if crossed:
@@ -139,9 +141,10 @@ def together_table(together: Sequence[Comparison]) -> Table | None:
     """Every comparison over the other axes together, with its p; None if there is none."""
     if not together:
         return None
-    rows = [(one.value, one.base_value, " and ".join(one.over), one.task, *_tested(one)) for one in together]
-    note = "Points of per cent; a pair is a seed with one combination of what is together. " + TESTS
-    note += " A mean over values that it differs for, as the table before shows, stands for none of them."
+    rows = [(*sides(one, together), " and ".join(one.over), one.task, *_tested(one)) for one in together]
+    note = "Points of per cent; a pair is a seed with one combination of what is together, where that has models of "
+    note += f"its own. {TESTS} A mean over values that it differs for, as the table before shows, stands for none of "
+    note += f"them.{DASH if any(one.p is None for one in together) else ''}"
     columns = ("", "Against", "Over all of", "Task", *DIFFERENCE)
     return Table("Differences over the other axes together", columns, rows, note)
 
@@ -238,7 +241,17 @@ def is_crossed(comparisons: Sequence[Comparison]) -> bool:
 
 def fixed(comparison: Comparison) -> str:
     """What both sides have in common, in words."""
-    return ", ".join(f"{axis} {value}" for axis, value in comparison.others.items())
+    return " and ".join(f"{axis} {value}" for axis, value in comparison.others.items())
+
+
+def sides(one: Comparison, among: Sequence[Comparison]) -> tuple[str, str]:
+    """What is compared with what, without what both have in common; with their axis where another has such names."""
+    if not is_crossed([one]):
+        return one.variant, one.base
+    named = {one.value, one.base_value}
+    if any(other.axis != one.axis and named & {other.value, other.base_value} for other in among):
+        return f"{one.axis} {one.value}", f"{one.axis} {one.base_value}"
+    return one.value, one.base_value
 
 
 def amount(comparison: Comparison) -> str:
@@ -291,7 +304,10 @@ def _marks(variants: Sequence[Variant], within: Collection[str] = ()) -> str:
     how = f"(p < {SIGNIFICANCE}, paired, corrected)"
     if len(axes) == 1:
         return f"* differs from the first row {how}."
-    bases = [(_mark(place), value) for place, (axis, value) in enumerate(axes.items()) if axis not in within]
+    several = [axis for axis in axes if len({variant.values[axis] for variant in variants}) > 1 and axis not in within]
+    bases = [(_mark(place), value) for place, (axis, value) in enumerate(axes.items()) if axis in several]
+    if not bases:
+        return "Nothing is compared."
     (mark, first), *others = bases
     parts = [f"{mark} differs from {first}", *(f"{mark} from {other}" for mark, other in others)]
     return f"{', '.join(parts)}, all else equal {how}."

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from cloze.study.budget import Budget
 from cloze.study.comparisons import Comparison, Scope
-from cloze.study.tables import amount, fixed, is_crossed, p_value
+from cloze.study.tables import amount, fixed, is_crossed, p_value, sides
 from cloze.study.variants import Split
 
 NAMED = 16
@@ -37,7 +37,8 @@ def in_words(
             parts += [prefix + first, *more]
             if not all(one.real for one in found) and NOT_EQUAL not in parts:
                 parts.append(NOT_EQUAL)
-        parts += _untested(kind) if kind and kind is not together else ()  # What is missing there is missing here.
+        # What is missing from those together is missing from their parts, which say it.
+        parts += _level(kind) if kind is together else _untested(kind) if kind else ()
     tested = [one for one in (*comparisons, *together, *losses) if one.p is not None]
     if tested and scope == "fine-tuning seeds":
         parts.append(
@@ -57,13 +58,13 @@ def _tested(tested: Sequence[Comparison], first: Comparison) -> Iterator[str]:
     if len(real) > NAMED:
         largest = sorted(real, key=lambda one: -abs(one.difference.mean if one.difference else 0.0))[: NAMED // 2]
         yield f"{len(real)} of {len(tested)} differences are larger than chance explains, the largest of them:"
-        yield _real(largest)
+        yield _real(largest, tested)
     elif real:
-        yield _real(real)
+        yield _real(real, tested)
     else:
         yield f"No difference{'' if is_crossed(tested) else f' from {first.base}'} is distinguishable from chance."
     if real and rest:
-        named = f": {_listed(rest)}" if len(rest) <= REST_NAMED else ""
+        named = f": {_listed(rest, tested)}" if len(rest) <= REST_NAMED else ""
         are = "is" if len(rest) == 1 else "are"
         yield f"The other {len(rest)} of {len(tested)} differences {are} not distinguishable from chance{named}."
 
@@ -74,14 +75,12 @@ def _untested(comparisons: Sequence[Comparison]) -> Iterator[str]:
     paired = [one for one in comparisons if one.difference]
     counts = [one.difference.pairs for one in paired if one.difference]
     alone = [one for one, count in zip(paired, counts, strict=True) if count < 2]
-    level = [one for one in paired if one.p is None and one not in alone]
     if len(alone) == len(comparisons):
         against = "" if is_crossed(comparisons) else f" against {comparisons[0].base}"
         yield f"Nothing was tested{against}: a test needs two seeds or more on both sides."
     elif alone:
-        yield f"Not tested, with one pair of seeds: {_listed(alone)}."
-    if level:
-        yield f"Not tested, since all pairs of seeds differ by the same amount: {_listed(level)}."
+        yield f"Not tested, with one pair of seeds: {_listed(alone, comparisons)}."
+    yield from _level(comparisons)
     if absent:
         reasons = "; ".join(dict.fromkeys(one.why_not for one in absent))
         yield f"{len(absent)} of {len(comparisons)} comparisons could not be made: {reasons}."
@@ -89,34 +88,39 @@ def _untested(comparisons: Sequence[Comparison]) -> Iterator[str]:
         yield f"Not all rest on the same seeds: they have {min(counts)} to {max(counts)} pairs."
 
 
-def _real(comparisons: Sequence[Comparison]) -> str:
+def _level(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """What could not be tested because it is everywhere the same."""
+    level = [one for one in comparisons if one.p is None and one.difference and one.difference.pairs > 1]
+    if level:
+        yield f"Not tested, since all pairs of seeds differ by the same amount: {_listed(level, comparisons)}."
+
+
+def _real(comparisons: Sequence[Comparison], among: Sequence[Comparison]) -> str:
     """Differences, each with its size; of one value from one base on one task, in one sentence."""
     groups: dict[tuple[str, str, str, bool], list[Comparison]] = {}
     for one in comparisons:
         above = one.difference is not None and one.difference.mean > 0
-        groups.setdefault((*_sides(one), one.task, above), []).append(one)
-    return "; ".join(map(_of_one_kind, groups.values())) + "."
+        groups.setdefault((*sides(one, among), one.task, above), []).append(one)
+    return "; ".join(_of_one_kind(*kind, group) for kind, group in groups.items()) + "."
 
 
-def _of_one_kind(group: Sequence[Comparison]) -> str:
+def _of_one_kind(ours: str, base: str, task: str, above: bool, group: Sequence[Comparison]) -> str:
     """Differences of one value from one base on one task and to one side."""
-    one = group[0]
-    assert one.difference is not None
-    ours, base = _sides(one)
-    side = f"{'above' if one.difference.mean > 0 else 'below'} {base} {'in' if one.unit == 'nats' else 'on'} {one.task}"
-    sizes = [amount(other).lstrip("+-") for other in group]
-    sizes[0] += f" {one.unit}"
-    where = [f"{_with(fixed(other))} (p {p_value(other.p, '= ')})" for other in group]
+    side = f"{'above' if above else 'below'} {base} {'in' if group[0].unit == 'nats' else 'on'} {task}"
+    sizes = [amount(one).lstrip("+-") for one in group]
+    sizes[0] += f" {group[0].unit}"
+    where = [f"{_with(fixed(one))} (p {p_value(one.p, '= ')})" for one in group]
     if len(group) == 1:
         return f"{ours} is {sizes[0]} {side}{where[0]}"
     return f"{ours} is {side}, by {_joined([size + at for size, at in zip(sizes, where, strict=True)])}"
 
 
-def _listed(rest: Sequence[Comparison]) -> str:
+def _listed(rest: Sequence[Comparison], among: Sequence[Comparison]) -> str:
     """The compared, gathered by what they have in common."""
     values: dict[tuple[str, str, str], list[str]] = {}
     for one in rest:
-        values.setdefault((one.base_value if is_crossed([one]) else "", one.task, fixed(one)), []).append(one.value)
+        ours, base = sides(one, among)
+        values.setdefault((base if is_crossed([one]) else "", one.task, fixed(one)), []).append(ours)
     alike: dict[tuple[str, str, str], list[str]] = {}
     for (base, task, others), names in values.items():
         alike.setdefault((base, task, _joined(names)), []).append(others)
@@ -124,11 +128,6 @@ def _listed(rest: Sequence[Comparison]) -> str:
         f"{names}{f' against {base}' if base else ''} on {task}{_with(_joined(others, 'or'))}"
         for (base, task, names), others in alike.items()
     )
-
-
-def _sides(one: Comparison) -> tuple[str, str]:
-    """What is compared with what, without what both have in common."""
-    return (one.value, one.base_value) if is_crossed([one]) else (one.variant, one.base)
 
 
 def _with(others: str) -> str:
