@@ -2,10 +2,11 @@
 
     python benchmarks/axes_together.py tokenizer [--afterwards] [--write]
 
-It trains nothing: it reads studies/results/NAME.csv, of a study whose cells were each pretrained anew. A pair is a value of the other axis and a seed (fine-tunings
-averaged), as in the tests that a study's page has since of its axes together; beside them stand intervals, how many
-pairs are above and below, and how far seeds lie apart. `--afterwards` says that this was thought of when the results
-had been seen. `--write` keeps the table as studies/results/NAME-together.md.
+It trains nothing: it reads studies/results/NAME.csv, of a study whose cells were each pretrained anew. A pair is a
+value of the other axis and a seed (fine-tunings averaged), as in the tests that a study's page has since of its axes
+together; beside them stand intervals, how many pairs are above and below, and how far seeds lie apart. `--afterwards`
+says that this was thought of when the results had been seen. `--write` keeps the table as
+studies/results/NAME-together.md.
 """
 
 from __future__ import annotations
