@@ -47,11 +47,13 @@ def tell(problems: Problems, data: object, error: ValidationError, sections: Seq
         elif kind == "literal_error":
             value, names = shown(detail["input"]), re.findall(r"'([^']+)'", context["expected"])
             problems.add(key, f"{value} is not possible. {_nearest(value, names)}")
-        else:
+        elif "[key]" in detail["loc"]:
+            problems.add(key, f"{shown(detail['input'])} is not a name; quote it")
+        elif kind in EXPECTED:
             values[key] = detail["input"]
-            name = "[key]" in detail["loc"]
-            word = "a name; quote it" if name else EXPECTED.get(kind, "").format(**context) or detail["msg"]
-            wanted.setdefault(key, []).append(word)
+            wanted.setdefault(key, []).append(EXPECTED[kind].format(**context))
+        else:
+            problems.add(key, f"{detail['msg']}, found {shown(detail['input'])}")
     for key, words in wanted.items():
         alike = list(dict.fromkeys(words))
         problems.add(key, "missing" if alike == ["missing"] else f"{shown(values[key])} is not {' or '.join(alike)}")
