@@ -181,7 +181,11 @@ def _recipe(model: Path, folder: Path, data: Path, task: Mapping[str, Any], desc
     from cloze.interop.configuration import read_config
 
     _, config, _ = read_config(model)
-    longest = min(config.max_length, MAX_LENGTH)
+    longest, asked = min(config.max_length, MAX_LENGTH), task.get("length")
+    if isinstance(asked, int) and asked > config.max_length:
+        raise ClozeError(
+            f"--length {asked:,}: {model} has positions for {config.max_length:,} tokens. Give at most as many."
+        )
     described = {
         "name": folder.name,
         "description": description,

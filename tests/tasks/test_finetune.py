@@ -163,18 +163,11 @@ def test_what_is_wrong_is_told_of_the_users_own_file(data: Path, tmp_path: Path)
 
 
 def test_wrong_settings_are_told_as_their_flags(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "my.csv").write_text(ROWS, encoding="utf-8")
+    (file := tmp_path / "my.csv").write_text(ROWS, encoding="utf-8")
+    ours: dict[str, Any] = {"text": "review", "label": "stars"}
     wrong = {"epochs": -1.0, "batch_rows": 0, "seeds": [1, -1], "length": 2}
     with pytest.raises(ClozeError) as caught:
-        finetune_file(
-            data / "model",
-            tmp_path / "my.csv",
-            tmp_path / "run",
-            Silent(),
-            text="review",
-            label="stars",
-            settings=wrong,
-        )
+        finetune_file(data / "model", file, tmp_path / "run", Silent(), **ours, settings=wrong)
     first, *lines = str(caught.value).splitlines()
     assert first == "this can't be trained:" and [line.split(" ", 4)[2:4] for line in lines] == [
         ["--epochs:", "-1.0"],
@@ -183,6 +176,8 @@ def test_wrong_settings_are_told_as_their_flags(data: Path, tmp_path: Path) -> N
         ["--seeds:", "-1"],
     ]
     assert "  --epochs: -1.0 is not a number (above 0); unit: epochs" in lines
+    with pytest.raises(ClozeError, match=r"--length 600: .*model has positions for \d+ tokens\. Give at most as many"):
+        finetune_file(data / "model", file, tmp_path / "run", Silent(), **ours, settings={"length": 600})
     assert not (tmp_path / "run").exists()
 
 
