@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import statistics
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -140,6 +141,24 @@ def test_the_page_tells_a_stranger_everything(study: Study, tmp_path: Path) -> N
     ids = page.values("id")
     assert len(ids) == len(set(ids))
     assert {target[1:] for target in page.values("href")} <= set(ids)
+
+
+def test_what_seeds_do_is_shown(make_study: MakeStudy, tmp_path: Path) -> None:
+    study, cells = make_study({"x": ["a", "b"]}, seeds=[1, 2])
+    scores = {"a": [[0.80, 0.82], [0.83, 0.85]], "b": [[0.70, 0.70], [0.70, 0.74]]}
+    write_runs(cells, scores)
+    results = write_results(tmp_path / "s", study, cells)
+    variances = [statistics.variance(runs) for groups in scores.values() for runs in groups]
+    of_means = [statistics.variance([statistics.fmean(runs) for runs in groups]) for groups in scores.values()]
+    deviations = [f"{100 * statistics.fmean(values) ** 0.5:.2f}" for values in (variances, of_means)]
+    assert results.spreads and results.spreads.rows == [("t, Accuracy", *deviations, "2")]
+    assert "What seeds do" in page_of(tmp_path / "s")[1]
+    write_runs(cells, {"a": [[0.8], [0.9]], "b": [[0.7], [0.6]]})
+    assert write_results(tmp_path / "s", study, cells).spreads is None, "one fine-tuning has no spread"
+    shutil.rmtree("runs")
+    study, cells = make_study({"x": ["a", "b"]})
+    write_runs(cells, {"a": [[0.8, 0.9]], "b": [[0.7, 0.6]]})
+    assert write_results(tmp_path / "s", study, cells).spreads is None, "and one pretraining none"
 
 
 def test_markdown_shows_drawings_of_its_own(study: Study, tmp_path: Path) -> None:

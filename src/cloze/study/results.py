@@ -36,7 +36,15 @@ from cloze.study.comparisons import (
 from cloze.study.grid import Cell, StudySettings
 from cloze.study.plots import cost_plots, loss_plots, score_plots
 from cloze.study.statistics import CONFIDENCE
-from cloze.study.tables import difference_table, grid_tables, machine_table, runs_table, study_table, together_table
+from cloze.study.tables import (
+    difference_table,
+    grid_tables,
+    machine_table,
+    runs_table,
+    spread_table,
+    study_table,
+    together_table,
+)
 from cloze.study.variants import BITS, Split, Variant, read_variants, score_of, seeds_of
 from cloze.study.words import in_words
 
@@ -72,6 +80,8 @@ class Results:
     """Differences along each axis over the others together, where there are others."""
     losses: Table | None
     """Differences of validation losses, where they compare."""
+    spreads: Table | None
+    """How far seeds lie apart."""
     runs: Table
     machine: Table
     score_plots: list[Plot]
@@ -80,8 +90,8 @@ class Results:
 
     @property
     def tests(self) -> list[Table]:
-        """Those of the differences."""
-        return [table for table in (self.differences, self.together, self.losses) if table]
+        """Those of the differences, and of what seeds do."""
+        return [table for table in (self.differences, self.together, self.losses, self.spreads) if table]
 
 
 def write_results(
@@ -117,6 +127,7 @@ def write_results(
         differences=difference_table(comparisons),
         together=together_table(together),
         losses=difference_table(losses),
+        spreads=spread_table(variants, study.split),
         runs=runs_table(cells, variants, failures, study.split),
         machine=machine_table(runs, command, datetime.now(UTC).strftime("%Y-%m-%d")),
         score_plots=score_plots(variants, scores, study.within, study.split),

@@ -13,7 +13,7 @@ from cloze.study.budget import Budget, flops, limits, tokens
 from cloze.study.comparisons import Comparison, Score, scope_of
 from cloze.study.grid import Cell, StudySettings
 from cloze.study.statistics import CONFIDENCE, SIGNIFICANCE
-from cloze.study.variants import BITS, Split, Variant, last_validated, score_of, seeds_of, tasks_of
+from cloze.study.variants import BITS, Split, Variant, last_validated, score_of, seeds_of, spreads, tasks_of
 from cloze.tasks.metrics import mean_and_std
 
 COLUMN_NOTES = {
@@ -147,6 +147,28 @@ def together_table(together: Sequence[Comparison]) -> Table | None:
     note += f"them.{DASH if any(one.p is None for one in together) else ''}"
     columns = ("", "Against", "Over all of", "Task", *DIFFERENCE)
     return Table("Differences over the other axes together", columns, rows, note)
+
+
+def spread_table(variants: Sequence[Variant], split: Split = "test") -> Table | None:
+    """How far fine-tunings of one model lie apart, and pretrainings of one variant; None without two of both."""
+    rows = []
+    for task, measure in tasks_of(variants).items():
+        found = spreads(variants, task, split)
+        if found is not None:
+            fine_tunings, pretrainings, runs = found
+            seeds = f"{min(runs)}" if min(runs) == max(runs) else f"{min(runs)} to {max(runs)}"
+            shown = (f"{fine_tunings * 100:.2f}", f"{pretrainings * 100:.2f}")
+            rows.append((f"{task}, {MEASURES[measure]}", *shown, seeds))
+    note = (
+        "Standard deviations in points of per cent: roots of the mean variance of a pretrained model's fine-tunings, "
+    )
+    note += (
+        "and of a variant's pretrainings, each the mean of its fine-tunings. Of the second the first, divided by the "
+    )
+    note += "root of the fine-tunings of each, is luck of fine-tuning, which more of these would lessen; the rest only more "
+    note += "pretrainings would."
+    columns = ("", "Fine-tunings of one model", "Pretrainings of one variant", "Fine-tunings of each")
+    return Table("What seeds do", columns, rows, note) if rows else None
 
 
 def cells_table(cells: Sequence[Cell], missing: Sequence[Sequence[str]]) -> Table:

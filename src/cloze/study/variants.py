@@ -97,6 +97,24 @@ def tasks_of(variants: Sequence[Variant]) -> dict[str, str]:
     return {task.name: measures(task)[0] for run in runs for task in run.tasks if task.results}
 
 
+def spreads(variants: Sequence[Variant], task: str, split: Split = "test") -> tuple[float, float, list[int]] | None:
+    """Standard deviations on a task over fine-tunings of one pretrained model, and of their means over pretrainings of
+    one variant; how many fine-tunings each model has. None where there are not two of both."""
+    within: list[list[float]] = []
+    between: list[list[float]] = []
+    for variant in variants:
+        models: dict[int, list[float | None]] = {}
+        for (pretraining, *_), score in variant.scores(task, split).items():
+            models.setdefault(pretraining, []).append(score)
+        whole = [[score for score in runs if score is not None] for runs in models.values() if None not in runs]
+        within += [runs for runs in whole if len(runs) > 1]
+        between += [[statistics.fmean(runs) for runs in whole]] if len(whole) > 1 else []
+    if not within or not between:
+        return None
+    deviations = [statistics.fmean(map(statistics.variance, groups)) ** 0.5 for groups in (within, between)]
+    return deviations[0], deviations[1], [len(runs) for runs in within]
+
+
 def seeds_of(task: TaskRun) -> Sequence[object]:
     """What results.json has of each fine-tuning seed from the pretrained model."""
     return as_list(dig(task.results, "pretrained", "seeds"))
