@@ -161,12 +161,10 @@ def spread_table(variants: Sequence[Variant], split: Split = "test") -> Table | 
             rows.append((f"{task}, {MEASURES[measure]}", *shown, seeds))
     note = (
         "Standard deviations in points of per cent: roots of the mean variance of a pretrained model's fine-tunings, "
-    )
-    note += (
         "and of a variant's pretrainings, each the mean of its fine-tunings. Of the second the first, divided by the "
+        "root of the fine-tunings of each, is luck of fine-tuning, which more of these would lessen; the rest only "
+        "more pretrainings would."
     )
-    note += "root of the fine-tunings of each, is luck of fine-tuning, which more of these would lessen; the rest only more "
-    note += "pretrainings would."
     columns = ("", "Fine-tunings of one model", "Pretrainings of one variant", "Fine-tunings of each")
     return Table("What seeds do", columns, rows, note) if rows else None
 
