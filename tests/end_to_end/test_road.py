@@ -258,7 +258,7 @@ def test_a_users_own_file_needs_no_recipe(finished: Workplace) -> None:
     predicted = finished.bash(f"echo 좋다 | cloze predict {folder}/tasks/my/model")
     assert predicted.returncode == 0, predicted.stderr
     for extra, told in (
-        ("--epochs -1", "epochs: Input should be greater than 0"),
+        ("--epochs -1", "  --epochs: -1.0 is not a number (above 0); unit: epochs"),
         ("--second third", "no column 'third'"),
     ):
         wrong = finished.bash(f"{command} {extra}")
