@@ -143,7 +143,7 @@ def test_every_part_of_a_mean_has_the_same_seeds(make_study: MakeStudy) -> None:
 
 @pytest.mark.parametrize("link", ["pretraining", "tasks/t"])
 def test_combinations_that_share_their_models_are_one_observation(make_study: MakeStudy, link: str) -> None:
-    """They share their luck: counted apart, differences of nothing came out as real in half of all studies."""
+    """They share their luck: counted apart, differences would look surer than they are."""
     axes = {"x": ["a", "b"], "y": ["c", "d", "e"]}
     _, cells = make_study(axes, [1, 2, 3])
     folders = {

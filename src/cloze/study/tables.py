@@ -26,6 +26,7 @@ COLUMN_NOTES = {
 """End of a column's name -> what is said of it where it is shown."""
 DIFFERENCE = ("Difference", "p", "p, corrected", "Pairs")
 """Columns of a comparison."""
+# What is said under tables of comparisons.
 TESTS = "Paired t-tests over seeds, two-sided; corrected for all comparisons here (Holm 1979)."
 DASH = " A dash: no test, for want of pairs or of any spread among them."
 MARKS = "*†‡§"
